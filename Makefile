@@ -1,0 +1,91 @@
+# The daily commands. A clean clone needs make and a Python of 3.11 or newer, nothing else.
+# PYTHON=... chooses the interpreter of a new .venv; ARGS=... is handed to serve, test and quick.
+
+VENV := .venv
+BIN := $(VENV)/bin
+E2E := tests/e2e
+ARGS ?=
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command "make lock"
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup serve test quick check lint format types imports drift bench lock mutate npm
+
+help:
+	@echo "make setup    the virtual environment, from hash-locked requirements"
+	@echo "make serve    the server and its page, on http://127.0.0.1:4000 unless ARGS says else"
+	@echo "make test     every test; what a missing tool prevents is skipped by name"
+	@echo "make quick    the tests that are not marked slow"
+	@echo "make check    format, lint, types, import contracts, generated schemas"
+	@echo "make bench    every benchmark in benchmarks/"
+	@echo "make mutate   mutants of the lifecycle and the session against their own tests"
+	@echo "make lock     write the lock files again from pyproject.toml and $(E2E)/package.json"
+
+setup: $(VENV)/.dev
+
+serve: $(VENV)/.run
+	$(BIN)/safelight serve $(ARGS)
+
+test: $(VENV)/.dev npm
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(VENV)/.dev npm
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: lint format types imports drift
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports --no-logo
+
+drift: $(VENV)/.dev
+	$(BIN)/safelight schema --check
+
+bench: $(VENV)/.dev
+	@set -e; found=; for file in benchmarks/bench_*.py; do \
+		[ -e "$$file" ] || continue; \
+		found=yes; echo "== $$file"; $(BIN)/python "$$file"; \
+	done; [ -n "$$found" ] || echo "There is no benchmarks/bench_*.py: nothing was measured."
+
+mutate: $(VENV)/.dev
+	$(BIN)/python -m tests.mutation.run
+
+lock: $(VENV)/.dev
+	$(UV_COMPILE) --upgrade --group build -o requirements/run.lock pyproject.toml
+	$(UV_COMPILE) --upgrade --group build --group dev -c requirements/run.lock \
+		-o requirements/dev.lock pyproject.toml
+	cd $(E2E) && rm -f package-lock.json && npm install --package-lock-only
+
+# What the server needs. Whatever is already right is left alone by pip.
+$(VENV)/.run: requirements/run.lock pyproject.toml
+	@$(BIN)/python -c "import pip" 2>/dev/null || { \
+		python=$$(.ci/find-python) && echo "new $(VENV) with $$python" && $$python -m venv $(VENV); }
+	$(PIP) install --require-hashes -r requirements/run.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What the tests and checks need besides.
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# The npm packages of the tests, where there is an npm; without them those tests skip by name.
+npm:
+	@if ! command -v npm >/dev/null 2>&1; then \
+		echo "There is no npm here: tests that need Node packages are skipped by name."; \
+	elif [ ! $(E2E)/node_modules/.package-lock.json -nt $(E2E)/package-lock.json ]; then \
+		(cd $(E2E) && npm ci --no-progress) || { rm -rf $(E2E)/node_modules; \
+		echo "npm ci failed: tests that need Node packages are skipped by name."; }; \
+	fi

@@ -1,0 +1,1 @@
+"""The Safelight wire: pure types and state machines, no I/O."""

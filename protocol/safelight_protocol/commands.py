@@ -1,0 +1,264 @@
+"""Commands: what a client may ask, from whatever door, as one set of types.
+
+Each body form (the native one, the deployed app's, and the app's pushes on a
+channel) has a reader here that ends in the same `Create`. Readers check form
+only: whether a model exists or a parameter fits it is the registry's business.
+The bodies are written down in docs/wire.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .codes import Refused
+from .events import Kind
+from .fields import Field, Wrong, read_object, read_prompt, read_seed, typed
+from .identity import Reuse
+from .task import Asked, Input
+from .topics import CONVERSATION_PREFIXES, TASK_ID
+
+MAX_N = 8
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True):
+    """Make a task or attach to the one that this request already is.
+
+    `key` comes from `Idempotency-Key`, or from `request_id` where there is none.
+    `topic_id` is set on a task's own channel, whose task it must be. `warnings`
+    lists what was ignored.
+    """
+
+    asked: Asked
+    id: str | None = None
+    key: str | None = None
+    request_id: str | None = None
+    reuse: Reuse | None = None
+    max_cost: float | None = None
+    topic_id: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """End a task before its end."""
+
+    id: str
+    by: str = "owner"
+
+
+class JoinTask(msgspec.Struct, frozen=True, kw_only=True):
+    """The payload of a join of `task:<id>`."""
+
+    after: str | int | None = None
+    log: str | None = None
+    create: Create | None = None
+    previews: Literal["binary", "url"] | None = None
+    events: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class JoinGallery(msgspec.Struct, frozen=True, kw_only=True):
+    """The payload of a join of `tasks:mine`: changes after a position, or the newest."""
+
+    after: int | None = None
+    log: str | None = None
+    limit: int = 50
+    warnings: tuple[str, ...] = ()
+
+
+def read_id(value: Any) -> str:
+    """A task id that a client may choose."""
+    if isinstance(value, str) and TASK_ID.fullmatch(value):
+        if value.startswith(CONVERSATION_PREFIXES):
+            raise Wrong("an id that does not begin with llm_, chat_ or swift_ (conversations)")
+        return value
+    raise Wrong("1 to 64 characters out of A-Z a-z 0-9 _ -")
+
+
+_KEY = Annotated[str, Meta(min_length=1, max_length=255)]
+_key = Field(typed(_KEY | None, "a string of 1 to 255 characters"))
+_kind = typed(Kind, "one of image, video, text")
+_name = typed(
+    Annotated[str, Meta(min_length=1, max_length=200)] | None, "a string of 1 to 200 characters"
+)
+_params = typed(dict[str, Any], "an object")
+_n = typed(Annotated[int, Meta(ge=1, le=MAX_N)] | None, f"an integer from 1 to {MAX_N}")
+_reuse = typed(Reuse | None, "one of never, inflight, completed")
+_cost = typed(Annotated[float, Meta(ge=0)] | None, "a number of US dollars, 0 or more")
+
+
+def _read_inputs(value: Any) -> tuple[Input, ...]:
+    read = typed(tuple[Input, ...], 'a list of {"task": id} or {"artifact": id}')
+    inputs: tuple[Input, ...] = read(value)
+    known = {"task", "artifact"}
+    for plain, given in zip(value, inputs, strict=True):
+        if (given.task is None) == (given.artifact is None) or not plain.keys() <= known:
+            raise Wrong('each of the form {"task": id} or {"artifact": id}')
+    return inputs
+
+
+def _read_webhook(value: Any) -> None:
+    if value is not None:
+        raise Wrong("nothing: this version sends no webhooks; follow the task's events instead")
+
+
+_NATIVE = {
+    "id": Field(lambda value: None if value is None else read_id(value)),
+    "kind": Field(_kind, required=True),
+    "prompt": Field(read_prompt, required=True),
+    "model": Field(_name),
+    "params": Field(_params),
+    "backend": Field(_name),
+    "seed": Field(read_seed),
+    "inputs": Field(_read_inputs),
+    "n": Field(_n),
+    "reuse": Field(_reuse),
+    "request_id": _key,
+    "max_cost": Field(_cost),
+    "webhook": Field(_read_webhook),
+}
+
+_APP_FIELDS = {
+    "prompt": Field(read_prompt, required=True),
+    "model": Field(_name),
+    "seed": Field(read_seed),
+    "request_id": _key,
+}
+
+_ASKED = ("kind", "prompt", "model", "params", "backend", "seed", "inputs", "n")
+
+
+def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create:
+    """The native body. Unknown fields are refused. `key` is the Idempotency-Key."""
+    values, _ = read_object(body, _NATIVE, where=where)
+    if values.get("reuse") is not None and values.get("id") is not None:
+        raise Refused(
+            "invalid",
+            "reuse beside id: an id already names the task.",
+            [{"field": where + "reuse", "found": values["reuse"], "expected": "nothing beside id"}],
+        )
+    asked = Asked(**{name: values[name] for name in _ASKED if name in values})
+    request_id = values.get("request_id")
+    return Create(
+        asked=asked,
+        id=values.get("id"),
+        key=key if key is not None else request_id,
+        request_id=request_id,
+        reuse=values.get("reuse"),
+        max_cost=values.get("max_cost"),
+    )
+
+
+def read_app(body: dict[str, Any], *, key: str | None = None) -> Create:
+    """The deployed app's body: `{"input_data": {...}, "model"?}`.
+
+    A missing or unknown `type` means text. Fields beside the known ones become
+    parameters; those the model does not know are dropped later, with a warning.
+    """
+    data = body.get("input_data")
+    if not isinstance(data, dict):
+        read_object(data, {}, where="input_data.")
+        raise AssertionError("read_object refuses what is not an object")
+    asked_type = data.get("type")
+    kind: Kind = asked_type if asked_type in ("image", "video") else "text"
+    merged = dict(data)
+    merged.pop("type", None)
+    if merged.get("model") is None and body.get("model") is not None:
+        merged["model"] = body["model"]
+    ignored = tuple(name for name in body if name not in ("input_data", "model"))
+    return _read_app_fields(kind, merged, key, "input_data.", ignored)
+
+
+def read_generate(kind: Kind, payload: Any, *, topic_id: str | None) -> Create:
+    """The payload of `image_generate`, `video_generate` or `llm_generate`."""
+    if not isinstance(payload, dict) or not str(payload.get("prompt") or "").strip():
+        raise Refused("missing_prompt", "The prompt is missing or empty.")
+    flat = dict(payload)
+    options = flat.pop("options", None)
+    if isinstance(options, dict):
+        flat = options | flat
+    created = _read_app_fields(kind, flat, None, "", ())
+    return msgspec.structs.replace(created, id=topic_id, topic_id=topic_id)
+
+
+def _read_app_fields(
+    kind: Kind, data: dict[str, Any], key: str | None, where: str, ignored: tuple[str, ...]
+) -> Create:
+    values, others = read_object(data, _APP_FIELDS, where=where, strict=False)
+    params = {
+        name.removeprefix(where): data[name.removeprefix(where)]
+        for name in others
+        if data[name.removeprefix(where)] is not None
+    }
+    request_id = values.get("request_id")
+    asked = Asked(
+        kind=kind,
+        prompt=values["prompt"],
+        model=values.get("model"),
+        seed=values.get("seed"),
+        params=params,
+        app=True,
+    )
+    return Create(
+        asked=asked,
+        key=key if key is not None else request_id,
+        request_id=request_id,
+        warnings=tuple(f"{name} is ignored" for name in ignored),
+    )
+
+
+_JOIN_TASK = {
+    "after": Field(
+        typed(
+            Annotated[str, Meta(max_length=100)] | Annotated[int, Meta(ge=0)] | None,
+            'a cursor "<log>-<seq>" or a seq with "log"',
+        )
+    ),
+    "log": Field(_name),
+    "create": Field(lambda value: value),
+    "previews": Field(typed(Literal["binary", "url"] | None, "one of binary, url")),
+    "events": Field(typed(bool, "true or false")),
+}
+
+
+def read_join_task(payload: Any, task_id: str) -> JoinTask:
+    """The payload of a join of a task's channel; unknown fields are listed, not refused."""
+    values, unknown = read_object(payload, _JOIN_TASK, strict=False)
+    create = values.pop("create", None)
+    if create is not None:
+        values["create"] = _create_on(create, task_id)
+    return JoinTask(**values, warnings=_ignored(unknown))
+
+
+def _create_on(body: Any, task_id: str) -> Create:
+    if isinstance(body, dict) and "input_data" in body:
+        made = read_app(body)
+    else:
+        made = read_native(body, where="create.")
+    if made.id not in (None, task_id):
+        expected = f"{task_id}, as in the topic, or nothing"
+        raise Refused(
+            "invalid",
+            "create.id names another task than the topic.",
+            [{"field": "create.id", "found": str(made.id), "expected": expected}],
+        )
+    return msgspec.structs.replace(made, id=task_id, topic_id=task_id)
+
+
+_JOIN_GALLERY = {
+    "after": Field(typed(Annotated[int, Meta(ge=0)] | None, "a position, 0 or more")),
+    "log": Field(_name),
+    "limit": Field(typed(Annotated[int, Meta(ge=1, le=200)], "an integer from 1 to 200")),
+}
+
+
+def read_join_gallery(payload: Any) -> JoinGallery:
+    """The payload of a join of `tasks:mine`."""
+    values, unknown = read_object(payload, _JOIN_GALLERY, strict=False)
+    return JoinGallery(**values, warnings=_ignored(unknown))
+
+
+def _ignored(names: list[str]) -> tuple[str, ...]:
+    return tuple(f"{name} is ignored" for name in names)

@@ -1,0 +1,179 @@
+"""The fold of a task's log: what anyone who has read it up to `seq` knows.
+
+The server's view and a client's view are this one function. It must not look at
+anything but the snapshot and the event, so that every reader ends at the same
+answer (tests/protocol/vectors/folds.json is read by the browser's tests too).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from . import events as wire
+from .events import Artifact, Charge, ErrorData, Eta, ResultData, Status, TaskEvent, timestamp
+from .task import Task
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A task at `seq`. Times are ISO 8601, UTC.
+
+    `text` and `step` are those of the current attempt; `artifacts` are all that
+    were made, each with its attempt: nothing finished is thrown away. `error` is
+    that of the last attempt that failed, until the end says more.
+    """
+
+    task_id: str
+    seq: int
+    status: Status
+    progress: float
+    attempt: int
+    kind: wire.Kind
+    input_data: dict[str, Any]
+    model: str
+    provider: str
+    backend: str | None
+    substituted_for: str | None = None
+    prediction_id: str | None = None
+    seed: int | str
+    reason: str | None = None
+    message: str | None = None
+    step: int | None = None
+    steps: int | None = None
+    eta: Eta | None = None
+    text: str = ""
+    artifacts: tuple[Artifact, ...] = ()
+    canceling: bool = False
+    retry_at: str | None = None
+    error: ErrorData | None = None
+    result_data: ResultData | None = None
+    error_data: ErrorData | None = None
+    charge: Charge | None = None
+    confirmed: bool | None = None
+    created_at: str
+    updated_at: str
+
+
+def opening(task: Task) -> Snapshot:
+    """The snapshot before the first event, at seq 0."""
+    ran, asked = task.resolved, task.asked
+    created = timestamp(task.created_at)
+    return Snapshot(
+        task_id=task.id,
+        seq=0,
+        status="queued",
+        progress=0.0,
+        attempt=1,
+        kind=asked.kind,
+        input_data={"type": asked.kind, "prompt": asked.prompt, **ran.params},
+        model=ran.model,
+        provider=ran.provider,
+        backend=ran.backend,
+        substituted_for=ran.substituted_for,
+        seed=wire.wire_seed(ran.seed),
+        created_at=created,
+        updated_at=created,
+    )
+
+
+def fold(snapshot: Snapshot, event: TaskEvent) -> Snapshot:
+    """The snapshot after one more event. An event at or below its seq changes nothing."""
+    if event.seq <= snapshot.seq:
+        return snapshot
+    changes: dict[str, Any] = {
+        "seq": event.seq,
+        "status": event.status,
+        "progress": event.progress,
+        "attempt": event.attempt,
+        "canceling": event.canceling is True,
+        "updated_at": event.timestamp,
+    }
+    if event.prediction_id is not UNSET:
+        changes["prediction_id"] = event.prediction_id
+    return msgspec.structs.replace(snapshot, **changes | _body(snapshot, event))
+
+
+def _body(snapshot: Snapshot, event: TaskEvent) -> dict[str, Any]:
+    match event:
+        case wire.Queued(reason=reason, eta=eta):
+            return {"reason": reason, "eta": eta}
+        case wire.Started():
+            return _fresh_attempt(event)
+        case wire.Progress():
+            return {
+                "step": event.step,
+                "steps": event.steps,
+                "message": event.message,
+                "eta": event.eta,
+            }
+        case wire.Text(delta=delta):
+            return {"text": snapshot.text + delta}
+        case wire.ArtifactMade():
+            return {"artifacts": (*snapshot.artifacts, _artifact(event))}
+        case wire.Retrying(error=error, retry_at=retry_at):
+            return {"error": error, "retry_at": retry_at}
+        case wire.Canceling():
+            return {}
+        case wire.Completed(result_data=result, charge=charge):
+            return {"result_data": result, "charge": charge, "error": None, "eta": None}
+        case wire.Failed(error_data=error, charge=charge):
+            return {"error_data": error, "charge": charge, "eta": None}
+        case wire.Canceled(confirmed=confirmed, charge=charge):
+            return {"confirmed": confirmed, "charge": charge, "eta": None}
+
+
+def _fresh_attempt(event: wire.Started) -> dict[str, Any]:
+    """A new attempt voids the text and the steps of the one before."""
+    return {
+        "model": event.model,
+        "provider": event.provider,
+        "backend": event.backend,
+        "prediction_id": None,
+        "reason": None,
+        "retry_at": None,
+        "message": None,
+        "step": None,
+        "steps": None,
+        "eta": None,
+        "text": "",
+    }
+
+
+def _artifact(event: wire.ArtifactMade) -> Artifact:
+    return Artifact(
+        id=event.id,
+        url=event.url,
+        kind=event.kind,
+        media_type=event.media_type,
+        width=event.width,
+        height=event.height,
+        bytes=event.bytes,
+        sha256=event.sha256,
+        attempt=event.attempt,
+    )
+
+
+def result_of(snapshot: Snapshot, task: Task, now: int) -> ResultData:
+    """The result of an attempt that has just finished, from what its log tells."""
+    made = tuple(a for a in snapshot.artifacts if a.attempt == task.attempt)
+    image = next((a.url for a in made if a.kind == "image"), UNSET)
+    video = next((a.url for a in made if a.kind == "video"), UNSET)
+    is_text = task.asked.kind == "text"
+    claimed_at = task.claimed_at if task.claimed_at is not None else now
+    return ResultData(
+        image_url=image,
+        video_url=video,
+        content=snapshot.text if is_text else UNSET,
+        model=task.resolved.model,
+        provider=task.resolved.provider,
+        backend=task.resolved.backend,
+        prediction_id=task.handle,
+        generation_id=task.uid if is_text else UNSET,
+        seed=wire.wire_seed(task.resolved.seed),
+        artifacts=made,
+        created_at=timestamp(task.created_at),
+        completed_at=timestamp(now),
+        timings=wire.Timings(queued_ms=claimed_at - task.created_at, running_ms=now - claimed_at),
+    )

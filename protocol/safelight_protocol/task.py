@@ -1,0 +1,119 @@
+"""A task as its owner, the orchestrator, holds it.
+
+`Asked` is what the creator sent, `Resolved` what it was taken to mean (both never
+change), and the rest is the one mutable state that `lifecycle.step` moves. Times
+are milliseconds since 1970. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from .events import Kind, Status
+
+
+class State(StrEnum):
+    """The seven states. Waiting for a retry is `queued` with `not_before`."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    CANCELING = "canceling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+ACTIVE_STATES = frozenset({State.QUEUED, State.STARTING, State.RUNNING, State.CANCELING})
+ENDED_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
+
+STATUS: dict[State, Status] = {
+    State.QUEUED: "queued",
+    State.STARTING: "processing",
+    State.RUNNING: "processing",
+    State.CANCELING: "processing",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.CANCELED: "canceled",
+}
+"""The word each state has on the wire."""
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something the prediction starts from: an artifact of ours, by id or by task."""
+
+    artifact: str | None = None
+    task: str | None = None
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it was sent; None means that the caller left the field open.
+
+    `app` tells the deployed app's form of body, whose defaults differ.
+    """
+
+    kind: Kind
+    prompt: str
+    model: str | None = None
+    backend: str | None = None
+    params: dict[str, Any] = {}
+    seed: int | None = None
+    inputs: tuple[Input, ...] = ()
+    n: int | None = None
+    app: bool = False
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """What will run. `requested` is the model after aliases and before substitution."""
+
+    requested: str
+    model: str
+    provider: str
+    backend: str | None
+    params: dict[str, Any]
+    seed: int
+    n: int
+    substituted_for: str | None = None
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One task. `(owner, id)` names it outside, `uid` inside.
+
+    `attempt` is 1 before the first claim and counts predictions; reports of an
+    earlier one are dropped; `faults` counts those that failed. `claim` fences writes: who holds an older one is
+    refused by the store. `seq` is the number of the last event.
+    """
+
+    uid: str
+    owner: str
+    id: str
+    asked: Asked
+    resolved: Resolved
+    created_at: int
+    updated_at: int
+    state: State = State.QUEUED
+    attempt: int = 1
+    faults: int = 0
+    claim: int = 0
+    seq: int = 0
+    progress: float = 0.0
+    handle: str | None = None
+    handle_told: bool = False
+    canceling: bool = False
+    not_before: int | None = None
+    deadline: int | None = None
+    claimed_at: int | None = None
+    ended_at: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the task has its terminal event."""
+        return self.state in ENDED_STATES
+
+    @property
+    def status(self) -> Status:
+        """The wire word of the state."""
+        return STATUS[self.state]

@@ -1,0 +1,192 @@
+"""The composition root: builds the parts, wires them, and starts and stops them.
+
+Nothing here decides anything. The one task group of the process lives in `running`;
+the application's lifespan is exactly the time inside it.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+from safelight_protocol.codes import Refused
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+
+from . import __version__
+from .admission import Admission
+from .artifacts import ArtifactStore
+from .dispatch import Dispatcher
+from .edges import follow, pictures, tasks
+from .edges.auth import Authenticator
+from .edges.bodies import answer
+from .edges.context import Context, context_of
+from .edges.problems import HANDLERS
+from .edges.socket import socket
+from .edges.studio import studio_routes
+from .gallery import Gallery
+from .ids import uuid7
+from .log import Log
+from .orchestrator import Orchestrator
+from .providers.base import Provider
+from .providers.local import Local
+from .providers.scripted import Scripted
+from .recovery import recover
+from .registry import Registry
+from .retry import RetryPolicy
+from .settings import Settings
+from .store import Store, open_store
+from .subscriptions import Subscriptions
+from .telemetry import log as record
+
+SEED_BITS = 53
+"""Seeds we draw stay exact in every JSON reader."""
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def providers_of(settings: Settings) -> dict[str, Provider]:
+    """The providers that the settings configure."""
+    providers: dict[str, Provider] = {
+        "local": Local(settings.local_concurrency, settings.local_pace_seconds)
+    }
+    if settings.scripted:
+        providers["scripted"] = Scripted()
+    return providers
+
+
+def create_app(settings: Settings, providers: Mapping[str, Provider] | None = None) -> Starlette:
+    """The ASGI application. `providers` replaces the configured ones (tests)."""
+    chosen = dict(providers) if providers is not None else providers_of(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with running(settings, chosen) as context:
+            app.state.context = context
+            yield
+
+    return Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=HANDLERS)
+
+
+@asynccontextmanager
+async def running(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Context]:
+    """Everything behind the doors, started and recovered; stopped at exit."""
+    directory = Path(settings.data_dir)
+    artifacts = ArtifactStore(directory / "artifacts", settings.max_artifact_bytes)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(directory, now_ms()))
+        await artifacts.open()
+        for provider in providers.values():
+            await stack.enter_async_context(provider.open())
+        group = await stack.enter_async_context(anyio.create_task_group())
+        log = Log(store, settings.tail_events)
+        subscriptions = Subscriptions()
+        registry = Registry.load(frozenset(providers))
+        policy = RetryPolicy(
+            attempts=settings.attempts,
+            base_seconds=settings.retry_base_seconds,
+            max_seconds=settings.retry_max_seconds,
+        )
+        dispatcher = Dispatcher({"local": settings.local_concurrency})
+        orchestrator = Orchestrator(
+            store=store,
+            log=log,
+            subscriptions=subscriptions,
+            artifacts=artifacts,
+            admission=_admission(settings, store, registry, artifacts, dispatcher),
+            providers=providers,
+            dispatcher=dispatcher,
+            policy=policy,
+            attempt_seconds=settings.attempt_timeout_seconds,
+            clock=now_ms,
+            die=random.random,
+            group=group,
+        )
+        await recover(store, log, orchestrator, providers, policy, now_ms())
+        group.start_soon(orchestrator.dispatch)
+        draining = [False]
+        context = Context(
+            settings=settings,
+            orchestrator=orchestrator,
+            log=log,
+            gallery=Gallery(store, log),
+            subscriptions=subscriptions,
+            artifacts=artifacts,
+            registry=registry,
+            auth=Authenticator(settings),
+            clock=now_ms,
+            draining=lambda: draining[0],
+            statistics=lambda: {
+                **orchestrator.statistics(),
+                **subscriptions.statistics(),
+                **store.statistics(),
+            },
+        )
+        record("server.started", version=__version__, data_dir=str(directory), log=store.log)
+        try:
+            yield context
+        finally:
+            draining[0] = True
+            record("server.stopping")
+            group.cancel_scope.cancel()
+
+
+def _admission(
+    settings: Settings,
+    store: Store,
+    registry: Registry,
+    artifacts: ArtifactStore,
+    dispatcher: Dispatcher,
+) -> Admission:
+    return Admission(
+        store=store,
+        registry=registry,
+        artifacts=artifacts,
+        reason=dispatcher.reason,
+        mint=lambda now: uuid7(now, secrets.token_bytes),
+        draw_seed=lambda: secrets.randbits(SEED_BITS),
+        clock=now_ms,
+        public_url=settings.public_url,
+    )
+
+
+async def healthz(request: Request) -> Response:
+    """GET /healthz: the process answers; with what it counts."""
+    context = context_of(request)
+    return answer({"version": __version__, "statistics": context.statistics()}, "alive")
+
+
+async def readyz(request: Request) -> Response:
+    """GET /readyz: recovered, able to read its database, and not going down."""
+    context = context_of(request)
+    if context.draining():
+        raise Refused("shutting_down", "The server is going down.")
+    await context.gallery.check()
+    return answer({"version": __version__}, "ready")
+
+
+ROUTES = [
+    Route("/api/tasks", tasks.create, methods=["POST"]),
+    Route("/api/tasks", tasks.index, methods=["GET"]),
+    Route("/api/tasks/{id}", tasks.show, methods=["GET"]),
+    Route("/api/tasks/{id}", tasks.delete, methods=["DELETE"]),
+    Route("/api/tasks/{id}/events", follow.events, methods=["GET"]),
+    Route("/api/tasks/{id}/cancel", tasks.cancel, methods=["POST"]),
+    Route("/api/models", tasks.models, methods=["GET"]),
+    Route("/api/artifacts/{id}", pictures.artifact, methods=["GET"]),
+    Route("/api/previews/{token}", pictures.preview, methods=["GET"]),
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    WebSocketRoute("/socket/websocket", socket),
+    *studio_routes(),
+]

@@ -1,0 +1,145 @@
+"""The sheet that is painted on, the view that frames it, and the ways to lay paint.
+
+A `View` turns world units into pixels: one world unit is about one side of a
+square picture, x grows to the right from the middle, heights are fractions of
+the picture. Nothing else in the brush knows pixels. Colours are sRGB, 0 to 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .noise import Field, patch, smoothstep
+from .palette import Rgb
+
+
+class View(msgspec.Struct, frozen=True):
+    """Which part of the world is seen, and how large.
+
+    `pan` moves the camera to the right, in world units; near things move by all of
+    it, far ones less. `phase` (0 to 1) is the place in a loop of moving water and air.
+    """
+
+    width: int
+    height: int
+    pan: float = 0.0
+    phase: float = 0.0
+
+    @property
+    def scale(self) -> float:
+        """Pixels in a world unit."""
+        return min(math.sqrt(self.width * self.height), 1.4 * min(self.width, self.height))
+
+    def xs(self, near: float = 0.0) -> Field:
+        """World x of every column, for things at nearness 0 (far) to 1."""
+        columns = np.arange(self.width, dtype=np.float32) + np.float32(0.5 - self.width / 2)
+        return np.asarray(columns / np.float32(self.scale) + np.float32(self.pan * near))
+
+    def ys(self) -> Field:
+        """Fraction of the height of every row, 0 at the top."""
+        return np.asarray((np.arange(self.height, dtype=np.float32) + 0.5) / self.height)
+
+    def column(self, x: float, near: float = 0.0) -> float:
+        """The pixel column of a world x."""
+        return (x - self.pan * near) * self.scale + self.width / 2
+
+    @property
+    def left(self) -> float:
+        """World x of the left edge when the camera stands still."""
+        return -self.width / self.scale / 2
+
+    def brush(
+        self, tile: Field, across: float, down: float, near: float, rows: tuple[int, int], at: float
+    ) -> Field:
+        """A texture over some rows, fixed to the world; `across` and `down` in tiles a unit.
+
+        `at` shifts the texture, so that layers that share a tile differ.
+        """
+        x = self.xs(near)
+        half = 0.5 / self.scale
+        top, bottom = rows[0] / self.scale, rows[1] / self.scale
+        box = (
+            (float(x[0]) - half) * across + at,
+            top * down + at * 1.7,
+            (float(x[-1]) + half) * across + at,
+            bottom * down + at * 1.7,
+        )
+        return patch(tile, box, self.width, rows[1] - rows[0])
+
+
+def blank(view: View, colour: Rgb) -> Field:
+    """A sheet in one colour."""
+    return np.full((view.height, view.width, 3), colour, np.float32)
+
+
+def lay(sheet: Field, colour: Field | Rgb, mask: Field | float) -> None:
+    """Paint `colour` where `mask` is 1, glaze it where less."""
+    cover = mask[..., None] if isinstance(mask, np.ndarray) else np.float32(mask)
+    sheet += (np.asarray(colour, np.float32) - sheet) * cover
+
+
+def glow(sheet: Field, colour: Rgb, mask: Field) -> None:
+    """Add light without ever passing white (screen)."""
+    for i in range(3):
+        sheet[..., i] += (1 - sheet[..., i]) * (mask * np.float32(colour[i]))
+
+
+def shade(sheet: Field, mask: Field) -> None:
+    """Multiply by 1 + `mask`: below 0 darkens, above lightens."""
+    sheet *= (1 + mask)[..., None]
+
+
+class Stencil:
+    """A mask drawn with Pillow at twice the size, in pixels of the view.
+
+    Covers rows `top` to `bottom`; draw in whole-picture coordinates.
+    """
+
+    def __init__(self, view: View, top: float, bottom: float) -> None:
+        self.top = max(0, min(view.height - 1, int(top)))
+        self.bottom = max(self.top + 1, min(view.height, math.ceil(bottom)))
+        self.width = view.width
+        size = (view.width * 2, (self.bottom - self.top) * 2)
+        self._image = Image.new("L", size, 0)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def polygon(self, points: Field, tone: float = 1.0) -> None:
+        """Fill an outline of (x, y) rows."""
+        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
+        self._draw.polygon([(float(x), float(y)) for x, y in moved], fill=int(tone * 255))
+
+    def dot(self, x: float, y: float, radius: float, tone: float = 1.0) -> None:
+        """Fill a disc."""
+        x, y, r = x * 2, (y - self.top) * 2, radius * 2
+        self._draw.ellipse((x - r, y - r, x + r, y + r), fill=int(tone * 255))
+
+    def stroke(self, points: Field, width: float, tone: float = 1.0) -> None:
+        """Draw a line through (x, y) rows; thin lines fade instead of vanishing."""
+        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
+        thick = max(1, round(width * 2))
+        fade = min(1.0, width * 2) * tone
+        flat = [(float(x), float(y)) for x, y in moved]
+        self._draw.line(flat, fill=int(fade * 255), width=thick, joint="curve")
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the sheet that the mask belongs to."""
+        return slice(self.top, self.bottom)
+
+    def mask(self) -> Field:
+        """What was drawn, 0 to 1, at the size of the view."""
+        small = self._image.reduce(2)
+        return np.asarray(small, np.float32) / np.float32(255)
+
+
+def below(crest: Field, rows: tuple[int, int], rough: Field | float, soft: float = 1.0) -> Field:
+    """1 under a crest line (pixel row of every column), its edge `soft` pixels wide.
+
+    `rough` (pixels) moves the edge, which makes it brushed instead of cut.
+    """
+    y = np.arange(rows[0], rows[1], dtype=np.float32)[:, None] + np.float32(0.5)
+    return smoothstep(-soft / 2, soft / 2, y - crest[None, :] + rough)

@@ -1,0 +1,196 @@
+"""Solid ground in layers: peaks, hills and dunes, each paler the farther it is.
+
+A `Ridge` says where a layer stands and how it is made; `ridges` turns it into a
+stage. The crest is a function of world x alone (`crest`), so that trees, towers
+and people can stand on it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from .canvas import View, below, lay, shade
+from .composition import Composition
+from .noise import Field, line, smoothstep
+from .palette import Rgb, mix, tone
+from .stage import Paints, Stage
+
+
+class Ridge(msgspec.Struct, frozen=True):
+    """One layer. `base` is a fraction of the height, `rise` and `wave` are world units.
+
+    `near` runs from 0 (the horizon) to 1 (at our feet). `mist` is how far its foot
+    fades into the air (0 to 1), `snow` how deep the snow reaches down (0 to 1).
+    """
+
+    name: str
+    near: float
+    base: float
+    rise: float
+    wave: float
+    form: Literal["peak", "hill", "dune"] = "hill"
+    mist: float = 0.5
+    snow: float = 0.0
+    tilt: float = 0.0
+
+
+def crest(composition: Composition, ridge: Ridge, x: Field) -> Field:
+    """How high the ridge stands over its base at world x, in world units."""
+    rng = composition.rng("ridge", ridge.name)
+    at = x / np.float32(ridge.wave)
+    if ridge.form == "peak":
+        slow = line(at * 0.55, rng, 2, 0.5)
+        folded = line(at, rng, 6, 0.47, ridged=0.82)
+        up = 0.55 * folded + 0.45 * slow
+    elif ridge.form == "dune":
+        bend = 0.35 * line(at * 0.5, rng, 1, 0.5)
+        up = line(at + bend, rng, 2, 0.2, ridged=0.45)
+    else:
+        up = 0.92 * line(at, rng, 3, 0.36) + 0.035 * line(at * 14, rng, 3, 0.6)
+    return np.asarray(ridge.rise * up + ridge.tilt * x, np.float32)
+
+
+def crest_row(view: View, composition: Composition, ridge: Ridge, x: Field) -> Field:
+    """The crest as pixel rows."""
+    return np.asarray(ridge.base * view.height - crest(composition, ridge, x) * view.scale)
+
+
+def air(composition: Composition) -> Rgb:
+    """What far things fade into."""
+    palette = composition.palette
+    return mix(palette.sky[-1], palette.haze, 0.25)
+
+
+def body_colour(composition: Composition, near: float) -> Rgb:
+    """The flat colour of a layer at a nearness."""
+    palette = composition.palette
+    stops = [mix(palette.sky[-1], palette.haze, 0.65), palette.haze, palette.ground, palette.deep]
+    at = min(max(near, 0.0), 1.0) * (len(stops) - 1)
+    index = min(int(at), len(stops) - 2)
+    return mix(stops[index], stops[index + 1], at - index)
+
+
+def ridge_stage(ridge: Ridge) -> Stage:
+    """The stage that lays this ridge."""
+
+    def paint(sheet: Field, view: View, paints: Paints) -> None:
+        picture = paints.composition
+        top_row = crest_row(view, picture, ridge, view.xs(ridge.near))
+        first = max(0, int(top_row.min()) - 4)
+        if first >= view.height:
+            return
+        rows = (first, view.height)
+        rough = view.brush(paints.fine, 0.8, 0.8, ridge.near, rows, 0.2)
+        mask = below(top_row, rows, rough * np.float32(0.0009 * view.scale), 1.5)
+        lay(sheet[first:], _surface(view, paints, ridge, top_row, rows), mask)
+
+    return paint
+
+
+def _surface(
+    view: View, paints: Paints, ridge: Ridge, top_row: Field, rows: tuple[int, int]
+) -> Field:
+    picture = paints.composition
+    height = rows[1] - rows[0]
+    y = np.arange(rows[0], rows[1], dtype=np.float32)[:, None]
+    deep = (y - top_row[None, :]) / np.float32(view.scale)
+    colour = body_colour(picture, ridge.near)
+    sheet = np.empty((height, view.width, 3), np.float32)
+    sheet[:] = colour
+    if ridge.form == "peak":
+        _facets(sheet, view, paints, ridge, deep, rows)
+    elif ridge.form == "dune":
+        _slopes(sheet, view, paints, ridge, deep, rows)
+    streak = view.brush(paints.rough, 0.35, 1.6, ridge.near, rows, 0.31 + ridge.near)
+    shade(sheet, streak * np.float32(0.035))
+    if ridge.mist > 0:
+        veil = ridge.mist * smoothstep(0.0, 0.05 + 0.2 * (1 - ridge.near) + ridge.rise, deep)
+        soft = view.brush(paints.soft, 0.3, 0.9, ridge.near, rows, 0.77 * ridge.near)
+        lay(sheet, air(picture), np.clip(veil * (1 + 0.22 * soft), 0, 1))
+    return sheet
+
+
+def _lit_side(picture: Composition) -> float:
+    return -1.0 if picture.light is None or picture.light.x < 0 else 1.0
+
+
+def _spine(
+    view: View, picture: Composition, ridge: Ridge, deep: Field, bend: Field
+) -> tuple[Field, Field]:
+    """How each point lies to the spine of its peak, in world units: side (x) and distance down.
+
+    A spine runs down from every peak, winding; left of it is one face, right of it the other.
+    """
+    x = view.xs(ridge.near)
+    wide = np.linspace(x[0] - 1.5, x[-1] + 1.5, 4096, dtype=np.float32)
+    up = crest(picture, ridge, wide)
+    reach = max(3, int(ridge.wave * (0.05 if ridge.form == "peak" else 0.25) / (wide[1] - wide[0])))
+    smooth = np.convolve(up, np.hanning(2 * reach + 1) / reach, "same")
+    rising = np.diff(smooth) > 0
+    peaks = np.flatnonzero(rising[:-1] & ~rising[1:]) + 1
+    feet = np.flatnonzero(~rising[:-1] & rising[1:]) + 1
+    owner = np.searchsorted(feet, np.arange(4096))
+    first = int(np.searchsorted(feet, peaks[0])) if len(peaks) else 0
+    spine = wide[peaks[np.clip(owner - first, 0, len(peaks) - 1)]] if len(peaks) else wide
+    at = x[None, :] + bend
+    index = ((at - wide[0]) * np.float32(4095 / (wide[-1] - wide[0]))).astype(np.int32)
+    return np.asarray(at - spine[np.clip(index, 0, 4095)], np.float32), deep
+
+
+def _facets(
+    sheet: Field, view: View, paints: Paints, ridge: Ridge, deep: Field, rows: tuple[int, int]
+) -> None:
+    """Light and shadow on rock: each peak has a bright and a dark face, folded again and again."""
+    picture = paints.composition
+    soft = view.brush(paints.soft, 0.5, 0.35, ridge.near, rows, 0.55)
+    rough = view.brush(paints.rough, 0.55, 0.4, ridge.near, rows, 0.15)
+    down = np.minimum(deep, 0.6)
+    side, _ = _spine(view, picture, ridge, deep, (0.22 * soft + 0.10 * rough) * down)
+    sign = np.float32(_lit_side(picture))
+    face = np.tanh(side * sign * 60) * np.exp(-np.abs(side) / np.float32(0.55 * ridge.wave))
+    fold = view.brush(paints.soft, 1.1, 0.5, ridge.near, rows, 0.9)
+    moved = view.brush(paints.soft, 1.1, 0.5, ridge.near, rows, 0.9 - 0.004 * float(sign))
+    face = np.clip(0.75 * face + 1.1 * (fold - moved) + 0.14 * rough, -1, 1)
+    strength = np.float32((0.5 + 0.4 * ridge.near) * (1 - 0.45 * ridge.mist))
+    palette = picture.palette
+    sun = mix(body_colour(picture, ridge.near), palette.light, 0.42)
+    dark = mix(body_colour(picture, min(1, ridge.near + 0.3)), palette.sky[0], 0.25)
+    lay(sheet, sun, smoothstep(-0.05, 0.75, face) * strength)
+    lay(sheet, dark, smoothstep(0.0, -0.7, face) * strength)
+    if ridge.snow > 0:
+        _snow(sheet, ridge, deep, face, rough, mix(palette.light, palette.sky[-1], 0.2))
+
+
+def _snow(sheet: Field, ridge: Ridge, deep: Field, face: Field, rough: Field, white: Rgb) -> None:
+    reach = np.float32(ridge.snow * (0.05 + ridge.rise))
+    cover = smoothstep(0.5, -0.1, deep / reach - 0.45 - 0.3 * face - 0.22 * rough)
+    shadow = np.asarray(white, np.float32) * np.array([0.66, 0.74, 0.88], np.float32)
+    lit = smoothstep(-0.35, 0.3, face)[..., None]
+    pale = shadow * (1 - lit) + np.asarray(white, np.float32) * lit
+    lay(sheet, pale, cover * np.float32(0.95 - 0.4 * ridge.mist))
+
+
+def _slopes(
+    sheet: Field, view: View, paints: Paints, ridge: Ridge, deep: Field, rows: tuple[int, int]
+) -> None:
+    """A dune: one face in the light, one in shadow, a winding edge between, ripples of wind."""
+    picture = paints.composition
+    soft = view.brush(paints.soft, 0.22, 0.22, ridge.near, rows, 0.5)
+    sign = np.float32(_lit_side(picture))
+    wind = 0.10 * np.sin(deep * np.float32(9 + 6 * ridge.near)) + 0.05 * soft
+    lean = sign * deep * np.float32(0.55)
+    side, _ = _spine(view, picture, ridge, deep, wind * smoothstep(0, 0.2, deep) * 1.6 - lean)
+    lit = smoothstep(-0.012, 0.012, side * sign)
+    palette = picture.palette
+    body = body_colour(picture, ridge.near)
+    sun = mix(body_colour(picture, ridge.near * 0.8), palette.light, 0.38)
+    shadow = mix(body_colour(picture, min(1.0, ridge.near + 0.24)), palette.sky[0], 0.16)
+    away = np.exp(-np.abs(side) / np.float32(0.3 * ridge.wave))
+    lay(sheet, shadow, (1 - lit) * (0.35 + 0.6 * away))
+    lay(sheet, sun, lit * (0.25 + 0.65 * away))
+    ripple = np.sin((deep + 0.12 * side + 0.01 * soft) * np.float32(300 - 120 * ridge.near))
+    shade(sheet, ripple * np.float32(0.03 * ridge.near) * (0.3 + lit))
+    _ = body, tone

@@ -1,0 +1,1 @@
+"""Doors: bytes in, typed commands to the orchestrator, typed answers out."""

@@ -1,0 +1,43 @@
+"""What every door is given: the parts of the house it may talk to, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from starlette.requests import HTTPConnection
+
+from ..artifacts import ArtifactStore
+from ..gallery import Gallery
+from ..log import Log
+from ..orchestrator import Orchestrator
+from ..registry import Registry
+from ..settings import Settings
+from ..subscriptions import Subscriptions
+from .auth import Authenticator
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """The doors' side of a running server. `draining` is set once it is going down."""
+
+    settings: Settings
+    orchestrator: Orchestrator
+    log: Log
+    gallery: Gallery
+    subscriptions: Subscriptions
+    artifacts: ArtifactStore
+    registry: Registry
+    auth: Authenticator
+    clock: Callable[[], int]
+    draining: Callable[[], bool]
+    statistics: Callable[[], dict[str, object]]
+
+    def owner(self, connection: HTTPConnection) -> str:
+        """Whose request it is. Raises Refused `unauthorized` or `forbidden`."""
+        return self.auth.admit(connection.scope).owner
+
+
+def context_of(connection: HTTPConnection) -> Context:
+    """The context that the application was built with."""
+    context: Context = connection.app.state.context
+    return context

@@ -1,0 +1,164 @@
+"""Following a task over HTTP: server-sent events, JSON long-poll, and waiting for its end.
+
+All three register their wake first and read from their cursor second. A stream that
+ends is not a task that ended: only a terminal event is. SSE and long-poll never fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import anyio
+import msgspec
+from safelight_protocol.events import TERMINAL
+from safelight_protocol.snapshot import Snapshot
+from safelight_protocol.task import Task
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ..log import Place
+from .bodies import answer, plain, query_number
+from .context import Context, context_of
+
+BATCH = 256
+HEARTBEAT_SECONDS = 10.0
+"""Proxies were seen to cut silent streams after 16 s (facts/anchors.md, section 6)."""
+
+SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+async def events(request: Request) -> Response:
+    """GET /api/tasks/{id}/events: a stream, or one JSON answer if `wait` is sent or JSON
+    is what the client accepts."""
+    context = context_of(request)
+    task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
+    if _wants_json(request):
+        return await _poll(request, context, task)
+    return await _stream(request, context, task)
+
+
+async def wait_for_end(
+    context: Context, task: Task, snapshot: Snapshot, seconds: float | None
+) -> Snapshot:
+    """The task's snapshot at its end, or as it is when the time is over (None: never)."""
+    with _woken(context, task.uid) as changed, anyio.move_on_after(seconds):
+        while snapshot.status not in TERMINAL:
+            snapshot = await context.log.snapshot(task)
+            if snapshot.status not in TERMINAL:
+                await changed.wait()
+    return await context.log.snapshot(task)
+
+
+class _Changed:
+    """An event that can be waited for again and again."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = anyio.Event()
+
+
+@contextmanager
+def _woken(context: Context, topic: str) -> Iterator[_Changed]:
+    changed = _Changed()
+    subscription = context.subscriptions.follow(topic, changed.set)
+    try:
+        yield changed
+    finally:
+        subscription.close()
+
+
+def _wants_json(request: Request) -> bool:
+    if "wait" in request.query_params:
+        return True
+    accept = request.headers.get("accept", "")
+    return "application/json" in accept and "text/event-stream" not in accept
+
+
+async def _poll(request: Request, context: Context, task: Task) -> Response:
+    wait = query_number(request, "wait", 0, low=0, high=60) or 0
+    place = await _place(request, context, task)
+    with _woken(context, task.uid) as changed, anyio.move_on_after(wait):
+        while not place.gap and not await context.log.read(task.uid, place.seq, 1):
+            if (await context.log.snapshot(task)).status in TERMINAL:
+                break
+            await changed.wait()
+    snapshot = await context.log.snapshot(task)
+    told = [] if place.gap else await context.log.read(task.uid, place.seq, BATCH)
+    seq = snapshot.seq if place.gap else told[-1].seq if told else place.seq
+    data = {
+        "events": [msgspec.Raw(entry.body) for entry in told],
+        "cursor": context.log.cursor(seq),
+        "log": context.log.id,
+        "gap": place.gap,
+        "ended": snapshot.status in TERMINAL and seq == snapshot.seq,
+    }
+    if place.gap:
+        data["task"] = plain(snapshot)
+    return answer(data, f"{len(told)} events")
+
+
+async def _stream(request: Request, context: Context, task: Task) -> Response:
+    place = await _place(request, context, task)
+    snapshot = await context.log.snapshot(task)
+    if snapshot.status in TERMINAL and place.seq == snapshot.seq and not place.gap:
+        return Response(status_code=204)  # or EventSource would come back for ever
+    return StreamingResponse(
+        _sse(context, task, place), media_type="text/event-stream", headers=SSE_HEADERS
+    )
+
+
+async def _sse(context: Context, task: Task, place: Place) -> AsyncIterator[bytes]:
+    yield b"retry: 1000\n\n"
+    seq = place.seq
+    if place.gap:
+        snapshot = await context.log.snapshot(task)
+        seq = snapshot.seq
+        yield _gap(context, snapshot)
+        if snapshot.status in TERMINAL:
+            return
+    with _woken(context, task.uid) as changed:
+        while True:
+            told = await context.log.read(task.uid, seq, BATCH)
+            for entry in told:
+                yield _sse_event(context.log.cursor(entry.seq), b"progress", entry.body)
+                seq = entry.seq
+            if not told:
+                if await _is_over(context, task, seq):
+                    return
+                with anyio.move_on_after(HEARTBEAT_SECONDS) as silence:
+                    await changed.wait()
+                if silence.cancelled_caught:
+                    yield b": still here\n\n"
+
+
+async def _is_over(context: Context, task: Task, seq: int) -> bool:
+    snapshot = await context.log.snapshot(task)
+    return (snapshot.status in TERMINAL and seq >= snapshot.seq) or context.draining()
+
+
+def _gap(context: Context, snapshot: Snapshot) -> bytes:
+    cursor = context.log.cursor(snapshot.seq)
+    body = msgspec.json.encode({"task": snapshot, "cursor": cursor, "gap": True})
+    return _sse_event(cursor, b"gap", body)
+
+
+def _sse_event(cursor: str, name: bytes, body: bytes) -> bytes:
+    return b"id: " + cursor.encode() + b"\nevent: " + name + b"\ndata: " + body + b"\n\n"
+
+
+async def _place(request: Request, context: Context, task: Task) -> Place:
+    after: str | int | None = request.headers.get("last-event-id") or None
+    if after is None:
+        after = request.query_params.get("after")
+    after = int(after) if isinstance(after, str) and after.isdigit() and len(after) < 16 else after
+    log = request.query_params.get("log")
+    place = await context.log.place(task, 0 if after is None else after, log)
+    assert place is not None, "a cursor was given"
+    return place

@@ -1,0 +1,199 @@
+"""The Phoenix socket: drives one `Session` over one WebSocket.
+
+A reader feeds the session, a worker carries out its effects in their order, a writer
+sends. Heartbeats are answered by the reader, whatever the worker waits for. Frames of
+one topic are pulled from its channel when the reader of the other side has taken the
+last ones; so a slow client costs its cursor. What the effects mean for tasks is in
+`conversation.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+import anyio
+import anyio.abc
+from safelight_protocol.codes import Refused, code
+from safelight_protocol.effects import Effect, Hangup, Send
+from safelight_protocol.frames import FrameError, Serializer, serializer_for
+from safelight_protocol.session import Session
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..telemetry import log
+from .channels import Channel
+from .context import Context, context_of
+from .conversation import Conversation
+
+MAX_EFFECTS = 64
+"""Effects that wait for the worker; the reader stops reading at this many."""
+
+SLOW_SECONDS = 30.0
+"""How long one frame may take to be written before the reader counts as gone."""
+
+
+async def socket(websocket: WebSocket) -> None:
+    """/socket/websocket: accept, run, close with a code that says why."""
+    context = context_of(websocket)
+    try:
+        owner = context.owner(websocket)
+        serializer = serializer_for(websocket.query_params.get("vsn"))
+    except (Refused, FrameError) as refused:
+        log("socket.refused", reason=str(refused))
+        return await websocket.close(code("forbidden").close or 1008)  # before accept: 403
+    offered = websocket.scope["subprotocols"]
+    await websocket.accept(subprotocol="phoenix" if "phoenix" in offered else None)
+    await Connection(websocket, context, owner, serializer).run()
+
+
+class Connection:
+    """One accepted socket."""
+
+    def __init__(
+        self, websocket: WebSocket, context: Context, owner: str, serializer: Serializer
+    ) -> None:
+        self._websocket = websocket
+        self._session = Session(
+            serializer, now=time.monotonic(), max_frame_bytes=context.settings.max_frame_bytes
+        )
+        self._channels: dict[str, Channel] = {}
+        self._outbox: deque[str | bytes] = deque()
+        self._dirty: dict[str, Channel] = {}
+        self._something = asyncio.Event()
+        self._effects: asyncio.Queue[Effect] = asyncio.Queue(MAX_EFFECTS)
+        self._close_with: Hangup | None = None
+        self._conversation = Conversation(context, owner, self._session, serializer, self)
+
+    # -- what a conversation may do to its socket -----------------------------
+
+    def send(self, frames: list[str | bytes]) -> None:
+        """Write these after what is already waiting."""
+        self._outbox.extend(frames)
+        self._something.set()
+
+    def open(self, topic: str, channel: Channel) -> None:
+        """Begin to pull from a channel; all that was sent before goes out first."""
+        self._channels[topic] = channel
+        self.wake(topic)
+
+    def wake(self, topic: str) -> None:
+        """There is something to pull from the topic's channel."""
+        channel = self._channels.get(topic)
+        if channel is not None:
+            self._dirty[topic] = channel
+            self._something.set()
+
+    def shut(self, topic: str) -> None:
+        """Write nothing more of a topic from here on."""
+        channel = self._channels.pop(topic, None)
+        self._dirty.pop(topic, None)
+        if channel is not None:
+            channel.close()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside everything else, for as long as the socket lives."""
+        self._group.start_soon(_awaited, work)
+
+    # -- its three tasks ------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until the client goes or the session hangs up."""
+        log("socket.opened")
+        try:
+            async with anyio.create_task_group() as self._group:
+                group = self._group
+                group.start_soon(self._work)
+                group.start_soon(self._write, group.cancel_scope)
+                await self._read()
+                self._something.set()
+                if self._close_with is None:
+                    group.cancel_scope.cancel()
+        finally:
+            for topic in list(self._channels):
+                self.shut(topic)
+            log("socket.closed", code=self._close_with.code if self._close_with else None)
+
+    async def _read(self) -> None:
+        while self._close_with is None:
+            data = None
+            with anyio.move_on_after(max(0.0, self._session.deadline - time.monotonic())):
+                data = await self._receive()
+                if data is None:
+                    return
+            now = time.monotonic()
+            effects = self._session.tick(now) if data is None else self._session.receive(data, now)
+            await self._take(effects)
+
+    async def _receive(self) -> str | bytes | None:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        data: bytes = message.get("bytes") or b""
+        return text if text is not None else data
+
+    async def _take(self, effects: list[Effect]) -> None:
+        if all(isinstance(effect, Send) for effect in effects):
+            self.send([effect.data for effect in effects if isinstance(effect, Send)])
+            return
+        for effect in effects:
+            if isinstance(effect, Hangup):
+                self._close_with = effect
+            else:
+                await self._effects.put(effect)
+
+    async def _work(self) -> None:
+        while True:
+            effect = await self._effects.get()
+            if isinstance(effect, Send):
+                self.send([effect.data])
+            elif not isinstance(effect, Hangup):
+                await self._conversation.carry_out(effect)
+
+    async def _write(self, scope: anyio.CancelScope) -> None:
+        try:
+            while not (self._close_with and not self._outbox):
+                await self._flush()
+                if self._dirty:
+                    await self._pull(next(iter(self._dirty)))
+                elif self._close_with is None:
+                    self._something.clear()
+                    await self._something.wait()
+            await self._websocket.close(self._close_with.code, self._close_with.reason)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            log("socket.gone")
+        scope.cancel()
+
+    async def _pull(self, topic: str) -> None:
+        channel = self._dirty.pop(topic)
+        frames = await channel.pull()
+        for frame in frames:
+            # A leave or a new join of the topic may come while we wait for the reader.
+            if self._channels.get(topic) is not channel:
+                return
+            await self._send(frame)
+            await self._flush()
+        if frames:
+            self.wake(topic)
+
+    async def _flush(self) -> None:
+        while self._outbox:
+            await self._send(self._outbox.popleft())
+
+    async def _send(self, frame: str | bytes) -> None:
+        with anyio.move_on_after(SLOW_SECONDS) as limit:
+            if isinstance(frame, str):
+                await self._websocket.send_text(frame)
+            else:
+                await self._websocket.send_bytes(frame)
+        if limit.cancelled_caught:
+            self._outbox.clear()
+            self._dirty.clear()
+            self._close_with = Hangup(code("slow_reader").close or 1013, "too slow; come back")
+
+
+async def _awaited(work: Coroutine[Any, Any, None]) -> None:
+    await work

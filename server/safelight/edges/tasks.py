@@ -1,0 +1,152 @@
+"""The REST door: create, look at, list, cancel and delete tasks.
+
+Bytes to typed command, typed answer to bytes. What a request means is decided by the
+orchestrator; this module never touches the store.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from safelight_protocol.codes import Refused
+from safelight_protocol.commands import Create, read_app, read_native
+from safelight_protocol.events import TERMINAL, Kind
+from safelight_protocol.snapshot import Snapshot
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..orchestrator import Answer
+from .bodies import answer, plain, query_number, read_json
+from .context import Context, context_of
+from .follow import wait_for_end
+from .problems import mark_app_form
+
+MAX_WAIT_SECONDS = 60
+MAX_KEY = 255
+KINDS: tuple[Kind, ...] = ("image", "video", "text")
+
+
+async def create(request: Request) -> Response:
+    """POST /api/tasks: 202 for a new task, 200 for one that was there already."""
+    context = context_of(request)
+    owner = context.owner(request)
+    body = await read_json(request, context)
+    command = _command(request, body)
+    made = await context.orchestrator.create(owner, command)
+    snapshot = await _awaited(request, context, made)
+    ended = snapshot.status in TERMINAL
+    status = 202 if made.created and not (ended and _wait_seconds(request)) else 200
+    data = task_data(context, snapshot) | {
+        "created": made.created,
+        "attached": not made.created,
+        "warnings": [_warning(w) for w in made.warnings],
+        "events_url": f"/api/tasks/{snapshot.task_id}/events",
+    }
+    headers = {"Location": f"/api/tasks/{snapshot.task_id}"}
+    if _wait_seconds(request):
+        headers["Preference-Applied"] = f"wait={_wait_seconds(request)}"
+    return answer(data, _message(made, snapshot), status, headers)
+
+
+async def show(request: Request) -> Response:
+    """GET /api/tasks/{id}."""
+    context = context_of(request)
+    task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
+    snapshot = await context.log.snapshot(task)
+    return answer(task_data(context, snapshot), f"Task {snapshot.status}")
+
+
+async def index(request: Request) -> Response:
+    """GET /api/tasks: newest first, in pages."""
+    context = context_of(request)
+    limit = query_number(request, "limit", 50, low=1, high=200) or 50
+    before = query_number(request, "before", None, low=0, high=2**53)
+    start = None if before is None else str(before)
+    page = await context.gallery.page(context.owner(request), start, limit)
+    data = plain(page) | {"log": context.gallery.log}
+    return answer(data, f"{len(page.tasks)} tasks")
+
+
+async def cancel(request: Request) -> Response:
+    """POST /api/tasks/{id}/cancel: 202 once it is asked for, 200 for an ended task."""
+    context = context_of(request)
+    owner = context.owner(request)
+    snapshot = await context.orchestrator.cancel(owner, request.path_params["id"])
+    ended = snapshot.status in TERMINAL
+    message = (
+        f"Task {snapshot.status}"
+        if ended
+        else "Cancel asked; the end will say whether it came in time"
+    )
+    return answer(task_data(context, snapshot), message, 200 if ended else 202)
+
+
+async def delete(request: Request) -> Response:
+    """DELETE /api/tasks/{id}: the task, its log and its files; the id stays taken."""
+    context = context_of(request)
+    id = request.path_params["id"]
+    await context.orchestrator.delete(context.owner(request), id)
+    return answer({"task_id": id}, "Task deleted")
+
+
+async def models(request: Request) -> Response:
+    """GET /api/models?kind=."""
+    context = context_of(request)
+    context.owner(request)
+    asked = request.query_params.get("kind")
+    kind = next((k for k in KINDS if k == asked), None)
+    if asked is not None and kind is None:
+        wrong = {"field": "kind", "found": asked[:80], "expected": f"one of {', '.join(KINDS)}"}
+        raise Refused("invalid", "kind is none of ours.", [dict(wrong)])
+    found = context.registry.models(kind)
+    return answer({"models": [plain(model) for model in found]}, f"{len(found)} models")
+
+
+def task_data(context: Context, snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot with its cursor, as REST shows it."""
+    cursor = context.log.cursor(snapshot.seq)
+    return plain(snapshot) | {"cursor": cursor, "log": context.log.id}
+
+
+def _command(request: Request, body: Any) -> Create:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        wrong = {
+            "field": "Idempotency-Key",
+            "found": f"{len(key)} characters",
+            "expected": "1 to 255",
+        }
+        raise Refused("invalid", "The Idempotency-Key has no allowed length.", [dict(wrong)])
+    if isinstance(body, dict) and "input_data" in body:
+        mark_app_form(request)
+        return read_app(body, key=key)
+    return read_native(body, key=key)
+
+
+async def _awaited(request: Request, context: Context, made: Answer) -> Snapshot:
+    seconds = _wait_seconds(request)
+    if not seconds:
+        return made.snapshot
+    return await wait_for_end(context, made.task, made.snapshot, seconds)
+
+
+def _wait_seconds(request: Request) -> int:
+    """`Prefer: wait=N` (RFC 7240, section 4.3), at most a minute; 0 where it is not sent."""
+    for preference in request.headers.get("prefer", "").replace(";", ",").split(","):
+        name, _, value = preference.strip().partition("=")
+        if name.strip().lower() == "wait" and value.strip().isdigit():
+            return min(int(value), MAX_WAIT_SECONDS)
+    return 0
+
+
+def _warning(warning: object) -> object:
+    return msgspec.to_builtins(warning)
+
+
+def _message(made: Answer, snapshot: Snapshot) -> str:
+    if made.created:
+        return "Task accepted"
+    if snapshot.status == "failed":
+        return "Existing task returned; it failed. Send a fresh key or none to try again"
+    return "Existing task returned"

@@ -1,0 +1,208 @@
+"""The log that readers see: a tail of encoded events in memory, the store behind it.
+
+One path for live, replay and resume: a reader has a cursor and asks for what comes
+after it. An event is encoded once, when it is written; its frame is built once per
+topic and wire version and shared by every follower. `append` is called only after
+the commit. Who may read, and when to look again, is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+import msgspec
+from safelight_protocol.codes import Refused
+from safelight_protocol.events import TaskEvent, decode_event
+from safelight_protocol.frames import Serializer
+from safelight_protocol.identity import shown
+from safelight_protocol.snapshot import Snapshot, fold, opening
+from safelight_protocol.task import Task
+
+from .store import Store
+
+ENDED_TAILS = 256
+"""Tails kept after their task's end, so that followers reach it without the store."""
+
+
+class Entry:
+    """One event as every reader gets it: the bytes of its JSON, and its frames."""
+
+    __slots__ = ("_frames", "body", "run", "seq")
+
+    def __init__(self, seq: int, run: int, body: bytes) -> None:
+        self.seq = seq
+        self.run = run
+        self.body = body
+        self._frames: dict[tuple[str, str], str] = {}
+
+    def frame(self, serializer: Serializer, topic: str) -> str:
+        """The event as a `progress` broadcast on a topic; built at the first call."""
+        key = (serializer.vsn, topic)
+        made = self._frames.get(key)
+        if made is None:
+            made = serializer.encode_broadcast(topic, "progress", self.body)
+            self._frames[key] = made
+        return made
+
+
+class Tail:
+    """The last events of one task and the snapshot that they lead to."""
+
+    __slots__ = ("entries", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, bound: int) -> None:
+        self.snapshot = snapshot
+        self.entries: deque[Entry] = deque(maxlen=bound)
+
+    def after(self, seq: int, limit: int) -> list[Entry] | None:
+        """The entries after `seq`, or None when the tail does not reach back that far."""
+        if seq >= self.snapshot.seq:
+            return []
+        if not self.entries or self.entries[0].seq > seq + 1:
+            return None
+        skip = seq + 1 - self.entries[0].seq
+        stop = min(skip + limit, len(self.entries))
+        return [self.entries[i] for i in range(skip, stop)]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a reader begins: after `seq`. `gap` says that it missed what is not kept."""
+
+    seq: int
+    gap: bool
+
+
+class Log:
+    """Reads of every task's events. `id` names this start's log in cursors."""
+
+    def __init__(self, store: Store, tail_events: int = 1024) -> None:
+        self._store = store
+        self._bound = tail_events
+        self._live: dict[str, Tail] = {}
+        self._ended: OrderedDict[str, Tail] = OrderedDict()
+
+    @property
+    def id(self) -> str:
+        """The id of this start's log."""
+        return self._store.log
+
+    def cursor(self, seq: int) -> str:
+        """The cursor of an event, the same at every door."""
+        return f"{self.id}-{seq}"
+
+    def append(self, task: Task, event: TaskEvent, body: bytes) -> None:
+        """Take in an event that has just been committed."""
+        tail = self._live.get(task.uid)
+        if tail is None:
+            tail = self._live[task.uid] = Tail(opening(task), self._bound)
+        tail.snapshot = fold(tail.snapshot, event)
+        tail.entries.append(Entry(event.seq, self._store.run, body))
+        if task.ended:
+            self._ended[task.uid] = self._live.pop(task.uid)
+            if len(self._ended) > ENDED_TAILS:
+                self._ended.popitem(last=False)
+
+    def forget(self, uid: str) -> None:
+        """Drop the tail of a task that was deleted."""
+        self._ended.pop(uid, None)
+
+    async def restore(self, task: Task) -> None:
+        """Build the tail of a live task from the store, after a restart."""
+        self._live[task.uid] = await self._rebuilt(task)
+
+    async def _rebuilt(self, task: Task) -> Tail:
+        tail = Tail(opening(task), self._bound)
+        while rows := await self._store.read.events(task.uid, tail.snapshot.seq, 1000):
+            for row in rows:
+                tail.snapshot = fold(tail.snapshot, decode_event(row.body))
+                tail.entries.append(Entry(row.seq, row.run, row.body))
+        return tail
+
+    def live_snapshot(self, uid: str) -> Snapshot | None:
+        """The snapshot of a task whose tail is in memory, without waiting."""
+        tail = self._tail(uid)
+        return None if tail is None else tail.snapshot
+
+    async def snapshot(self, task: Task) -> Snapshot:
+        """The snapshot of a task as of now."""
+        return (await self.snapshots([task]))[0]
+
+    async def snapshots(self, tasks: Iterable[Task]) -> list[Snapshot]:
+        """The snapshots of several tasks, in their order."""
+        tasks = list(tasks)
+        absent = [task.uid for task in tasks if self._tail(task.uid) is None]
+        stored = await self._store.read.snapshots(absent) if absent else {}
+        return [await self._snapshot(task, stored) for task in tasks]
+
+    async def _snapshot(self, task: Task, stored: dict[str, bytes]) -> Snapshot:
+        tail = self._tail(task.uid)
+        if tail is not None:
+            return tail.snapshot
+        if task.uid in stored:
+            return msgspec.json.decode(stored[task.uid], type=Snapshot)
+        # Seen in the instant between its commit and `append`: fold what is stored.
+        return (await self._rebuilt(task)).snapshot
+
+    def recent(self, uid: str, after: int, limit: int) -> list[Entry] | None:
+        """Entries after a seq from memory; None means that `read` must be asked."""
+        tail = self._tail(uid)
+        return None if tail is None else tail.after(after, limit)
+
+    async def read(self, uid: str, after: int, limit: int) -> list[Entry]:
+        """Entries after a seq, in order; none only when there are none."""
+        found = self.recent(uid, after, limit)
+        if found is not None:
+            return found
+        rows = await self._store.read.events(uid, after, limit)
+        return [Entry(row.seq, row.run, row.body) for row in rows]
+
+    async def place(self, task: Task, after: str | int | None, log: str | None) -> Place | None:
+        """Where a reader with this cursor begins, or None for one that has none.
+
+        Raises Refused `invalid` for a cursor that has not the form of one.
+        """
+        if after is None:
+            return None
+        log, seq = _parse(after, log)
+        if seq == 0:
+            horizon = await self._horizon(task.uid)
+            return Place(horizon - 1, gap=False) if horizon else Place(task.seq, gap=task.seq > 0)
+        if log is None or not await self._covers(task, log, seq):
+            return Place(task.seq, gap=True)
+        return Place(seq, gap=False)
+
+    async def _covers(self, task: Task, log: str, seq: int) -> bool:
+        """Whether a cursor of that log names an event of this very history.
+
+        An event that was written in a later run than the cursor's log cannot be the
+        one that its reader saw: the database is a restored copy that grew anew.
+        """
+        if seq > task.seq:
+            return False
+        run = self._store.run if log == self.id else await self._store.read.run_of_log(log)
+        if run is None:
+            return False
+        if seq == task.seq or self.recent(task.uid, seq, 1) is not None:
+            kept = True
+        else:
+            horizon = await self._horizon(task.uid)
+            kept = horizon is not None and horizon <= seq + 1
+        written = await self._store.read.run_of_event(task.uid, seq)
+        return kept and (written is None or written <= run)
+
+    async def _horizon(self, uid: str) -> int | None:
+        return await self._store.read.horizon(uid)
+
+    def _tail(self, uid: str) -> Tail | None:
+        return self._live.get(uid) or self._ended.get(uid)
+
+
+def _parse(after: str | int, log: str | None) -> tuple[str | None, int]:
+    if isinstance(after, int):
+        return log, after
+    name, dash, digits = after.rpartition("-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 16:
+        return (name if dash else log), int(digits)
+    wrong = {"field": "after", "found": shown(after), "expected": 'a cursor "<log>-<seq>"'}
+    raise Refused("invalid", "after is no cursor.", [dict(wrong)])

@@ -1,0 +1,1 @@
+"""Providers: things that predict. They know neither each other nor the orchestrator."""

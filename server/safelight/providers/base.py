@@ -1,0 +1,154 @@
+"""What a provider is: start, follow, cancel. The contract every one of them keeps.
+
+`follow` is used for the first run and again after a restart, so that recovery is
+no second way to run. Reports are pushed to a function: awaiting it gives
+back-pressure, and when it returns the report is on disk. A provider knows neither
+the task, nor the store, nor other providers. The contract's tests are
+tests/server/providers/test_contract.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from safelight_protocol.events import Charge, Kind
+from safelight_protocol.inputs import FREE
+
+
+class InputFile(msgspec.Struct, frozen=True):
+    """A file that the prediction starts from."""
+
+    path: Path
+    media_type: str
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at a task. `uid` and `attempt` mark it at the provider."""
+
+    uid: str
+    attempt: int
+    kind: Kind
+    model: str
+    prompt: str
+    params: dict[str, Any]
+    seed: int
+    n: int
+    backend: str | None = None
+    inputs: tuple[InputFile, ...] = ()
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """It moved on: `progress` 0 to 1 or None where it is not known."""
+
+    progress: float | None = None
+    step: int | None = None
+    steps: int | None = None
+    message: str | None = None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """More text."""
+
+    text: str
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A result file."""
+
+    kind: Kind
+    media_type: str
+    data: bytes
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A preview; may be dropped."""
+
+    step: int
+    media_type: str
+    data: bytes
+
+
+Report = Callable[[Moved | Delta | Made | Shown], Awaitable[None]]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The prediction finished; everything it made was reported before."""
+
+    charge: Charge = FREE
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The provider stopped it, by our cancel or somebody else's."""
+
+    charge: Charge = FREE
+
+
+class Again(msgspec.Struct, frozen=True):
+    """It failed in a way that may pass. `after_seconds` is the provider's own wish."""
+
+    code: str
+    message: str
+    after_seconds: float | None = None
+
+
+class Never(msgspec.Struct, frozen=True):
+    """It failed for good: the same request would fail again."""
+
+    code: str
+    message: str
+    charge: Charge = FREE
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """It is lost, and to start it again costs nothing."""
+
+    message: str
+
+
+class Unclear(msgspec.Struct, frozen=True):
+    """It cannot be told what became of it, and a second start could be billed."""
+
+    message: str
+
+
+Outcome = Done | Ended | Again | Never | Gone | Unclear
+
+
+class Provider(Protocol):
+    """A thing that predicts.
+
+    `resumable`: a saved handle can be followed after a restart of ours. `billed`: a
+    second start could cost money, so a lost start is never simply repeated.
+    """
+
+    name: str
+    resumable: bool
+    billed: bool
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Hold what it needs (processes, connections) for as long as the server runs."""
+
+    async def start(self, prediction: Prediction) -> str:
+        """Begin it and return the handle to follow or cancel it by.
+
+        Raises Failure. The intent is on disk before this is called.
+        """
+
+    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
+        """Report until it ends; exactly one outcome. Called again with the same handle
+        it ends the same. Cancelled from outside it leaves nothing running here."""
+
+    async def cancel(self, prediction: Prediction, handle: str) -> None:
+        """Ask for its end; `follow` then returns. Safe to repeat, and after the end."""
+
+
+class Failure(Exception):
+    """A start that failed, with its outcome (Again, Never, Gone or Unclear)."""
+
+    def __init__(self, outcome: Again | Never | Gone | Unclear) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome

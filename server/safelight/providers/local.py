@@ -1,0 +1,191 @@
+"""The embedded default: the brush, in worker processes, off the event loop.
+
+One job at a time per worker; a worker is started when it is first needed and kept. A
+cancel kills the worker, which is the one way to stop a painter at once, and costs the
+next job a start. Nothing outlives this process: a worker ends when its standard input
+closes. So a handle is good for nothing after a restart, and the attempt is simply made
+again, which is free.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from ..brush.pipe import Header, Job, MessageReader, encode_message
+from .base import (
+    Again,
+    Delta,
+    Done,
+    Ended,
+    Gone,
+    Made,
+    Moved,
+    Never,
+    Outcome,
+    Prediction,
+    Report,
+    Shown,
+)
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""A worker keeps to one core: there are as many workers as the operator wants cores used."""
+
+
+class Local:
+    """`workers` processes at most; `pace_seconds` is the least time a step takes, so that
+    people can watch."""
+
+    name = "local"
+    resumable = False
+    billed = False
+
+    def __init__(self, workers: int, pace_seconds: float = 0.0) -> None:
+        self._places = anyio.Semaphore(workers)
+        self._pace_seconds = pace_seconds
+        self._idle: list[_Worker] = []
+        self._busy: dict[str, _Worker] = {}
+        self._canceled: set[str] = set()
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Ends every worker at exit."""
+        return self._opened()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                for worker in [*self._idle, *self._busy.values()]:
+                    await worker.kill()
+
+    async def start(self, prediction: Prediction) -> str:
+        """The handle names the attempt; nothing runs before it is followed."""
+        return f"local-{prediction.uid}-{prediction.attempt}"
+
+    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
+        """Paint it on a free worker."""
+        job = await self._job(prediction)
+        async with self._places:
+            if handle in self._canceled:
+                self._canceled.discard(handle)
+                return Ended()
+            worker = self._idle.pop() if self._idle else await _Worker.start()
+            self._busy[handle] = worker
+            try:
+                outcome = await worker.run(job, report)
+            finally:
+                del self._busy[handle]
+                if worker.at_rest:
+                    self._idle.append(worker)
+                else:
+                    with anyio.CancelScope(shield=True):
+                        await worker.kill()
+        if handle in self._canceled:
+            self._canceled.discard(handle)
+            return outcome if isinstance(outcome, Done) else Ended()
+        return outcome
+
+    async def cancel(self, prediction: Prediction, handle: str) -> None:
+        """Kill the worker that paints it."""
+        self._canceled.add(handle)
+        worker = self._busy.get(handle)
+        if worker is not None:
+            await worker.kill()
+
+    async def _job(self, prediction: Prediction) -> bytes:
+        params = prediction.params
+        failing = prediction.model == "local/broken" or (
+            prediction.model == "local/flaky" and prediction.attempt == 1
+        )
+        body = b""
+        if prediction.inputs:
+            body = await anyio.Path(prediction.inputs[0].path).read_bytes()
+        known: dict[str, Any] = {
+            name: params[name] for name in Job.__struct_fields__ if name in params
+        }
+        job = Job(
+            **known
+            | {
+                "job": f"{prediction.uid}-{prediction.attempt}",
+                "kind": prediction.kind,
+                "prompt": prediction.prompt,
+                "seed": str(prediction.seed),
+                "n": prediction.n,
+                "pace_seconds": self._pace(prediction),
+                "fail_at_step": 3 if failing else None,
+            }
+        )
+        return encode_message(job, body)
+
+    def _pace(self, prediction: Prediction) -> float:
+        slow = prediction.model == "local/slow"
+        return max(self._pace_seconds, 1.0) if slow else self._pace_seconds
+
+
+class _Worker:
+    """One child process. `at_rest` while it waits for a job."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self._process = process
+        self._reader = MessageReader()
+        self.at_rest = True
+
+    @classmethod
+    async def start(cls) -> _Worker:
+        command = [sys.executable, "-m", "safelight.brush.worker"]
+        return cls(await anyio.open_process(command, stderr=None, env=os.environ | ONE_THREAD))
+
+    async def run(self, job: bytes, report: Report) -> Outcome:
+        """Hand over a job and report until it is done, has failed, or the process dies."""
+        self.at_rest = False
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None, "both are pipes"
+        try:
+            await stdin.send(job)
+            while True:
+                for header, body in self._reader.feed(await stdout.receive()):
+                    outcome = await _told(header, body, report)
+                    if outcome is not None:
+                        self.at_rest = True
+                        return outcome
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return Gone("the worker process ended during the attempt")
+
+    async def kill(self) -> None:
+        """End the process now. Safe to repeat."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.aclose()
+
+
+async def _told(header: Header, body: bytes, report: Report) -> Outcome | None:
+    match header.type:
+        case "progress":
+            step, steps = header.step or 0, header.steps or 1
+            await report(Moved(step / steps, step, steps, header.message))
+        case "preview":
+            await report(Shown(header.step or 0, header.media_type or "", body))
+        case "text":
+            await report(Delta(header.delta or ""))
+        case "artifact":
+            await report(Made(header.kind or "image", header.media_type or "", body))
+        case "failed":
+            message = header.message or "the brush failed"
+            if header.code == "invalid_input":
+                return Never("invalid_input", message)
+            return Again(header.code or "provider_failed", message)
+        case "done":
+            return Done()
+    return None

@@ -1,0 +1,215 @@
+"""Parameters of a model: their schema, how they are read, and how a size comes about.
+
+Owns the words a schema is written in (those of JSON Schema that we need) and the one
+rule that joins width, height and aspect_ratio. Knows neither models nor providers.
+The rule is told in docs/wire.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Literal, TypedDict
+
+import msgspec
+
+from safelight_protocol.codes import Refused
+from safelight_protocol.fields import Field, Wrong, invalid, read_object
+from safelight_protocol.identity import shown
+
+MAX_PARAMS = 100
+"""More is no honest request; each unknown one costs a search for its nearest name."""
+
+GRAIN = 8
+"""Pixels: computed sides are multiples of it, as image models want theirs."""
+
+
+class Param(
+    msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """One parameter, in words of JSON Schema; None says nothing."""
+
+    type: Literal["integer", "number", "string", "boolean"]
+    description: str | None = None
+    default: bool | int | float | str | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    enum: tuple[str, ...] | None = None
+    pattern: str | None = None
+    max_length: int | None = None
+    examples: tuple[str, ...] | None = None
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The parameters of a model.
+
+    With `open`, unknown ones are handed on as they are. With `longer_side` (pixels,
+    the default) there are width, height and aspect_ratio, resolved together.
+    """
+
+    params: dict[str, Param] = {}
+    open: bool = False
+    longer_side: int | None = None
+
+
+_SIDES: tuple[Literal["width", "height"], ...] = ("width", "height")
+
+
+def read_params(
+    params: dict[str, Any], schema: Schema, *, where: str = "params."
+) -> dict[str, Any]:
+    """Every value checked and in one form, defaults filled in, sizes computed.
+
+    null counts as left out. Raises Refused `invalid` naming every wrong or unknown
+    one, with `where` before its name.
+    """
+    given = {name: value for name, value in params.items() if value is not None}
+    _check_count(given, where)
+    fields = {name: Field(_reader(param)) for name, param in schema.params.items()}
+    values, unknown = read_object(given, fields, where=where, strict=not schema.open)
+    values |= {name.removeprefix(where): given[name.removeprefix(where)] for name in unknown}
+    if schema.longer_side is not None:
+        values = _sized(values, schema, schema.longer_side, where)
+    defaults = {name: param.default for name, param in schema.params.items()}
+    return {name: value for name, value in defaults.items() if value is not None} | values
+
+
+def drop_unknown(
+    params: dict[str, Any], schema: Schema, *, where: str
+) -> tuple[dict[str, Any], list[str]]:
+    """The parameters that the schema knows, and a warning for each of the others."""
+    _check_count(params, where)
+    unknown = [] if schema.open else [name for name in params if name not in schema.params]
+    known = {name: value for name, value in params.items() if name not in unknown}
+    reason = "is ignored: there is no such parameter"
+    return known, [f"{where}{shown(name)[1:-1]} {reason}" for name in unknown]
+
+
+def drop_unfit(
+    params: dict[str, Any], schema: Schema, *, where: str
+) -> tuple[dict[str, Any], list[str]]:
+    """As drop_unknown, and without values that the schema does not take: for a model
+    that stands in for the one they were meant for."""
+    known, warnings = drop_unknown(params, schema, where=where)
+    kept: dict[str, Any] = {}
+    for name, value in known.items():
+        try:
+            read_params(kept | {name: value}, schema, where=where)
+        except Refused as refused:
+            expected = refused.details[0]["expected"]
+            warnings.append(f"{where}{name} is ignored: found {shown(value)}, expected {expected}")
+        else:
+            kept[name] = value
+    return kept, warnings
+
+
+def _check_count(params: dict[str, Any], where: str) -> None:
+    if len(params) > MAX_PARAMS:
+        field = where.rstrip(".") or "input_data"
+        found, expected = f"{len(params)} parameters", f"at most {MAX_PARAMS}"
+        raise invalid([{"field": field, "found": found, "expected": expected}])
+
+
+def _reader(param: Param) -> Callable[[Any], Any]:
+    match param.type:
+        case "integer":
+            return lambda value: _read_number(value, param, whole=True)
+        case "number":
+            return lambda value: _read_number(value, param, whole=False)
+        case "string":
+            return lambda value: _read_string(value, param)
+        case "boolean":
+            return _read_boolean
+
+
+def _read_number(value: Any, param: Param, *, whole: bool) -> int | float:
+    """One form for one number: 20.0 is read as 20 for integers, 3 as 3.0 for numbers."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low = -math.inf if param.minimum is None else param.minimum
+        high = math.inf if param.maximum is None else param.maximum
+        if low <= value <= high and math.isfinite(value):
+            if not whole:
+                return float(value)
+            if value == int(value):
+                return int(value)
+    between = "" if param.minimum is None else f" from {param.minimum} to {param.maximum}"
+    raise Wrong(("an integer" if whole else "a number") + between)
+
+
+def _read_string(value: Any, param: Param) -> str:
+    if isinstance(value, str):
+        fits = param.pattern is None or re.fullmatch(param.pattern, value)
+        listed = param.enum is None or value in param.enum
+        short = param.max_length is None or len(value) <= param.max_length
+        if fits and listed and short:
+            return value
+    if param.enum is not None:
+        raise Wrong("one of " + ", ".join(param.enum))
+    if param.pattern is not None:
+        raise Wrong("a string such as " + ", ".join(param.examples or ()))
+    raise Wrong(f"a string of at most {param.max_length} characters")
+
+
+def _read_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise Wrong("true or false")
+
+
+def _sized(values: dict[str, Any], schema: Schema, longer_side: int, where: str) -> dict[str, Any]:
+    """Width and height, whatever was given of them, and the ratio they really have."""
+    ratio = values.get("aspect_ratio") or str(schema.params["aspect_ratio"].default)
+    given = values.get("width"), values.get("height")
+    size = _size(*given, ratio, longer_side, int(schema.params["width"].minimum or 1))
+    for side in _SIDES:
+        low, high = schema.params[side].minimum or 1, schema.params[side].maximum or size[side]
+        if not low <= size[side] <= high:
+            blamed = next((name for name in _SIDES if values.get(name)), "aspect_ratio")
+            found = shown(values.get(blamed, ratio))
+            expected = f"one whose {side} ({size[side]} at {ratio}) lies from {low} to {high}"
+            raise invalid([{"field": where + blamed, "found": found, "expected": expected}])
+    return values | size
+
+
+class _Size(TypedDict):
+    width: int
+    height: int
+    aspect_ratio: str
+
+
+@functools.lru_cache(maxsize=1024)
+def _size(
+    width: int | None, height: int | None, ratio: str, longer_side: int, shortest: int
+) -> _Size:
+    """Both sides given win over the ratio. One given: the other follows from the ratio.
+    None: the longer side is `longer_side`, more if the shorter would be too short."""
+    exact = Fraction(ratio.replace(":", "/"))
+    if width is not None:
+        height = height if height is not None else _near(width / exact)
+    elif height is not None:
+        width = _near(height * exact)
+    else:
+        width, height = _default_size(exact, longer_side, shortest)
+    real = Fraction(width, height)
+    return {
+        "width": width,
+        "height": height,
+        "aspect_ratio": f"{real.numerator}:{real.denominator}",
+    }
+
+
+def _default_size(ratio: Fraction, longer_side: int, shortest: int) -> tuple[int, int]:
+    long_by_short = max(ratio, 1 / ratio)
+    shorter = max(_near(longer_side / long_by_short), shortest)
+    longer = longer_side if shorter > shortest else max(longer_side, _near(shorter * long_by_short))
+    return (longer, shorter) if ratio >= 1 else (shorter, longer)
+
+
+def _near(pixels: Fraction) -> int:
+    """Whole pixels as they are, others as the nearest multiple of GRAIN."""
+    if pixels.denominator == 1:
+        return int(pixels)
+    return max(GRAIN, round(pixels / GRAIN) * GRAIN)

@@ -1,0 +1,59 @@
+"""What follows from an outcome: another attempt and when, or the end.
+
+Pure: the clock and the die are arguments. The policy in one sentence: what may
+pass is tried again with exponential backoff and full jitter, never earlier than
+the provider asks for; what is lost and free is simply started again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from safelight_protocol.events import error_data
+from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
+from safelight_protocol.task import Task
+
+from .providers.base import Again, Ended, Gone, Never, Unclear
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """`attempts` counts faults, `losses` the attempts that a restart of ours may cost.
+
+    Backoff before the nth retry is drawn from 0.5 to 1 times
+    `base_seconds * 2**(n-1)`, at most `max_seconds` (a floor of one half, so that a
+    retry is never at once: a full jitter from zero hammers what is ill).
+    """
+
+    attempts: int = 3
+    losses: int = 50
+    base_seconds: float = 1.0
+    max_seconds: float = 60.0
+
+    def verdict(
+        self, task: Task, outcome: Again | Never | Gone | Unclear | Ended, now: int, die: float
+    ) -> Faulted | Lost | GaveUp | InDoubt | Stopped:
+        """The input that an outcome of this attempt becomes; `die` is 0 to 1."""
+        match outcome:
+            case Ended(charge=charge):
+                return Stopped(charge)
+            case Unclear():
+                return InDoubt()
+            case Never(code=code, message=message, charge=charge):
+                return GaveUp(error_data(code, message, retryable=False), charge)
+            case Gone(message=message):
+                return self._lost(task, message, now)
+            case Again():
+                return self._faulted(task, outcome, now, die)
+
+    def _lost(self, task: Task, message: str, now: int) -> Lost | GaveUp:
+        error = error_data("lost", message, retryable=True)
+        if task.attempt - task.faults > self.losses:
+            return GaveUp(error, FREE)
+        return Lost(error, retry_at=now)
+
+    def _faulted(self, task: Task, outcome: Again, now: int, die: float) -> Faulted | GaveUp:
+        error = error_data(outcome.code, outcome.message, retryable=True)
+        if task.faults + 1 >= self.attempts:
+            return GaveUp(error, FREE)
+        wait = min(self.base_seconds * 2**task.faults, self.max_seconds) * (0.5 + die / 2)
+        wait = max(wait, outcome.after_seconds or 0.0)
+        return Faulted(error, retry_at=now + round(wait * 1000))

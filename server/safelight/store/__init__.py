@@ -1,0 +1,106 @@
+"""The store: tasks, events and keys in one SQLite file, the only truth.
+
+`Store.open` takes the data directory for this process; `put` writes (group
+commit, fenced, fsynced), `read` has the queries. The contract that a second
+engine would have to keep is tests/server/store/test_contract.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from . import database
+from . import statements as sql
+from .database import DatabaseTooNew, DataDirectoryBusy
+from .reader import ChangeRow, EventRow, Reader
+from .records import (
+    ArtifactRow,
+    Birth,
+    Change,
+    Created,
+    Creation,
+    Fenced,
+    Item,
+    Removal,
+    StoreTrouble,
+)
+from .writer import Writer
+
+__all__ = [
+    "ArtifactRow",
+    "Birth",
+    "Change",
+    "ChangeRow",
+    "Created",
+    "Creation",
+    "DataDirectoryBusy",
+    "DatabaseTooNew",
+    "EventRow",
+    "Fenced",
+    "Removal",
+    "Store",
+    "StoreTrouble",
+]
+
+
+class Store:
+    """An open store. `log` is the id of this start's log, `run` its number."""
+
+    def __init__(self, writer: Writer, reader: Reader, run: int, log: str) -> None:
+        self._writer = writer
+        self.read = reader
+        self.run = run
+        self.log = log
+
+    @property
+    def position(self) -> int:
+        """The number of the newest change on disk, over all owners."""
+        return self._writer.last_change
+
+    async def put(self, item: Item) -> Any:
+        """Write one item and return after its commit: the task of a Change, Created
+        of a Creation, the hashes that nothing uses any more of a Removal.
+
+        Raises Fenced, Refused (of a Creation) or StoreTrouble.
+        """
+        return await self._writer.put(item)
+
+    def statistics(self) -> dict[str, int]:
+        """Group commits so far and the items in them."""
+        return {"groups": self._writer.groups, "members": self._writer.members}
+
+
+@asynccontextmanager
+async def open_store(
+    directory: Path, now: int, on_group: Callable[[int], None] = lambda size: None
+) -> AsyncIterator[Store]:
+    """Lock, migrate and open the store in `directory`; begin a new log at `now`.
+
+    Raises DataDirectoryBusy or DatabaseTooNew. At exit everything that waits is
+    written first.
+    """
+    held = database.lock_directory(directory)
+    path = directory / "safelight.sqlite3"
+    try:
+        writing = await database.connect(path)
+        try:
+            await database.migrate(writing)
+            last_change = int(await database.scalar(writing, sql.LAST_CHANGE))
+            run, log = await database.open_log(writing, now, last_change)
+            reading = await database.connect(path, read_only=True)
+            writer = Writer(writing, run, last_change, on_group)
+            task = asyncio.create_task(writer.run(), name="store writer")
+            try:
+                yield Store(writer, Reader(reading), run, log)
+            finally:
+                writer.close()
+                await task
+                await reading.close()
+        finally:
+            await writing.close()
+    finally:
+        held.close()

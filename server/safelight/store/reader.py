@@ -1,0 +1,120 @@
+"""Reads, on a connection that cannot write. WAL lets them run beside the writer.
+
+A read sees a commit as soon as the writer's `put` has returned. Nothing is cached
+here; the log keeps the tails of live tasks in memory, above.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import aiosqlite
+import msgspec
+from safelight_protocol.task import Task
+
+from . import statements as sql
+from .records import ArtifactRow, StoreTrouble, artifact_of, task_of
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One stored event; `body` is the JSON that was and will be told."""
+
+    seq: int
+    run: int
+    body: bytes
+
+
+class ChangeRow(msgspec.Struct, frozen=True):
+    """One change of an owner's tasks; `uid` is None for a deletion."""
+
+    uid: str | None
+    id: str
+    changed: int
+
+
+class Reader:
+    """Queries over one read-only connection. Every method raises StoreTrouble."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def live(self) -> list[Task]:
+        """Every task that has not ended, oldest first."""
+        return [task_of(row) for row in await self._all(sql.LIVE)]
+
+    async def task(self, owner: str, id: str) -> Task | None:
+        """One task by the name its owner knows."""
+        rows = await self._all(sql.BY_ID, owner, id)
+        return task_of(rows[0]) if rows else None
+
+    async def tasks(self, uids: list[str]) -> dict[str, Task]:
+        """Tasks by uid; those that are gone are left out."""
+        rows = await self._all(sql.BY_UID, msgspec.json.encode(uids).decode())
+        return {row["uid"]: task_of(row) for row in rows}
+
+    async def is_gone(self, owner: str, id: str) -> bool:
+        """Whether the id has a tombstone."""
+        return bool(await self._all(sql.TOMBSTONE, owner, id))
+
+    async def page(
+        self, owner: str, before: int | None, limit: int
+    ) -> tuple[list[Task], int | None]:
+        """An owner's tasks, newest first, and the `before` of the next page or None."""
+        rows = await self._all(sql.PAGE, owner, before or 2**62, limit + 1)
+        tasks = [task_of(row) for row in rows[:limit]]
+        return tasks, rows[limit - 1]["n"] if len(rows) > limit else None
+
+    async def changes(self, owner: str, after: int, limit: int) -> list[ChangeRow]:
+        """What became of an owner's tasks after a position, each at its last change."""
+        rows = await self._all(sql.CHANGES, owner, after, limit)
+        return [ChangeRow(row["uid"], row["id"], row["changed"]) for row in rows]
+
+    async def events(self, uid: str, after: int, limit: int) -> list[EventRow]:
+        """Events after a seq, in order; fewer than `limit` only at the end."""
+        rows = await self._all(sql.EVENTS, uid, after, limit)
+        return [EventRow(row["seq"], row["run"], row["body"].encode()) for row in rows]
+
+    async def run_of_event(self, uid: str, seq: int) -> int | None:
+        """The run that wrote an event, or None where there is no such event."""
+        rows = await self._all(sql.EVENT_RUN, uid, seq)
+        return int(rows[0]["run"]) if rows else None
+
+    async def horizon(self, uid: str) -> int | None:
+        """The first seq that is kept, or None when the log was swept."""
+        rows = await self._all(sql.HORIZON, uid)
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def run_of_log(self, log: str) -> int | None:
+        """The run in which a log was opened, or None for a log that is not ours."""
+        rows = await self._all(sql.LOG_RUN, log)
+        return int(rows[0]["run"]) if rows else None
+
+    async def end_of_log(self, log: str) -> int | None:
+        """The position at which an earlier run's log ended, or None for any other log."""
+        rows = await self._all(sql.LOG_END, log)
+        return int(rows[0]["position"]) if rows and rows[0]["position"] is not None else None
+
+    async def snapshots(self, uids: list[str]) -> dict[str, bytes]:
+        """The final snapshots of ended tasks, by uid."""
+        rows = await self._all(sql.SNAPSHOTS, msgspec.json.encode(uids).decode())
+        return {row["uid"]: row["body"].encode() for row in rows}
+
+    async def artifact(self, id: str) -> tuple[ArtifactRow, str] | None:
+        """An artifact by its capability, with its owner."""
+        rows = await self._all(sql.ARTIFACT, id)
+        return (artifact_of(rows[0]), str(rows[0]["owner"])) if rows else None
+
+    async def artifacts_of(self, uid: str) -> list[ArtifactRow]:
+        """The artifacts of a task, oldest first."""
+        return [artifact_of(row) for row in await self._all(sql.ARTIFACTS_OF, uid)]
+
+    async def check(self) -> None:
+        """Raise StoreTrouble if the database cannot be read."""
+        await self._all("SELECT 1 FROM logs LIMIT 1")
+
+    async def _all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        try:
+            return list(await self._connection.execute_fetchall(statement, values))
+        except sqlite3.OperationalError as error:
+            raise StoreTrouble(f"the database cannot be read: {error}") from error

@@ -1,0 +1,150 @@
+"""What goes into the store and comes out of it, as types; and the rows between.
+
+No SQL and no connection here: `statements.py` has the one, `writer.py` and
+`reader.py` the other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from safelight_protocol.codes import Refused
+from safelight_protocol.identity import Found, Reuse
+from safelight_protocol.task import Asked, Resolved, State, Task
+
+
+class StoreTrouble(Refused):
+    """The database cannot be written or read now: `storage_full` or `unavailable`.
+
+    Nothing of the refused write is on disk unless `unknown` is set: then a commit
+    was begun and its end was not learnt.
+    """
+
+    def __init__(self, message: str, *, full: bool = False, unknown: bool = False) -> None:
+        super().__init__("storage_full" if full else "unavailable", message)
+        self.unknown = unknown
+
+
+class Fenced(Exception):
+    """The task has moved since it was read: this writer is not its owner any more."""
+
+
+class ArtifactRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact of a task; `id` is the random capability in its URL."""
+
+    id: str
+    uid: str
+    sha256: str
+    kind: str
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
+    attempt: int
+    created_at: int
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One move of one task. It is written only if `before` is still what is stored."""
+
+    before: Task
+    after: Task
+    event: bytes | None = None
+    artifact: ArtifactRow | None = None
+    snapshot: bytes | None = None
+
+
+class Birth(msgspec.Struct, frozen=True, kw_only=True):
+    """A new task with its first event."""
+
+    task: Task
+    fingerprint: str
+    event: bytes
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to create or attach, decided inside the writer's transaction.
+
+    `decide` gets what was found and returns the task to attach to or None; it may
+    raise Refused. `bear` makes the new task. Neither may wait.
+    """
+
+    owner: str
+    id: str | None
+    key: str | None
+    fingerprint: str
+    reuse: Reuse
+    decide: Callable[[Found], Task | None]
+    bear: Callable[[], Birth]
+
+
+class Created(msgspec.Struct, frozen=True):
+    """What a creation came to."""
+
+    task: Task
+    fresh: bool
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """Delete an ended task, leaving a tombstone of its id; its keys stay taken."""
+
+    task: Task
+
+
+Item = Change | Creation | Removal
+"""What the writer takes."""
+
+MUTABLE = (
+    "state",
+    "attempt",
+    "faults",
+    "claim",
+    "seq",
+    "progress",
+    "handle",
+    "handle_told",
+    "canceling",
+    "not_before",
+    "deadline",
+    "claimed_at",
+    "updated_at",
+    "ended_at",
+)
+"""The columns that a change writes, named as the fields of Task."""
+
+_asked = msgspec.json.Decoder(Asked)
+_resolved = msgspec.json.Decoder(Resolved)
+
+
+def mutable(task: Task) -> dict[str, Any]:
+    """The mutable columns of a task."""
+    values = {name: getattr(task, name) for name in MUTABLE}
+    values["state"] = task.state.value
+    values["handle_told"] = int(task.handle_told)
+    values["canceling"] = int(task.canceling)
+    return values
+
+
+def task_of(row: sqlite3.Row) -> Task:
+    """A task from a row of `tasks` joined with `requests`."""
+    values = {name: row[name] for name in MUTABLE}
+    values["state"] = State(values["state"])
+    values["handle_told"] = bool(values["handle_told"])
+    values["canceling"] = bool(values["canceling"])
+    return Task(
+        uid=row["uid"],
+        owner=row["owner"],
+        id=row["id"],
+        created_at=row["created_at"],
+        asked=_asked.decode(row["asked"]),
+        resolved=_resolved.decode(row["resolved"]),
+        **values,
+    )
+
+
+def artifact_of(row: sqlite3.Row) -> ArtifactRow:
+    """An artifact from its row."""
+    return ArtifactRow(**{name: row[name] for name in ArtifactRow.__struct_fields__})

@@ -1,0 +1,134 @@
+"""The one writer: everything that waits is written in one transaction.
+
+While a transaction is on its way to the disk, the next batch gathers; that is
+the whole of group commit, there is no timer. `put` returns after the commit, so
+nothing can be told that a crash could take back. A member of a batch that is
+fenced or refused fails alone. A cancelled waiter does not cancel the write: the
+statement runs in aiosqlite's thread whatever becomes of the one who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import aiosqlite
+
+from .batch import Batch
+from .records import Item, StoreTrouble
+
+MAX_BATCH = 512
+"""Members of one transaction; from 16 on a commit costs hardly more than a NORMAL one
+(facts/perf.md, section E), and a bound keeps the wait of the first member short."""
+
+
+class Writer:
+    """Owns the connection that writes. `run` must be running for `put` to return."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        run: int,
+        last_change: int,
+        on_group: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self._last_change = last_change
+        self._on_group = on_group
+        self._waiting: list[tuple[Item, asyncio.Future[Any]]] = []
+        self._work = asyncio.Event()
+        self._closing = False
+        self.groups = 0
+        self.members = 0
+
+    @property
+    def last_change(self) -> int:
+        """The position of the newest change that is on disk."""
+        return self._last_change
+
+    async def put(self, item: Item) -> Any:
+        """Write one item; returns what it came to.
+
+        Raises Fenced, Refused (of a creation) or StoreTrouble.
+        """
+        if self._closing:
+            raise StoreTrouble("the store is closed")
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._work.set()
+        return await asyncio.shield(future)
+
+    async def run(self) -> None:
+        """Write until `close`; whatever waits by then is still written."""
+        while not (self._closing and not self._waiting):
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                group = self._waiting[:MAX_BATCH]
+                del self._waiting[:MAX_BATCH]
+                await self._write(group)
+
+    def close(self) -> None:
+        """Take nothing more. `run` returns once all that waits is written."""
+        self._closing = True
+        self._work.set()
+
+    async def _write(self, group: list[tuple[Item, asyncio.Future[Any]]]) -> None:
+        self.groups += 1
+        self.members += len(group)
+        self._on_group(len(group))
+        try:
+            outcomes = await self._commit([item for item, _ in group])
+        except StoreTrouble as trouble:
+            outcomes = [trouble] * len(group)
+        except sqlite3.Error as defect:
+            if len(group) > 1:
+                for member in group:
+                    await self._write([member])
+                return
+            outcomes = [defect]
+        for (_, future), outcome in zip(group, outcomes, strict=True):
+            _settle(future, outcome)
+
+    async def _commit(self, items: Sequence[Item]) -> list[Any]:
+        batch = Batch(self._connection, self._run, self._last_change)
+        committing = False
+        try:
+            await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+            outcomes = await batch.write(items)
+            committing = True
+            await self._connection.execute_fetchall("COMMIT")
+        except sqlite3.OperationalError as error:
+            await self._roll_back()
+            raise _trouble(error, unknown=committing) from error
+        except BaseException:
+            await self._roll_back()
+            raise
+        self._last_change = batch.last_change
+        return outcomes
+
+    async def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                await self._connection.execute_fetchall("ROLLBACK")
+            except sqlite3.OperationalError:
+                # SQLite has rolled back by itself (disk full, I/O error); nothing is left to undo.
+                return
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+        future.exception()  # a waiter that was cancelled does not come to fetch it
+    else:
+        future.set_result(outcome)
+
+
+def _trouble(error: sqlite3.OperationalError, *, unknown: bool) -> StoreTrouble:
+    full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+    return StoreTrouble(f"the database cannot be written: {error}", full=full, unknown=unknown)

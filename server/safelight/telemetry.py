@@ -1,0 +1,219 @@
+"""Every log line and every counter has a name, and all names stand in this file.
+
+Owns the two tables, the logging set-up and the counters. Log lines are named events
+with listed fields, so that an operator can search for them and nothing slips in
+that must stay private: no row has a place for a prompt, a token or a result.
+Knows nothing of what it is told about. The table is printed in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections import Counter
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class LogEvent(msgspec.Struct, frozen=True):
+    """One row: how loud it is, what it means, and the fields it may carry."""
+
+    level: Level
+    meaning: str
+    fields: tuple[str, ...] = ()
+
+
+class Unlisted(Exception):
+    """A log event, field or counter that has no row here."""
+
+
+EVENTS: dict[str, LogEvent] = {
+    "server.started": LogEvent("info", "The server listens.", ("url", "version", "data_dir")),
+    "server.stopping": LogEvent("info", "No new work; followers are sent away.", ("reason",)),
+    "server.stopped": LogEvent("info", "Everything is closed.", ("seconds",)),
+    "server.recovered": LogEvent(
+        "info", "Unfinished tasks of the last run were picked up.", ("tasks", "followed", "lost")
+    ),
+    "task.created": LogEvent("info", "A task was accepted.", ("uid", "id", "owner", "kind")),
+    "task.attached": LogEvent(
+        "info", "A request was an existing task.", ("uid", "id", "owner", "status")
+    ),
+    "task.committed": LogEvent(
+        "debug", "An event is on disk.", ("uid", "id", "seq", "type", "status")
+    ),
+    "task.ended": LogEvent("info", "A task has its end.", ("uid", "id", "status")),
+    "task.deleted": LogEvent("info", "A task was deleted.", ("uid", "id", "owner")),
+    "prediction.started": LogEvent(
+        "info", "An attempt began.", ("uid", "attempt", "provider", "model")
+    ),
+    "prediction.fault": LogEvent(
+        "warning",
+        "An attempt failed.",
+        ("uid", "attempt", "provider", "code", "retry_in_seconds"),
+    ),
+    "prediction.defect": LogEvent(
+        "error", "A provider's code failed; a bug.", ("uid", "attempt", "provider", "exc")
+    ),
+    "prediction.late": LogEvent(
+        "debug", "A report came after its attempt had ended.", ("uid", "attempt", "input")
+    ),
+    "socket.opened": LogEvent("debug", "A socket was accepted.", ("socket", "owner", "vsn")),
+    "socket.closed": LogEvent(
+        "debug", "A socket is closed.", ("socket", "owner", "code", "seconds")
+    ),
+    "store.group": LogEvent("debug", "Writes went to disk together.", ("members", "seconds")),
+    "store.trouble": LogEvent("error", "The store could not write.", ("error", "tries")),
+    "artifact.stored": LogEvent("debug", "A file is on disk.", ("bytes", "media_type", "known")),
+    "artifact.removed": LogEvent("debug", "A file was removed.", ("media_type",)),
+    "artifact.swept": LogEvent(
+        "warning", "Half-written files of an earlier run were removed.", ("files",)
+    ),
+    "request.refused": LogEvent(
+        "debug", "A request was refused.", ("method", "path", "status", "code")
+    ),
+    "request.failed": LogEvent(
+        "error", "A request met a bug; the answer names the reference.", ("reference", "exc")
+    ),
+    "library.message": LogEvent("warning", "A library said something.", ("logger", "text", "exc")),
+    "telemetry.unlisted": LogEvent(
+        "error", "Our code logs what is not in this table; a bug.", ("name", "unlisted")
+    ),
+}
+"""Every log event by name. `exc` is an exception, printed with its traceback."""
+
+COUNTERS: dict[str, str] = {
+    "tasks_created": "Tasks accepted.",
+    "tasks_attached": "Requests that were an existing task.",
+    "tasks_completed": "Tasks that ended completed.",
+    "tasks_failed": "Tasks that ended failed.",
+    "tasks_canceled": "Tasks that ended canceled.",
+    "predictions": "Attempts begun.",
+    "retries": "Attempts after the first.",
+    "late_reports": "Reports of attempts that had ended.",
+    "events": "Events committed.",
+    "sockets": "Sockets accepted.",
+    "requests_refused": "Requests answered with a code of the table.",
+    "requests_failed": "Requests that met a bug.",
+}
+"""Every counter by name; they start at 0 with the process."""
+
+_LEVELS: dict[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class _State:
+    """How strict `log` is: before `configure` a name without a row is an error at once."""
+
+    strict = True
+
+
+def configure(
+    level: Level,
+    form: Literal["console", "json"],
+    stream: TextIO | None = None,
+    *,
+    strict: bool = False,
+) -> None:
+    """Set up logging for the process; `stream` is standard error by default.
+
+    Libraries' own messages join in from `warning` up. With `strict` an unlisted
+    event or field raises; without, `telemetry.unlisted` is logged in its place.
+    """
+    _State.strict = strict
+    out = stream or sys.stderr
+    structlog.configure(
+        processors=[*_shared(), *_renderers(form, out)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_libraries()
+
+
+def log(event: str, /, **fields: Any) -> None:
+    """Log one event of the table with fields of its row; fields may be left out."""
+    row = EVENTS.get(event)
+    unlisted = sorted(fields) if row is None else sorted(fields.keys() - set(row.fields))
+    if row is None or unlisted:
+        if _State.strict:
+            raise Unlisted(f"{event}({', '.join(unlisted)}) has no such row in telemetry.EVENTS")
+        log("telemetry.unlisted", name=event, unlisted=unlisted)
+    if row is not None:
+        listed = {name: value for name, value in fields.items() if name not in unlisted}
+        getattr(structlog.get_logger(), row.level)(event, **listed)
+
+
+class Counters:
+    """Plain counts since the start of the process, for /healthz. One thread only."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, name: str, amount: int = 1) -> None:
+        """Raise a counter. Raises Unlisted for a name without a row."""
+        if name not in COUNTERS:
+            raise Unlisted(f"{name} has no row in telemetry.COUNTERS")
+        self._counts[name] += amount
+
+    def statistics(self) -> dict[str, int]:
+        """Every counter, in the order of the table; those never raised are 0."""
+        return {name: self._counts[name] for name in COUNTERS}
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_exception,
+    ]
+
+
+def _renderers(form: str, out: TextIO) -> list[Processor]:
+    if form == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    colors = out.isatty()
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+
+
+def _name_exception(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    """`exc`, an exception, becomes its type and traceback."""
+    trouble = fields.pop("exc", None)
+    if trouble is not None:
+        fields["error"] = type(trouble).__name__
+        fields["exc_info"] = trouble
+    return fields
+
+
+_SECRET = re.compile(r"((?:token|authorization)[=:]\s*(?:bearer\s+)?)[^\s&\"']+", re.IGNORECASE)
+
+
+class _Adopted(logging.Handler):
+    """Takes libraries' records. Some print request lines, so tokens are cut out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = _SECRET.sub(r"\1*****", record.getMessage())
+        exc = record.exc_info[1] if record.exc_info else None
+        named = {"logger": record.name, "text": text} | ({} if exc is None else {"exc": exc})
+        log("library.message", **named)
+
+
+def _adopt_libraries() -> None:
+    """One handler at the root; loggers with handlers of their own (uvicorn) lose them."""
+    root = logging.getLogger()
+    root.handlers = [_Adopted()]
+    root.setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.WARNING)
