@@ -9,8 +9,6 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --pyth
 	--custom-compile-command "make lock"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-export PYTHON
-
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup serve test quick check lint format types imports drift bench lock mutate npm
@@ -71,7 +69,7 @@ lock: $(VENV)/.dev
 # What the server needs. Whatever is already right is left alone by pip.
 $(VENV)/.run: requirements/run.lock pyproject.toml
 	@$(BIN)/python -c "import pip" 2>/dev/null || { \
-		python=$$(.ci/find-python) && echo "new $(VENV) with $$python" && $$python -m venv $(VENV); }
+		python=$$(PYTHON="$(PYTHON)" .ci/find-python) && echo "new $(VENV) with $$python" && $$python -m venv $(VENV); }
 	$(PIP) install --require-hashes -r requirements/run.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

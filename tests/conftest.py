@@ -52,7 +52,9 @@ def is_present(tool: str) -> bool:
     path = shutil.which(tool)
     if path is None:
         return False
-    asked = subprocess.run([path, "--version"], stdin=subprocess.DEVNULL, capture_output=True)
+    asked = subprocess.run(
+        [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30
+    )
     return asked.returncode == 0
 
 

@@ -228,6 +228,8 @@ class Client:
     ) -> list[Output]:
         if status == "ok":
             return self._joined(channel, response)
+        if status != "error":
+            return []
         if _may_retry(response):
             crashed = self._crash(channel, now)
             return [NotJoined(channel.topic, response, crashed.retry_at)]
@@ -261,7 +263,7 @@ class Client:
                 return [told]
             case Verdict.SEEN:
                 return []
-            case Verdict.HOLE:
+            case Verdict.HOLE:  # pragma: no branch - mypy proves that none is left
                 hole = Hole(channel.topic, str(channel.reader.cursor))
                 return [hole, *self._join(channel, now)]
 

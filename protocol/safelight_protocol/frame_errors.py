@@ -35,7 +35,7 @@ def _shorten(line: str) -> str:
 
 
 def in_words(value: object) -> str:
-    """What kind of JSON value this is, with its article."""
+    """What kind of JSON value this is, with its article. It has been read from JSON."""
     match value:
         case None:
             return "null"
@@ -47,10 +47,8 @@ def in_words(value: object) -> str:
             return "a string"
         case list():
             return "an array"
-        case dict():
-            return "an object"
         case _:
-            return "binary data"
+            return "an object"
 
 
 def kind_of_json(raw: bytes | msgspec.Raw) -> str:

@@ -207,7 +207,7 @@ class Session:
             case Do.UNMATCHED:
                 known = self._has_route(frame.topic) is not None
                 return [self._error(frame, None, unmatched(frame.topic, known=known))]
-            case Do.IGNORE:
+            case Do.IGNORE:  # pragma: no branch - mypy proves that none is left
                 self._count.stale += 1
                 return []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from .events import Artifact, Charge, ErrorData, Eta, ResultData, Status, TaskEvent, timestamp
@@ -22,7 +22,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `text` and `step` are those of the current attempt; `artifacts` are all that
     were made, each with its attempt: nothing finished is thrown away. `error` is
-    that of the last attempt that failed, until the end says more.
+    that of the last attempt that failed, until the end says more. `truncated` (and
+    true) says that texts were cut: the whole is at `/api/tasks/<id>`.
     """
 
     task_id: str
@@ -52,6 +53,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     error_data: ErrorData | None = None
     charge: Charge | None = None
     confirmed: bool | None = None
+    truncated: bool | UnsetType = UNSET
     created_at: str
     updated_at: str
 
@@ -122,6 +124,25 @@ def _body(snapshot: Snapshot, event: TaskEvent) -> dict[str, Any]:
             return {"error_data": error, "charge": charge, "eta": None}
         case wire.Canceled(confirmed=confirmed, charge=charge):
             return {"confirmed": confirmed, "charge": charge, "eta": None}
+
+
+def brief(snapshot: Snapshot, length: int) -> Snapshot:
+    """The snapshot with prompt, text and content cut to `length` characters each."""
+    data, result = snapshot.input_data, snapshot.result_data
+    content = result.content if result is not None else UNSET
+    texts = (data.get("prompt"), snapshot.text, content)
+    if all(not isinstance(text, str) or len(text) <= length for text in texts):
+        return snapshot
+    if result is not None and isinstance(content, str):
+        result = msgspec.structs.replace(result, content=content[:length])
+    kept = {"type": data.get("type"), "prompt": str(data.get("prompt"))[:length]}
+    return msgspec.structs.replace(
+        snapshot,
+        input_data=kept,
+        text=snapshot.text[:length],
+        result_data=result,
+        truncated=True,
+    )
 
 
 def _fresh_attempt(event: wire.Started) -> dict[str, Any]:

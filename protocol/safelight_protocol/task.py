@@ -83,8 +83,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One task. `(owner, id)` names it outside, `uid` inside.
 
     `attempt` is 1 before the first claim and counts predictions; reports of an
-    earlier one are dropped; `faults` counts those that failed. `claim` fences writes: who holds an older one is
-    refused by the store. `seq` is the number of the last event.
+    earlier one are dropped. `faults` counts the attempts that failed. `claim` fences
+    writes: who holds an older one is refused by the store. `seq` is the number of the
+    last event.
     """
 
     uid: str

@@ -114,7 +114,6 @@ class Admission:
         mint: Callable[[int], str],
         draw_seed: Callable[[], int],
         clock: Callable[[], int],
-        public_url: str | None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -123,7 +122,6 @@ class Admission:
         self._mint = mint
         self._draw_seed = draw_seed
         self._clock = clock
-        self._public_url = (public_url or "").rstrip("/")
 
     async def admit(self, owner: str, command: Create) -> Admitted:
         """Prepare a create. Raises StoreTrouble; what is wrong with the request is
@@ -154,10 +152,6 @@ class Admission:
             for row in rows
             if row is not None
         )
-
-    def artifact_url(self, id: str) -> str:
-        """The URL of an artifact, absolute if `public_url` is set."""
-        return f"{self._public_url}/api/artifacts/{id}"
 
     async def _resolve(self, owner: str, command: Create) -> Resolution | Refused:
         try:

@@ -35,6 +35,7 @@ from .gallery import Gallery
 from .ids import uuid7
 from .log import Log
 from .orchestrator import Orchestrator
+from .production import Production
 from .providers.base import Provider
 from .providers.local import Local
 from .providers.scripted import Scripted
@@ -102,7 +103,7 @@ async def running(settings: Settings, providers: Mapping[str, Provider]) -> Asyn
             store=store,
             log=log,
             subscriptions=subscriptions,
-            artifacts=artifacts,
+            production=Production(artifacts, subscriptions, settings.public_url),
             admission=_admission(settings, store, registry, artifacts, dispatcher),
             providers=providers,
             dispatcher=dispatcher,
@@ -156,7 +157,6 @@ def _admission(
         mint=lambda now: uuid7(now, secrets.token_bytes),
         draw_seed=lambda: secrets.randbits(SEED_BITS),
         clock=now_ms,
-        public_url=settings.public_url,
     )
 
 

@@ -61,9 +61,15 @@ def new_id(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
 
 
 class ArtifactStore:
-    """Files up to `max_bytes` under `root`. Call `open` before anything else."""
+    """Files up to `max_bytes` under `root`. Call `open` before anything else.
 
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    `sync` makes what an open file or folder holds durable.
+    """
+
+    def __init__(
+        self, root: Path, max_bytes: int, *, sync: Callable[[int], None] = os.fsync
+    ) -> None:
+        self._sync = sync
         self._root = root
         self._incoming = root / "incoming"
         self._max_bytes = max_bytes
@@ -130,8 +136,8 @@ class ArtifactStore:
 
     def _sweep(self) -> int:
         self._incoming.mkdir(parents=True, exist_ok=True)
-        _sync_folder(self._root.parent)
-        _sync_folder(self._root)
+        self._sync_folder(self._root.parent)
+        self._sync_folder(self._root)
         left = list(self._incoming.iterdir())
         for path in left:
             path.unlink()
@@ -178,7 +184,7 @@ class ArtifactStore:
                 digest.update(chunk)
                 file.write(chunk)
             file.flush()
-            os.fsync(file.fileno())
+            self._sync(file.fileno())
         return digest.hexdigest(), size
 
     def _publish(self, temporary: Path, path: Path, sha256: str) -> bool:
@@ -195,8 +201,8 @@ class ArtifactStore:
                 path.parent.mkdir(exist_ok=True)
                 os.replace(temporary, path)
         try:
-            _sync_folder(path.parent)
-            _sync_folder(self._root)
+            self._sync_folder(path.parent)
+            self._sync_folder(self._root)
         except OSError:
             self.release(sha256)
             raise
@@ -208,6 +214,14 @@ class ArtifactStore:
                 return False
             self.path(sha256, media_type).unlink(missing_ok=True)
             return True
+
+    def _sync_folder(self, folder: Path) -> None:
+        """Make names in a folder durable, as fsync(2) asks for separately from the bytes."""
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._sync(handle)
+        finally:
+            os.close(handle)
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
@@ -267,12 +281,3 @@ def _dimensions(path: Path, media_type: str) -> tuple[int | None, int | None]:
         raise Refused("provider_failed", f"The {media_type} made has no readable header.") from (
             trouble
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make names in a folder durable, as fsync(2) asks for separately from the bytes."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

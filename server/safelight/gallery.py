@@ -8,10 +8,18 @@ are one snapshot, the latest.
 from __future__ import annotations
 
 import msgspec
-from safelight_protocol.snapshot import Snapshot
+from safelight_protocol.snapshot import Snapshot, brief
 
 from .log import Log
 from .store import ArtifactRow, Store
+
+
+TEXT_CHARACTERS = 2_000
+"""Texts in a gallery are cut to this length; the whole is at the task's own address."""
+
+PAGE_BYTES = 384 * 1024
+"""A page ends early at this size: iOS closes a socket at 1 MiB messages, and our own
+bound for a frame is 512 KiB."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -48,18 +56,21 @@ class Gallery:
         # Read first: what changes while the page is read is told again, not missed.
         position = self._store.position
         start = int(before) if before is not None and before.isdigit() else None
-        tasks, following = await self._store.read.page(owner, start, limit)
-        snapshots = await self._log.snapshots(tasks)
-        return Page(snapshots, None if following is None else str(following), position)
+        rows = await self._store.read.page(owner, start, limit + 1)
+        snapshots = await self._log.snapshots([task for _, task in rows[:limit]])
+        shown = _within([brief(s, TEXT_CHARACTERS) for s in snapshots])
+        following = str(rows[len(shown) - 1][0]) if len(rows) > len(shown) else None
+        return Page(shown, following, position)
 
     async def changes(self, owner: str, after: int, limit: int) -> list[Changed]:
         """Changes after a position in their order, at most `limit`."""
         rows = await self._store.read.changes(owner, after, limit)
         tasks = await self._store.read.tasks([row.uid for row in rows if row.uid is not None])
         snapshots = await self._log.snapshots(tasks.values())
-        shown = dict(zip(tasks, snapshots, strict=True))
+        cut = [brief(snapshot, TEXT_CHARACTERS) for snapshot in snapshots]
+        shown = dict(zip(tasks, cut, strict=True))
         return [
-            Changed(row.id, shown.get(row.uid) if row.uid is not None else None, row.changed)
+            Changed(row.id, shown[row.uid] if row.uid is not None else None, row.changed)
             for row in rows
             if row.uid is None or row.uid in shown
         ]
@@ -81,3 +92,13 @@ class Gallery:
             return position <= self._store.position
         end = await self._store.read.end_of_log(log)
         return end is not None and position <= end
+
+
+def _within(snapshots: list[Snapshot]) -> list[Snapshot]:
+    """The first of them that fit into PAGE_BYTES, and at least one."""
+    size = 0
+    for place, snapshot in enumerate(snapshots):
+        size += len(msgspec.json.encode(snapshot))
+        if size > PAGE_BYTES and place > 0:
+            return snapshots[:place]
+    return snapshots

@@ -18,22 +18,23 @@ import msgspec
 from safelight_protocol import lifecycle
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
-from safelight_protocol.events import Artifact, encode_event
+from safelight_protocol.events import encode_event
 from safelight_protocol.identity import Difference
-from safelight_protocol.inputs import CancelAsked, Claimed, Finished, Happening, Produced
+from safelight_protocol.inputs import CancelAsked, Claimed, Finished, Happening
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot, fold, result_of
 from safelight_protocol.task import State, Task
 
 from .admission import Admission, Admitted
-from .artifacts import ArtifactStore, new_id
+from .artifacts import new_id
 from .dispatch import Dispatcher
 from .log import Log
-from .providers.base import Made, Provider, Shown
+from .production import Production
+from .providers.base import Provider, Shown
 from .retry import RetryPolicy
 from .runner import Finishing, Runner
-from .store import ArtifactRow, Change, Created, Fenced, Removal, Store, StoreTrouble
-from .subscriptions import Preview, PreviewHeader, Subscriptions, tasks_of
+from .store import Change, Created, Fenced, Removal, Store, StoreTrouble
+from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
 
 STORE_RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
@@ -60,7 +61,7 @@ class Orchestrator:
         store: Store,
         log: Log,
         subscriptions: Subscriptions,
-        artifacts: ArtifactStore,
+        production: Production,
         admission: Admission,
         providers: Mapping[str, Provider],
         dispatcher: Dispatcher,
@@ -73,7 +74,7 @@ class Orchestrator:
         self._store = store
         self._log = log
         self._subscriptions = subscriptions
-        self._artifacts = artifacts
+        self._production = production
         self._admission = admission
         self._providers = providers
         self._dispatcher = dispatcher
@@ -87,7 +88,7 @@ class Orchestrator:
         self._runner = Runner(
             group,
             tell=self._report,
-            keep=self._keep,
+            keep=production.keep,
             show=self._show,
             policy=policy,
             clock=clock,
@@ -203,14 +204,14 @@ class Orchestrator:
         task = await self.find(owner, id)
         if not task.ended:
             raise Refused("still_running", f"Task {id} has not ended; cancel it first.")
-        made = {row.sha256: row for row in await self._store.read.artifacts_of(task.uid)}
+        made = await self._store.read.artifacts_of(task.uid)
         try:
             unused = await self._store.put(Removal(task))
         except Fenced:
             raise Refused("gone", f"Task {id} was deleted or has expired.") from None
         self._log.forget(task.uid)
-        for sha256 in unused:
-            await self._artifacts.remove(sha256, made[sha256].media_type)
+        await self._production.remove(unused, made)
+        record("task.deleted", uid=task.uid, id=id, owner=owner)
         self._subscriptions.wake(tasks_of(owner))
 
     # -- moves ---------------------------------------------------------------
@@ -241,7 +242,7 @@ class Orchestrator:
             before=live.task,
             after=step.task,
             event=body,
-            artifact=self._artifact_row(step.task, happening),
+            artifact=self._production.row(step.task, happening, self._clock()),
             snapshot=self._final(step) if ended else None,
         )
         await self._store.put(change)
@@ -308,34 +309,10 @@ class Orchestrator:
                 record("store.trouble", error=str(trouble), tries=tries + 1)
                 await anyio.sleep(pause)
 
-    async def _keep(self, task: Task, made: Made) -> Artifact:
-        kept = await self._artifacts.keep(made.data, kind=made.kind, media_type=made.media_type)
-        name = new_id()
-        return Artifact(
-            id=name,
-            url=self._admission.artifact_url(name),
-            kind=made.kind,
-            media_type=kept.media_type,
-            width=kept.width,
-            height=kept.height,
-            bytes=kept.bytes,
-            sha256=kept.sha256,
-            attempt=task.attempt,
-        )
-
-    def _artifact_row(self, task: Task, happening: Happening) -> ArtifactRow | None:
-        if not isinstance(happening, Produced):
-            return None
-        made = msgspec.structs.asdict(happening.artifact)
-        del made["url"]
-        return ArtifactRow(uid=task.uid, created_at=self._clock(), **made)
-
     def _show(self, task: Task, shown: Shown) -> None:
         live = self._live.get(task.uid)
-        if live is None or live.task.attempt != task.attempt:
-            return
-        header = PreviewHeader(task.id, task.attempt, shown.step, shown.media_type)
-        self._subscriptions.show(task.uid, Preview(header, shown.data, live.preview_token))
+        if live is not None and live.task.attempt == task.attempt:
+            self._production.show(task, live.preview_token, shown)
 
     async def _finish(self, work: Awaitable[T]) -> T:
         """Await work that goes on to its end even if the one who awaits is cancelled."""

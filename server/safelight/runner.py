@@ -9,9 +9,11 @@ anything it leads to is waited for, a file before the event that names it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 import anyio.abc
+from safelight_protocol.codes import Refused
 from safelight_protocol.events import Artifact, Charge, error_data
 from safelight_protocol.inputs import (
     GaveUp,
@@ -31,13 +33,14 @@ from .providers.base import (
     InputFile,
     Made,
     Moved,
+    Never,
     Outcome,
     Prediction,
     Provider,
     Shown,
 )
 from .retry import RetryPolicy
-from .telemetry import log
+from .telemetry import log as record
 
 UNKNOWN = Charge(verdict="unknown")
 
@@ -59,7 +62,7 @@ class Finishing:
 
 
 Tell = Callable[[Task, "Happening | Finishing"], Awaitable[None]]
-Keep = Callable[[Task, Made], Awaitable[Artifact]]
+Keep = Callable[[Task, Made], AbstractAsyncContextManager[Artifact]]
 Show = Callable[[Task, Shown], None]
 
 
@@ -89,6 +92,13 @@ class Runner:
     def run(self, task: Task, provider: Provider, inputs: tuple[InputFile, ...]) -> None:
         """Start the attempt, or follow it again when its handle is saved."""
         run = _Run(task, provider, _prediction(task, inputs))
+        record(
+            "prediction.started",
+            uid=task.uid,
+            attempt=task.attempt,
+            provider=provider.name,
+            model=task.resolved.model,
+        )
         self._runs[task.uid] = run
         self._group.start_soon(self._predict, run, name=f"prediction {task.uid}")
 
@@ -120,6 +130,8 @@ class Runner:
             await self._tell(run.task, outcome)
         else:
             verdict = self._policy.verdict(run.task, outcome, self._clock(), self._die())
+            if isinstance(outcome, Again | Never):
+                _note_fault(run, outcome)
             await self._tell(run.task, verdict)
 
     async def _outcome(self, run: _Run) -> Outcome | GaveUp:
@@ -132,8 +144,11 @@ class Runner:
                 return await self._start_and_follow(run)
             except Failure as failure:
                 return failure.outcome
+            except Refused as refused:
+                return _refused(refused)
             except Exception as defect:
-                log("prediction.defect", uid=run.task.uid, provider=run.provider.name, exc=defect)
+                name = run.provider.name
+                record("prediction.defect", uid=run.task.uid, provider=name, exc=defect)
                 return Again("internal", f"{run.provider.name} failed: {defect}")
         return await self._abandoned(run, timed_out=limit.cancelled_caught)
 
@@ -176,7 +191,8 @@ class Runner:
             case Delta(text=text):
                 await self._tell(run.task, Wrote(text))
             case Made():
-                await self._tell(run.task, Produced(await self._keep(run.task, report)))
+                async with self._keep(run.task, report) as artifact:
+                    await self._tell(run.task, Produced(artifact))
             case Shown():
                 self._show(run.task, report)
 
@@ -222,6 +238,22 @@ def _prediction(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
         backend=ran.backend,
         inputs=inputs,
     )
+
+
+def _note_fault(run: _Run, outcome: Again | Never) -> None:
+    record(
+        "prediction.fault",
+        uid=run.task.uid,
+        attempt=run.task.attempt,
+        provider=run.provider.name,
+        code=outcome.code,
+    )
+
+
+def _refused(refused: Refused) -> Again | Never:
+    """A result that we cannot keep: too large for good, or no room for the moment."""
+    outcome = Again if refused.code.retry == "later" else Never
+    return outcome(refused.code.name, refused.message)
 
 
 def _unknown(message: str) -> GaveUp:

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 from msgspec import Meta
-
 from safelight_protocol.identity import shown
 
 DAY = 86_400.0
@@ -175,7 +174,8 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or address (without port) can only mean this machine."""
     name = host.strip("[]").rstrip(".").lower()
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
 

@@ -34,18 +34,18 @@ class Unlisted(Exception):
 
 
 EVENTS: dict[str, LogEvent] = {
-    "server.started": LogEvent("info", "The server listens.", ("url", "version", "data_dir")),
+    "server.started": LogEvent(
+        "info", "The parts are up and tasks are recovered.", ("version", "data_dir", "log")
+    ),
+    "server.listening": LogEvent("info", "The doors are open.", ("url",)),
     "server.stopping": LogEvent("info", "No new work; followers are sent away.", ("reason",)),
     "server.stopped": LogEvent("info", "Everything is closed.", ("seconds",)),
     "server.recovered": LogEvent(
-        "info", "Unfinished tasks of the last run were picked up.", ("tasks", "followed", "lost")
+        "info", "Unfinished tasks of the last run were picked up.", ("tasks",)
     ),
     "task.created": LogEvent("info", "A task was accepted.", ("uid", "id", "owner", "kind")),
     "task.attached": LogEvent(
         "info", "A request was an existing task.", ("uid", "id", "owner", "status")
-    ),
-    "task.committed": LogEvent(
-        "debug", "An event is on disk.", ("uid", "id", "seq", "type", "status")
     ),
     "task.ended": LogEvent("info", "A task has its end.", ("uid", "id", "status")),
     "task.deleted": LogEvent("info", "A task was deleted.", ("uid", "id", "owner")),
@@ -55,18 +55,21 @@ EVENTS: dict[str, LogEvent] = {
     "prediction.fault": LogEvent(
         "warning",
         "An attempt failed.",
-        ("uid", "attempt", "provider", "code", "retry_in_seconds"),
+        ("uid", "attempt", "provider", "code"),
     ),
     "prediction.defect": LogEvent(
         "error", "A provider's code failed; a bug.", ("uid", "attempt", "provider", "exc")
     ),
-    "prediction.late": LogEvent(
-        "debug", "A report came after its attempt had ended.", ("uid", "attempt", "input")
-    ),
+    "socket.refused": LogEvent("info", "A socket was refused.", ("reason",)),
+    "socket.gone": LogEvent("debug", "A client went while we wrote.", ()),
+    "socket.defect": LogEvent("error", "A join or command met a bug.", ("exc",)),
     "socket.opened": LogEvent("debug", "A socket was accepted.", ("socket", "owner", "vsn")),
     "socket.closed": LogEvent(
         "debug", "A socket is closed.", ("socket", "owner", "code", "seconds")
     ),
+    "socket.refused": LogEvent("info", "A socket was not let in.", ("reason",)),
+    "socket.gone": LogEvent("debug", "A socket's other end went away.", ("socket",)),
+    "socket.defect": LogEvent("error", "A command on a socket met a bug.", ("socket", "exc")),
     "store.group": LogEvent("debug", "Writes went to disk together.", ("members", "seconds")),
     "store.trouble": LogEvent("error", "The store could not write.", ("error", "tries")),
     "artifact.stored": LogEvent("debug", "A file is on disk.", ("bytes", "media_type", "known")),

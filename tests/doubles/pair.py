@@ -34,7 +34,8 @@ def echo(command: Command) -> Answer | None:
 
 
 class Pair:
-    """Both ends. `told` is all that the client told, `wire` all that was carried.
+    """Both ends. `told` is all that the client told, `wire` all that was carried, and
+    `done` the effects that were carried out on this connection.
 
     The client starts its refs and its join_refs at different numbers: a server that
     takes one for the other fails at once.
@@ -55,6 +56,8 @@ class Pair:
 
     def connect(self) -> None:
         """A connection opens, with a session of its own."""
+        self.wire.append(("connection", ""))
+        self.done.clear()
         self.session = Session(V2(), now=self.now)
         self.hear(self.client.connected(self.now))
 

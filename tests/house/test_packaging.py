@@ -122,7 +122,7 @@ def test_every_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
     wanted = [*project["project"]["dependencies"], *groups["build"], *groups["dev"]]
-    names = {re.match(r"[A-Za-z0-9-]+", entry)[0].lower() for entry in wanted}
+    names = {re.split(r"[^A-Za-z0-9-]", entry)[0].lower() for entry in wanted}
     locked = {entry.split("==")[0] for entry in entries(ROOT / "requirements/dev.lock")}
     assert names <= locked
 

@@ -81,10 +81,17 @@ def test_a_tool_that_only_fails_is_absent(suite: pytest.Pytester) -> None:
     run(suite, NEEDS.format(tool="no-such-tool")).assert_outcomes(skipped=1)
 
 
-@pytest.mark.parametrize("tool", ["no-such-tool", "python3-of-this-run"])
-def test_an_unlisted_need_fails(suite: pytest.Pytester, tool: str) -> None:
-    """A test that needs a tool without being listed fails, whether the tool is there or not."""
-    result = run(suite, NEEDS.format(tool=tool), name="test_unlisted")
+@pytest.mark.parametrize(
+    ("name", "tool"),
+    [
+        ("test_unlisted", "no-such-tool"),
+        ("test_unlisted", "python3-of-this-run"),
+        ("test_listed", "another-tool"),
+    ],
+)
+def test_an_unlisted_need_fails(suite: pytest.Pytester, name: str, tool: str) -> None:
+    """A pair of test and tool that is not listed fails, whether the tool is there or not."""
+    result = run(suite, NEEDS.format(tool=tool), name)
     result.assert_outcomes(errors=1)
     assert result.ret == 1
 

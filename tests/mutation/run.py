@@ -80,7 +80,7 @@ def table_survivors(folder: Path) -> Iterator[Survivor]:
         mutants = list(tables.mutants(source))
         shares = [mutants[number::WORKERS] for number in range(WORKERS)]
         with ThreadPoolExecutor(WORKERS) as pool:
-            survived = pool.map(lambda tree, share: judge(tree, module, share), trees, shares)
+            survived = pool.map(judge, trees, [module] * WORKERS, shares)
             found = [survivor for share in survived for survivor in share]
         print(f"tables of {module}: {len(mutants)} mutants, {len(found)} survived", flush=True)
         yield from found
@@ -125,7 +125,7 @@ def function_survivors(folder: Path) -> Iterator[Survivor]:
     )
     with (tree / "pyproject.toml").open("a") as file:
         file.write(config)
-    mutmut(tree, "run", "--max-children", str(WORKERS), output=sys.stderr)
+    mutmut(tree, "run", "--max-children", str(WORKERS))
     for module in MODULES:
         meta = json.loads((tree / "mutants" / PACKAGE / f"{module}.py.meta").read_text())
         codes: dict[str, int | None] = meta["exit_code_by_key"]
@@ -134,22 +134,24 @@ def function_survivors(folder: Path) -> Iterator[Survivor]:
         yield from (described(tree, name) for name in alive)
 
 
-def mutmut(tree: Path, *arguments: str, output: object) -> str:
+def mutmut(tree: Path, *arguments: str) -> str:
+    """What mutmut printed; when it could not do its work, the end of that and no return."""
     run = subprocess.run(
         [sys.executable, "-m", "mutmut", *arguments],
         cwd=tree,
-        env={**os.environ, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
-        stdout=output,  # type: ignore[arg-type]
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=True,
     )
-    return run.stdout or ""
+    if run.returncode != 0:
+        sys.exit(f"mutmut {arguments[0]} failed:\n{run.stdout[-3000:]}")
+    return run.stdout
 
 
 def described(tree: Path, name: str) -> Survivor:
     """Name a mutant by what it changes, since its number moves with the lines above it."""
-    lines = mutmut(tree, "show", name, output=subprocess.PIPE).splitlines()
+    lines = mutmut(tree, "show", name).splitlines()
     changed = {
         sign: " ".join(
             " ".join(line[1:].split())

@@ -46,9 +46,9 @@ def of_constant(source: str, offsets: list[int], name: str, value: ast.expr) -> 
                 yield from without_entries(source, offsets, name, node)
                 yield from with_other_parts(source, offsets, name, keys, values)
             case ast.BinOp(op=ast.BitOr(), left=left, right=right):
-                whole, kept = span(offsets, node), (text(source, offsets, x) for x in (left, right))
-                for operand in kept:
-                    yield spliced(source, name, whole, operand)
+                for operand in (left, right):
+                    kept = text(source, offsets, operand)
+                    yield spliced(source, name, span(offsets, node), kept)
 
 
 def without_entries(
@@ -72,13 +72,15 @@ def with_other_parts(
     rows = [[text(source, offsets, part) for part in parts(value)] for value in values]
     for at, value in enumerate(values):
         entry = keys[at]
-        label = text(source, offsets, entry) if entry is not None else ""
-        for column, part in enumerate(parts(value)):
+        key = text(source, offsets, entry) if entry is not None else ""
+        cells = parts(value)
+        for column, part in enumerate(cells):
             others = [row[column] for row in rows[at + 1 :] + rows[:at] if column < len(row)]
             other = next((other for other in others if other != rows[at][column]), None)
             if other is not None:
                 mutant = spliced(source, name, span(offsets, part), other)
-                yield mutant._replace(was=f"{label}: {mutant.was}")
+                place = f"[{column}]" if len(cells) > 1 else ""
+                yield mutant._replace(was=f"{key}{place}: {mutant.was}")
 
 
 def parts(value: ast.expr) -> list[ast.expr]:

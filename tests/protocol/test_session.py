@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from safelight_protocol.session import Join, Leave
 from tests.doubles.raw_client import (
     OK,
     A,
@@ -20,8 +22,6 @@ from tests.doubles.raw_client import (
     read,
     session,
 )
-
-from safelight_protocol.session import Join, Leave
 
 
 @pytest.mark.parametrize("join_ref", [None, "9"])

@@ -9,6 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from safelight_protocol import binary
+from safelight_protocol.frames import V1
+from safelight_protocol.session import Command, Data, Hangup, Join, Leave, Session
 from tests.doubles.raw_client import (
     OK,
     A,
@@ -21,10 +25,6 @@ from tests.doubles.raw_client import (
     read,
     session,
 )
-
-from safelight_protocol import binary
-from safelight_protocol.frames import V1
-from safelight_protocol.session import Command, Data, Hangup, Join, Leave, Session
 
 
 @pytest.mark.parametrize(

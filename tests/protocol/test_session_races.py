@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from safelight_protocol.session import Command, Leave
 from tests.doubles.raw_client import (
     OK,
     A,
@@ -13,8 +14,6 @@ from tests.doubles.raw_client import (
     push,
     session,
 )
-
-from safelight_protocol.session import Command, Leave
 
 
 def test_a_duplicate_join_replaces() -> None:

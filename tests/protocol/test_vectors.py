@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.doubles.rooms import Rooms, Written
 
 from safelight_protocol import binary
 from safelight_protocol.binary import BinaryFrame
 from safelight_protocol.frames import Frame, FrameError, Serializer, serializer_for
+from tests.doubles.rooms import Rooms, Written
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "vectors/phoenix-vectors.json").read_text()

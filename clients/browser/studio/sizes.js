@@ -34,7 +34,8 @@ export function pixels(shape, side, least = 0) {
 /** Which shapes a model takes: those of its list, if it has one and no free sizes. */
 export function shapesOf(params) {
   if (hasPixels(params)) return SHAPES;
-  return params.aspect_ratio?.enum ?? (params.aspect_ratio ? SHAPES : []);
+  const { enum: listed, examples } = params.aspect_ratio ?? { enum: [] };
+  return listed ?? examples ?? SHAPES;
 }
 
 /** The longest sides that a model takes. */

@@ -59,6 +59,12 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** When a task ended, on the clock of whoever reads it. */
+export function when(task) {
+  const style = { dateStyle: "medium", timeStyle: "short" };
+  return new Intl.DateTimeFormat(undefined, style).format(new Date(task.updated_at));
+}
+
 /** Why a task that failed did so, in the words of whoever failed. */
 export function whyFailed(task) {
   const error = task.error_data ?? task.error;

@@ -11,7 +11,7 @@ import math
 
 import msgspec
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from .noise import Field, patch, smoothstep
 from .palette import Rgb
@@ -134,6 +134,52 @@ class Stencil:
         """What was drawn, 0 to 1, at the size of the view."""
         small = self._image.reduce(2)
         return np.asarray(small, np.float32) / np.float32(255)
+
+
+class Sketch:
+    """Opaque colours drawn with Pillow at twice the size, over rows `top` to `bottom`."""
+
+    def __init__(self, view: View, top: float, bottom: float) -> None:
+        self.top = max(0, min(view.height - 1, int(top)))
+        self.bottom = max(self.top + 1, min(view.height, math.ceil(bottom)))
+        self._image = Image.new("RGBA", (view.width * 2, (self.bottom - self.top) * 2))
+        self._draw = ImageDraw.Draw(self._image)
+
+    def polygon(self, points: Field, colour: Rgb) -> None:
+        """Fill an outline of (x, y) rows."""
+        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
+        self._draw.polygon([(float(x), float(y)) for x, y in moved], fill=ink(colour))
+
+    def oval(self, x: float, y: float, wide: float, tall: float, colour: Rgb) -> None:
+        """Fill an upright ellipse with the given half axes."""
+        x, y = x * 2, (y - self.top) * 2
+        edges = (x - wide * 2, y - tall * 2, x + wide * 2, y + tall * 2)
+        self._draw.ellipse(edges, fill=ink(colour))
+
+    def stroke(self, points: Field, width: float, colour: Rgb) -> None:
+        """Draw a line through (x, y) rows, at least half a pixel wide."""
+        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
+        flat = [(float(x), float(y)) for x, y in moved]
+        self._draw.line(flat, fill=ink(colour), width=max(1, round(width * 2)), joint="curve")
+
+    def glow(self, part: int) -> Field:
+        """The drawing's light, blurred, at one `part`-th of the size of its rows."""
+        size = (max(2, self._image.width // 2 // part), max(2, self._image.height // 2 // part))
+        small = self._image.convert("RGB").resize(size, Image.Resampling.BOX)
+        blurred = small.filter(ImageFilter.GaussianBlur(max(1.0, size[0] / 90)))
+        return np.asarray(blurred, np.float32) / np.float32(255)
+
+    def lay(self, sheet: Field, strength: float = 1.0) -> None:
+        """Put the drawing onto the sheet."""
+        small = np.asarray(self._image.reduce(2), np.float32) * np.float32(strength / 255)
+        part = sheet[self.top : self.bottom]
+        part += (small[..., :3] / np.float32(strength) - part) * small[..., 3:]
+
+
+def ink(colour: Rgb) -> tuple[int, int, int, int]:
+    """An opaque colour as Pillow wants it."""
+    red, green, blue = (round(min(1.0, max(0.0, part)) * 255) for part in colour)
+    return (red, green, blue, 255)
 
 
 def below(crest: Field, rows: tuple[int, int], rough: Field | float, soft: float = 1.0) -> Field:

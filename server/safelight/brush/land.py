@@ -46,11 +46,22 @@ def crest(composition: Composition, ridge: Ridge, x: Field) -> Field:
         folded = line(at, rng, 6, 0.47, ridged=0.82)
         up = 0.55 * folded + 0.45 * slow
     elif ridge.form == "dune":
-        bend = 0.35 * line(at * 0.5, rng, 1, 0.5)
-        up = line(at + bend, rng, 2, 0.2, ridged=0.45)
+        up = _dune(at, rng)
     else:
         up = 0.92 * line(at, rng, 3, 0.36) + 0.035 * line(at * 14, rng, 3, 0.6)
     return np.asarray(ridge.rise * up + ridge.tilt * x, np.float32)
+
+
+def _dune(at: Field, rng: np.random.Generator) -> Field:
+    """Sharp crests with a long windward and a steep lee side, merged where they meet."""
+    total = np.full_like(at, 0.02)
+    for i in range(-6, 7):
+        top, place = rng.uniform(0.45, 1.0), i + rng.uniform(-0.3, 0.3)
+        windward, lee = rng.uniform(0.5, 0.9), rng.uniform(0.3, 0.55)
+        away = at - np.float32(place)
+        fall = np.where(away < 0, -away / windward, away / lee)
+        total += (top * np.exp(-(fall**1.15))) ** 3
+    return np.asarray(np.cbrt(total) * 1.6 - 0.9, np.float32)
 
 
 def crest_row(view: View, composition: Composition, ridge: Ridge, x: Field) -> Field:

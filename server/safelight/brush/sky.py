@@ -37,7 +37,7 @@ def gradient(sheet: Field, view: View, paints: Paints) -> None:
     colours = spread(paints.sky, np.asarray(t, np.float32))
     if picture.light is not None:
         away = distance(small, paints)
-        glow(colours, picture.palette.light, 0.34 * np.exp(-away / 0.16))
+        glow(colours, picture.palette.light, 0.30 * np.exp(-away / 0.13))
         glow(colours, mix(picture.palette.light, picture.palette.accent, 0.35), 0.16 * np.exp(-away / 0.5))
     for i in range(3):
         sheet[..., i] = enlarge(colours[..., i], view.width, view.height)
@@ -76,12 +76,22 @@ def disc(sheet: Field, view: View, paints: Paints) -> None:
             view.height / view.scale
         ) + np.float32(radius * 0.18)
         mask *= smoothstep(-pixel, pixel, np.hypot(x, y) - radius * np.float32(0.93))
-    colour = np.asarray(paints.composition.palette.light, np.float32)
+    colour = np.asarray(_disc_colour(paints), np.float32)
     tones = np.ones_like(d)
     if light.moon:
         seas = view.brush(paints.soft, 2.2 , 2.2, 0.03, (0, view.height), 0.3)[rows, columns]
         tones -= 0.13 * smoothstep(0.1, 0.9, seas)
     lay(sheet[rows, columns], colour * tones[..., None], mask)
+
+
+def _disc_colour(paints: Paints) -> Rgb:
+    """The light's own colour, or a warm one where it would drown in a pale sky."""
+    picture = paints.composition
+    assert picture.light is not None
+    palette = picture.palette
+    at = min(1023, int(1023 * min(1.0, picture.light.y / picture.horizon)))
+    contrast = sum(palette.light) / 3 - float(paints.sky[at].mean())
+    return mix(palette.light, palette.accent, float(np.clip(0.62 - 3.4 * contrast, 0, 0.6)))
 
 
 def stars(sheet: Field, view: View, paints: Paints, bottom: float = 1.0) -> None:

@@ -44,16 +44,20 @@ class Authenticator:
         self._owners = {_digest(token): owner for token, owner in settings.tokens.items()}
         self._open_owner = settings.anonymous_owner
         self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
-        public = urlsplit(settings.public_url or "")
-        self._public = None if public.hostname is None else _authority(public.netloc, public.scheme)
-        self._names = {settings.host.strip("[]").lower(), public.hostname} - {None}
+        scheme, _, rest = (settings.public_url or "").lower().partition("://")
+        self._public = _authority(rest.partition("/")[0], scheme)
+        self._names = {settings.host.strip("[]").lower()}
+        if self._public is not None:
+            self._names.add(self._public[0])
 
     def admit(self, scope: Mapping[str, Any]) -> Principal:
         """All checks on an ASGI scope, `http` or `websocket` (then before accepting).
 
         Raises Refused `unauthorized` or `forbidden`.
         """
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
+        }
         self.check_host(headers)
         self.check_origin(headers)
         client = scope.get("client")
@@ -93,10 +97,10 @@ class Authenticator:
         origin = headers.get("origin")
         if origin is None or "*" in self._origins or origin.lower() in self._origins:
             return
-        parts = urlsplit(origin)
-        asking = _authority(parts.netloc, parts.scheme)
-        ours = (_authority(headers.get("host", ""), parts.scheme), self._public)
-        if not parts.netloc or asking not in ours:
+        scheme, _, netloc = origin.lower().partition("://")
+        asking = _authority(netloc, scheme)
+        ours = (_authority(headers.get("host", ""), scheme), self._public)
+        if asking is None or asking not in ours:
             message = f"The origin {shown(origin)} is not allowed here (see allowed_origins)."
             raise Refused("forbidden", message)
 
@@ -110,7 +114,7 @@ class Authenticator:
         host = headers.get("host")
         if self._owners or not host:
             return
-        name = urlsplit(f"//{host}").hostname or ""
+        name, _ = _authority(host, "http") or ("", 0)
         if not (is_loopback(name) or _is_address(name) or name in self._names):
             message = f"The host {shown(host)} is not a name of this server (see public_url)."
             raise Refused("forbidden", message)
@@ -167,12 +171,13 @@ def _decoded(text: str) -> list[str]:
 
 
 def _authority(netloc: str, scheme: str) -> tuple[str, int] | None:
-    """Host name and port of `host[:port]`, None if it is none."""
+    """Host name and port of `host[:port]`; None if it is none, or no scheme of the web."""
     try:
         parts = urlsplit(f"//{netloc}")
-        return (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme, 0)
-    except ValueError:
+        port = parts.port or _DEFAULT_PORTS[scheme]
+    except (ValueError, KeyError):
         return None
+    return None if not parts.hostname else (parts.hostname, port)
 
 
 def _is_address(name: str) -> bool:

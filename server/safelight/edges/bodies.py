@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from safelight_protocol.codes import Refused
 from starlette.requests import Request
 from starlette.responses import Response
+
+from safelight_protocol.codes import Refused
 
 from .context import Context
 
@@ -39,6 +40,12 @@ def parse_json(body: bytes) -> Any:
         found = body[:60].decode(errors="replace") if body else "nothing"
         wrong: dict[str, object] = {"field": "body", "found": found, "expected": "one JSON object"}
         raise Refused("invalid", f"The body is not JSON: {error}.", [wrong]) from None
+
+
+def compact(body: bytes) -> bytes:
+    """JSON without blanks: a client that cuts frames at commas needs it so
+    (facts/phoenix-wire.md, rule 1)."""
+    return msgspec.json.format(body, indent=-1)
 
 
 def answer(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 import msgspec
+
 from safelight_protocol.events import ErrorData, ResultData
 from safelight_protocol.frames import Serializer
 from safelight_protocol.snapshot import Snapshot
@@ -55,6 +56,7 @@ class TaskChannel:
         serializer: Serializer,
         push: Push,
         previews: Literal["binary", "url"] | None,
+        afterwards: list[str | bytes],
         wake: Callable[[], None],
     ) -> None:
         self.task = task
@@ -64,6 +66,7 @@ class TaskChannel:
         self._serializer = serializer
         self._push = push
         self._previews = previews if serializer.vsn == "2.0.0" or not previews else "url"
+        self._afterwards = afterwards
         self._shown: Preview | None = None
         self._subscriptions = [context.subscriptions.follow(task.uid, wake)]
         if previews is not None:
@@ -82,7 +85,8 @@ class TaskChannel:
         if entries is None:
             entries = await self._context.log.read(self.task.uid, self._cursor, BATCH)
         if not entries:
-            return self._preview()
+            last, self._afterwards = self._afterwards, []
+            return last or self._preview()
         self._cursor = entries[-1].seq
         return [entry.frame(self._serializer, self._topic) for entry in entries]
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
+
 from safelight_protocol import topics
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import (
@@ -24,13 +25,13 @@ from safelight_protocol.effects import Command, Join, Leave
 from safelight_protocol.events import TERMINAL, Kind
 from safelight_protocol.frames import Serializer
 from safelight_protocol.session import Session
-from safelight_protocol.snapshot import Snapshot
+from safelight_protocol.snapshot import Snapshot, brief
 from safelight_protocol.task import Task
 
 from ..log import Place
 from ..orchestrator import Answer
 from ..telemetry import log
-from .bodies import parse_json, plain
+from .bodies import compact, parse_json
 from .channels import Channel, GalleryChannel, TaskChannel, status_push
 from .context import Context
 from .follow import wait_for_end
@@ -45,6 +46,9 @@ GENERATE: dict[str, Kind] = {
 
 MAX_TEXT_FRAME = 512 * 1024
 """iOS closes a socket at 1 MiB messages (facts/phoenix-wire.md, rule 13)."""
+
+CUT_CHARACTERS = 20_000
+"""Texts of a snapshot that would not fit into a frame are cut to this length."""
 
 
 class Socket(Protocol):
@@ -130,20 +134,24 @@ class Conversation:
             "attached": asked.create is not None and not created,
             "warnings": msgspec.to_builtins(warnings),
         }
-        frames = self._session.accept(join, _bounded(reply, id))
+        frames = self._session.accept(join, _bounded(reply, snapshot))
         if not frames:
             return
-        if place is None and snapshot.status in TERMINAL:
+        ended = snapshot.status in TERMINAL
+        status = self._session.push(join.topic, "status", status_push(snapshot))
+        if ended and start == snapshot.seq and (place is None or place.gap):
             frames += await self._terminal(task, snapshot, join.topic)
-        frames += self._session.push(join.topic, "status", status_push(snapshot))
-        self._socket.send(frames)
-        self._open_task(join, asked, task, start)
+        # Whoever resumes an ended task reads it to its end first: the deployed app
+        # leaves at the first terminal word.
+        late = ended and start < snapshot.seq
+        self._socket.send(frames if late else frames + status)
+        self._open_task(join, asked, task, start, status if late else [])
 
     def _join_reply(self, snapshot: Snapshot, place: Place | None, start: int) -> dict[str, Any]:
         log = self._context.log
         gap = place is not None and place.gap
         return {
-            "task": plain(snapshot),
+            "task": snapshot,
             "log": log.id,
             "cursor": log.cursor(start),
             "seq": start,
@@ -155,7 +163,9 @@ class Conversation:
         entries = await self._context.log.read(task.uid, snapshot.seq - 1, 1)
         return [entry.frame(self._serializer, topic) for entry in entries]
 
-    def _open_task(self, join: Join, asked: JoinTask, task: Task, start: int) -> None:
+    def _open_task(
+        self, join: Join, asked: JoinTask, task: Task, start: int, afterwards: list[str | bytes]
+    ) -> None:
         topic = join.topic
         channel = TaskChannel(
             self._context,
@@ -165,6 +175,7 @@ class Conversation:
             serializer=self._serializer,
             push=lambda event, payload: self._session.push(topic, event, payload),
             previews=asked.previews,
+            afterwards=afterwards,
             wake=lambda: self._socket.wake(topic),
         )
         self._socket.open(topic, channel)
@@ -205,7 +216,7 @@ class Conversation:
             wrong: dict[str, object] = {"field": "payload", "found": "bytes", "expected": expected}
             raise Refused("invalid", "Commands are JSON; binary is for previews only.", [wrong])
         if command.event == "ping":
-            return self._reply(command, bytes(command.payload))
+            return self._reply(command, compact(command.payload))
         payload = parse_json(bytes(command.payload))
         match topics.parse(command.topic), command.event:
             case topics.TaskTopic(id=id), "cancel":
@@ -266,12 +277,10 @@ class Conversation:
         )
 
 
-def _bounded(reply: dict[str, Any], id: str) -> bytes:
+def _bounded(reply: dict[str, Any], snapshot: Snapshot) -> bytes:
     """The reply as JSON; a snapshot too large for a frame is cut and says where it is."""
     body = msgspec.json.encode(reply)
     if len(body) <= MAX_TEXT_FRAME:
         return body
-    task = reply["task"] | {"text": "", "truncated": True, "url": f"/api/tasks/{id}"}
-    task["result_data"] = None
-    task["input_data"] = {"type": task["kind"]}
-    return msgspec.json.encode(reply | {"task": task})
+    cut = brief(snapshot, CUT_CHARACTERS)
+    return msgspec.json.encode(reply | {"task": cut, "url": f"/api/tasks/{snapshot.task_id}"})

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 import anyio
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
 from safelight_protocol.events import TERMINAL
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 
 from ..log import Place
 from .bodies import answer, plain, query_number

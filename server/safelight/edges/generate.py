@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind, timestamp
 from safelight_protocol.snapshot import Snapshot

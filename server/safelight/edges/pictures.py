@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from safelight_protocol.codes import Refused
 from starlette.requests import Request
 from starlette.responses import Response
+
+from safelight_protocol.codes import Refused
 
 from .context import context_of
 from .files import artifact_response

@@ -1,10 +1,9 @@
 """The Phoenix socket: drives one `Session` over one WebSocket.
 
-A reader feeds the session, a worker carries out its effects in their order, a writer
-sends. Heartbeats are answered by the reader, whatever the worker waits for. Frames of
-one topic are pulled from its channel when the reader of the other side has taken the
-last ones; so a slow client costs its cursor. What the effects mean for tasks is in
-`conversation.py`.
+A reader feeds the session and carries out its effects one after another, as Phoenix
+does: a join holds back what was sent after it. A writer sends. Frames of one topic are
+pulled from its channel once the client has taken the last ones; so a slow client costs
+its cursor. What the effects mean for tasks is in `conversation.py`.
 """
 
 from __future__ import annotations
@@ -17,19 +16,21 @@ from typing import Any
 
 import anyio
 import anyio.abc
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
 from safelight_protocol.codes import Refused, code
 from safelight_protocol.effects import Effect, Hangup, Send
 from safelight_protocol.frames import FrameError, Serializer, serializer_for
 from safelight_protocol.session import Session
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..telemetry import log
 from .channels import Channel
 from .context import Context, context_of
 from .conversation import Conversation
 
-MAX_EFFECTS = 64
-"""Effects that wait for the worker; the reader stops reading at this many."""
+MAX_OUTBOX = 256
+"""Replies and pushes that wait for the writer; a client that does not take them is not
+read any further."""
 
 SLOW_SECONDS = 30.0
 """How long one frame may take to be written before the reader counts as gone."""
@@ -63,7 +64,7 @@ class Connection:
         self._outbox: deque[str | bytes] = deque()
         self._dirty: dict[str, Channel] = {}
         self._something = asyncio.Event()
-        self._effects: asyncio.Queue[Effect] = asyncio.Queue(MAX_EFFECTS)
+        self._drained = asyncio.Event()
         self._close_with: Hangup | None = None
         self._conversation = Conversation(context, owner, self._session, serializer, self)
 
@@ -97,7 +98,7 @@ class Connection:
         """Do this beside everything else, for as long as the socket lives."""
         self._group.start_soon(_awaited, work)
 
-    # -- its three tasks ------------------------------------------------------
+    # -- its two tasks --------------------------------------------------------
 
     async def run(self) -> None:
         """Until the client goes or the session hangs up."""
@@ -105,7 +106,6 @@ class Connection:
         try:
             async with anyio.create_task_group() as self._group:
                 group = self._group
-                group.start_soon(self._work)
                 group.start_soon(self._write, group.cancel_scope)
                 await self._read()
                 self._something.set()
@@ -125,7 +125,9 @@ class Connection:
                     return
             now = time.monotonic()
             effects = self._session.tick(now) if data is None else self._session.receive(data, now)
-            await self._take(effects)
+            for effect in effects:
+                await self._carry_out(effect)
+            await self._room()
 
     async def _receive(self) -> str | bytes | None:
         message = await self._websocket.receive()
@@ -135,23 +137,20 @@ class Connection:
         data: bytes = message.get("bytes") or b""
         return text if text is not None else data
 
-    async def _take(self, effects: list[Effect]) -> None:
-        if all(isinstance(effect, Send) for effect in effects):
-            self.send([effect.data for effect in effects if isinstance(effect, Send)])
-            return
-        for effect in effects:
-            if isinstance(effect, Hangup):
+    async def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Send(data=data):
+                self.send([data])
+            case Hangup():
                 self._close_with = effect
-            else:
-                await self._effects.put(effect)
-
-    async def _work(self) -> None:
-        while True:
-            effect = await self._effects.get()
-            if isinstance(effect, Send):
-                self.send([effect.data])
-            elif not isinstance(effect, Hangup):
+            case _:
                 await self._conversation.carry_out(effect)
+
+    async def _room(self) -> None:
+        """Wait until the outbox has room again."""
+        while len(self._outbox) > MAX_OUTBOX and self._close_with is None:
+            self._drained.clear()
+            await self._drained.wait()
 
     async def _write(self, scope: anyio.CancelScope) -> None:
         try:
@@ -182,6 +181,7 @@ class Connection:
     async def _flush(self) -> None:
         while self._outbox:
             await self._send(self._outbox.popleft())
+        self._drained.set()
 
     async def _send(self, frame: str | bytes) -> None:
         with anyio.move_on_after(SLOW_SECONDS) as limit:
@@ -192,6 +192,7 @@ class Connection:
         if limit.cancelled_caught:
             self._outbox.clear()
             self._dirty.clear()
+            self._drained.set()
             self._close_with = Hangup(code("slow_reader").close or 1013, "too slow; come back")
 
 

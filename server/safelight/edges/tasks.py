@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create, read_app, read_native
 from safelight_protocol.events import TERMINAL, Kind
 from safelight_protocol.snapshot import Snapshot
-from starlette.requests import Request
-from starlette.responses import Response
 
 from ..orchestrator import Answer
 from .bodies import answer, plain, query_number, read_json

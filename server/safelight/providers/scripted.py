@@ -60,7 +60,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     gate: str = ""
     code: str = "provider_failed"
-    message: str = "the script says so"
+    message: str | None = None
     after_seconds: float | None = None
 
 
@@ -139,15 +139,16 @@ class Scripted:
 
 
 def _verdict(step: Step) -> Outcome | None:
+    message = step.message or "the script says so"
     match step.do:
         case "fault":
-            return Again(step.code, step.message, step.after_seconds)
+            return Again(step.code, message, step.after_seconds)
         case "never":
-            return Never(step.code, step.message)
+            return Never(step.code, message)
         case "lost":
-            return Gone(step.message)
+            return Gone(message)
         case "unclear":
-            return Unclear(step.message)
+            return Unclear(message)
     return None
 
 

@@ -57,13 +57,11 @@ class Reader:
         """Whether the id has a tombstone."""
         return bool(await self._all(sql.TOMBSTONE, owner, id))
 
-    async def page(
-        self, owner: str, before: int | None, limit: int
-    ) -> tuple[list[Task], int | None]:
-        """An owner's tasks, newest first, and the `before` of the next page or None."""
-        rows = await self._all(sql.PAGE, owner, before or 2**62, limit + 1)
-        tasks = [task_of(row) for row in rows[:limit]]
-        return tasks, rows[limit - 1]["n"] if len(rows) > limit else None
+    async def page(self, owner: str, before: int | None, limit: int) -> list[tuple[int, Task]]:
+        """An owner's tasks, newest first, each with its number; a page goes on `before`
+        the number of its last."""
+        rows = await self._all(sql.PAGE, owner, before or 2**62, limit)
+        return [(row["n"], task_of(row)) for row in rows]
 
     async def changes(self, owner: str, after: int, limit: int) -> list[ChangeRow]:
         """What became of an owner's tasks after a position, each at its last change."""

@@ -1,0 +1,214 @@
+/**
+ * The form: what is asked for, kept over reloads, and what was wrong with it.
+ *
+ * Owns reading and writing the fields; what happens with a request is the caller's.
+ * Fields are found by `data-field`, which holds the server's name for them.
+ */
+
+import { byId, say } from "./dom.js";
+import { Models } from "./models.js";
+import { Params } from "./params.js";
+import { SizeFields } from "./size.js";
+import { sizeOf, sizeParams } from "./sizes.js";
+
+const KEPT = "safelight.form";
+/** The largest integer that JSON readers keep exact; larger seeds travel as strings. */
+const EXACT = BigInt(Number.MAX_SAFE_INTEGER);
+const WIDE = "(min-width: 760px)";
+
+export class Form {
+  #models = new Models(() => this.#changed());
+  #params = new Params(byId("params"));
+  #size = new SizeFields(() => this.#keep());
+  #onSubmit;
+
+  /** @param {(body: object) => Promise<void>} onSubmit */
+  constructor(onSubmit) {
+    this.#onSubmit = onSubmit;
+    this.#listen();
+    this.#restore();
+    const wide = matchMedia(WIDE);
+    const open = () => (byId("options").open = wide.matches);
+    wide.addEventListener("change", open);
+    open();
+  }
+
+  /** The server's models. */
+  load(models) {
+    this.#models.load(models);
+    this.#show();
+  }
+
+  /** Fills the fields with what a task was made with. */
+  fill(task) {
+    const { type: _type, prompt, ...params } = task.input_data;
+    const chosen = { ...this.#models.chosen, [task.kind]: task.substituted_for ?? task.model };
+    this.#write({ kind: task.kind, prompt, seed: task.seed, models: chosen, size: sizeOf(params), params });
+    byId("prompt").focus();
+  }
+
+  /** Fills in an example. */
+  suggest(kind, prompt) {
+    this.#write({ kind, prompt, seed: "" });
+    byId("develop").focus();
+  }
+
+  reuseSeed(seed) {
+    byId("seed").value = String(seed);
+    byId("options").open = true;
+    byId("seed").focus();
+    this.#keep();
+  }
+
+  /** The native body of what the fields say. */
+  get body() {
+    const { model } = this.#models;
+    const schema = model?.params ?? {};
+    const body = { kind: this.#kind, prompt: byId("prompt").value.trim() };
+    if (model !== undefined) body.model = model.name;
+    const params = { ...this.#params.values, ...sizeParams(this.#size.size, schema) };
+    if (Object.keys(params).length > 0) body.params = params;
+    const seed = byId("seed").value.trim();
+    if (seed !== "") body.seed = wireSeed(seed);
+    return body;
+  }
+
+  get #kind() {
+    return byId("form").elements.kind.value;
+  }
+
+  #listen() {
+    const form = byId("form");
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    form.addEventListener("input", () => this.#keep());
+    for (const radio of form.elements.kind) radio.addEventListener("change", () => this.#show());
+    byId("prompt").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey || event.shiftKey)) return;
+      event.preventDefault();
+      this.#submit();
+    });
+    byId("seed-clear").addEventListener("click", () => this.#setSeed(""));
+    byId("seed-draw").addEventListener("click", () => this.#setSeed(drawSeed()));
+    if (/Mac|iPhone|iPad/.test(navigator.platform)) say(byId("shortcut"), "⌘ ↵");
+  }
+
+  async #submit() {
+    const button = byId("develop");
+    if (button.getAttribute("aria-disabled") === "true") return;
+    this.#clearWrong();
+    if (byId("prompt").value.trim() === "") return this.#wrong({ prompt: "Say what should appear." });
+    button.setAttribute("aria-disabled", "true");
+    say(byId("develop-words"), "Sending");
+    try {
+      await this.#onSubmit(this.body);
+    } catch (error) {
+      this.#refused(error);
+    } finally {
+      button.removeAttribute("aria-disabled");
+      say(byId("develop-words"), "Develop");
+    }
+  }
+
+  /** Whatever the server blames a field for goes to that field; the rest above the button. */
+  #refused(error) {
+    if (error.status === undefined) throw error;
+    const named = Object.entries(error.fields).map(([field, words]) => [field.split(".").at(-1), words]);
+    const placed = named.filter(([name]) => document.getElementById(`wrong-${name}`) !== null);
+    if (placed.length === 0) return say(byId("wrong"), error.message);
+    this.#wrong(Object.fromEntries(placed));
+  }
+
+  #wrong(fields) {
+    for (const [name, words] of Object.entries(fields)) {
+      say(byId(`wrong-${name}`), words);
+      const input = inputOf(name);
+      input?.setAttribute("aria-invalid", "true");
+      input?.setAttribute("aria-describedby", `wrong-${name}`);
+    }
+    const [first] = Object.keys(fields);
+    if (first !== "prompt") byId("options").open = true;
+    inputOf(first)?.focus();
+  }
+
+  #clearWrong() {
+    for (const words of byId("form").querySelectorAll(".wrong")) say(words, "");
+    for (const input of byId("form").querySelectorAll("[aria-invalid]")) {
+      input.removeAttribute("aria-invalid");
+    }
+  }
+
+  #setSeed(seed) {
+    byId("seed").value = seed;
+    this.#keep();
+  }
+
+  #changed() {
+    this.#show();
+    this.#keep();
+  }
+
+  #show() {
+    this.#models.show(this.#kind);
+    const params = this.#models.model?.params ?? {};
+    this.#params.show(params);
+    this.#size.show(params);
+    this.#note();
+  }
+
+  #note() {
+    const seed = byId("seed").value.trim();
+    const words = [this.#size.words(), seed === "" ? "random seed" : `seed ${seed}`];
+    say(byId("options-note"), words.filter(Boolean).join(" · "));
+  }
+
+  #write({ kind, prompt, seed, models, size, params }) {
+    const form = byId("form");
+    form.elements.kind.value = kind ?? "image";
+    byId("prompt").value = prompt ?? "";
+    byId("seed").value = seed ?? "";
+    if (size !== undefined) this.#size.set(size);
+    this.#models.show(this.#kind, models);
+    this.#params.show(this.#models.model?.params ?? {}, params);
+    this.#clearWrong();
+    this.#show();
+    this.#keep();
+  }
+
+  #keep() {
+    this.#note();
+    const kept = {
+      kind: this.#kind,
+      prompt: byId("prompt").value,
+      seed: byId("seed").value,
+      models: this.#models.chosen,
+      size: this.#size.size,
+      params: this.#params.chosen,
+    };
+    localStorage.setItem(KEPT, JSON.stringify(kept));
+  }
+
+  #restore() {
+    try {
+      this.#write(JSON.parse(localStorage.getItem(KEPT)) ?? {});
+    } catch {
+      localStorage.removeItem(KEPT);
+    }
+  }
+}
+
+const inputOf = (name) =>
+  document.querySelector(`[data-field="${CSS.escape(name)}"] :is(textarea, input, select)`);
+
+/** Anything that is no number goes as it is: the server says best what is wrong with it. */
+function wireSeed(text) {
+  if (!/^\d+$/.test(text)) return text;
+  return BigInt(text) <= EXACT ? Number(text) : text;
+}
+
+function drawSeed() {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+  return String((high & 0x1fffff) * 2 ** 32 + low);
+}

@@ -1,0 +1,116 @@
+/** The fields for shape and size. What they come to for a model is in `sizes.js`. */
+
+import { byId, make, say } from "./dom.js";
+import { hasPixels, limits, pixels, ratio, shapesOf, sidesOf } from "./sizes.js";
+
+const FIRST = { shape: "1:1", side: 1024, width: 1024, height: 1024 };
+/** The longer edge of a shape's little picture, in pixels. */
+const GLYPH = 18;
+
+export class SizeFields {
+  #params = {};
+  #size = { ...FIRST };
+  #onChange;
+
+  constructor(onChange) {
+    this.#onChange = onChange;
+    byId("side").addEventListener("change", (event) => this.set({ side: Number(event.target.value) }));
+    for (const edge of ["width", "height"]) {
+      byId(edge).addEventListener("input", (event) => this.#edge(edge, event.target));
+    }
+  }
+
+  get size() {
+    return { ...this.#size };
+  }
+
+  set(size) {
+    this.#size = { ...this.#size, ...size };
+    this.show(this.#params);
+    this.#onChange();
+  }
+
+  /** Shows what a model with these parameters takes; the nearest it has to what was chosen. */
+  show(params) {
+    this.#params = params;
+    const shapes = shapesOf(params);
+    const names = hasPixels(params) ? [...shapes, "custom"] : shapes;
+    byId("size").hidden = names.length === 0;
+    if (names.length === 0) return;
+    if (!names.includes(this.#size.shape)) this.#size.shape = names[0];
+    this.#fitSide(params);
+    this.#showShapes(names);
+    this.#showSides(params);
+    this.#showCustom(params);
+    say(byId("size-value"), this.words());
+  }
+
+  /** The size in words: pixels where they are known. */
+  words() {
+    const { shape, side, width, height } = this.#size;
+    if (shape === "custom") return `${width || "?"} × ${height || "?"}`;
+    if (!hasPixels(this.#params)) return shapesOf(this.#params).length > 0 ? shape : "";
+    const made = pixels(shape, side, limits(this.#params.width).least);
+    return `${made.width} × ${made.height}`;
+  }
+
+  #fitSide(params) {
+    const sides = hasPixels(params) ? sidesOf(params) : [];
+    if (sides.length > 0 && !sides.includes(this.#size.side)) {
+      this.#size.side = sides.findLast((side) => side <= this.#size.side) ?? sides[0];
+    }
+  }
+
+  #showShapes(names) {
+    const box = byId("shapes");
+    const key = names.join();
+    if (box.dataset.names !== key) box.replaceChildren(...names.map((name) => this.#shape(name)));
+    box.dataset.names = key;
+    for (const input of box.querySelectorAll("input")) input.checked = input.value === this.#size.shape;
+  }
+
+  #shape(name) {
+    const glyph = make("i", { class: "glyph", "aria-hidden": "true" });
+    const [wide, high] = name === "custom" ? [1, 1] : [Math.min(1, ratio(name)), Math.min(1, 1 / ratio(name))];
+    glyph.style.width = `${GLYPH * (name === "custom" ? 1 : wide)}px`;
+    glyph.style.height = `${GLYPH * high}px`;
+    glyph.classList.toggle("free", name === "custom");
+    const onchange = () => this.set(this.#startOf(name));
+    const input = make("input", { type: "radio", name: "shape", value: name, onchange });
+    return make("label", {}, input, make("span", {}, glyph, name === "custom" ? "Custom" : name));
+  }
+
+  /** Custom sizes begin with the pixels of the shape that was chosen before. */
+  #startOf(name) {
+    if (name !== "custom" || this.#size.shape === "custom") return { shape: name };
+    return { shape: name, ...pixels(this.#size.shape, this.#size.side) };
+  }
+
+  #showSides(params) {
+    const isThere = hasPixels(params) && this.#size.shape !== "custom";
+    byId("side-field").hidden = !isThere;
+    if (!isThere) return;
+    const { side } = this.#size;
+    const option = (value) => make("option", { value, selected: value === side }, `${value} px`);
+    byId("side").replaceChildren(...sidesOf(params).map(option));
+  }
+
+  #showCustom(params) {
+    const isCustom = this.#size.shape === "custom";
+    byId("custom").hidden = !isCustom;
+    if (!isCustom) return;
+    for (const edge of ["width", "height"]) {
+      const { least, most } = limits(params[edge]);
+      const input = byId(edge);
+      Object.assign(input, { min: least, max: most === Infinity ? "" : most });
+      if (document.activeElement !== input) input.value = this.#size[edge] ?? "";
+    }
+  }
+
+  /** While somebody types, the field stays as it is. */
+  #edge(edge, input) {
+    this.#size[edge] = input.value === "" ? undefined : Number(input.value);
+    say(byId("size-value"), this.words());
+    this.#onChange();
+  }
+}

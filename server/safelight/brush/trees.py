@@ -1,0 +1,152 @@
+"""Trees: conifers and leafy crowns on a ridge, bare branches, and trunks close at hand.
+
+All are silhouettes in the colour of their layer; the air between the layers
+makes the depth. Where they stand is fixed in world x, on the ridge's own crest.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from .canvas import Stencil, View, lay
+from .land import Ridge, air, body_colour, crest
+from .noise import Field, smoothstep
+from .palette import mix
+from .stage import Paints, Stage
+
+Kind = Literal["pine", "leaf", "bare"]
+
+
+def grove(
+    ridge: Ridge, kind: Kind, count: int, tall: float, gap: tuple[float, float] | None = None
+) -> Stage:
+    """`count` trees a world unit on the ridge, about `tall` units high, none inside `gap`."""
+
+    def paint(sheet: Field, view: View, paints: Paints) -> None:
+        picture = paints.composition
+        rng = picture.rng("grove", ridge.name, kind)
+        total = int(count * 3.2)
+        places = np.sort(rng.uniform(-1.6, 1.6, total)).astype(np.float32)
+        heights = tall * rng.uniform(0.45, 1.0, total) ** 1.2 * (1 + 0.25 * rng.standard_normal(total))
+        feet = ridge.base * view.height - crest(picture, ridge, places) * view.scale
+        top = float(feet.min()) - 1.7 * tall * view.scale
+        stencil = Stencil(view, top, view.height)
+        for x, foot, high, salt in zip(
+            places, feet, np.abs(heights), rng.integers(0, 2**32, total), strict=True
+        ):
+            if gap and gap[0] < x < gap[1]:
+                continue
+            column = view.column(float(x), ridge.near)
+            if -0.3 * view.scale < column < view.width + 0.3 * view.scale:
+                tree(stencil, kind, column, float(foot), float(high) * view.scale, int(salt))
+        colour = mix(body_colour(picture, min(1.0, ridge.near + 0.06)), picture.palette.deep, 0.12)
+        lay(sheet[stencil.rows], colour, stencil.mask())
+
+    return paint
+
+
+def tree(stencil: Stencil, kind: Kind, x: float, foot: float, high: float, salt: int) -> None:
+    """One tree in pixels."""
+    rng = np.random.Generator(np.random.PCG64(salt))
+    if high < 3:
+        stencil.stroke(np.array([[x, foot], [x, foot - high]]), max(0.6, high * 0.2), 0.8)
+    elif kind == "pine":
+        _pine(stencil, rng, x, foot, high)
+    elif kind == "leaf":
+        _leafy(stencil, rng, x, foot, high)
+    else:
+        branch(stencil, rng, np.array([x, foot + 2]), -np.pi / 2, high * 0.3, high * 0.035, 7)
+
+
+def _pine(stencil: Stencil, rng: np.random.Generator, x: float, foot: float, high: float) -> None:
+    tiers = int(np.clip(high / 5, 5, 16))
+    half = high * rng.uniform(0.13, 0.2)
+    down = np.linspace(0.04, 0.93, tiers) ** 0.92 * high
+    outline = [(x, foot - high)]
+    right = [(1, k) for k in range(tiers)]
+    left = [(-1, k) for k in reversed(range(tiers))]
+    for sign, k in right + left:
+        reach = half * (down[k] / high) ** 0.85 * rng.uniform(0.72, 1.18)
+        y = foot - high + down[k]
+        tip = (x + sign * reach, y + high * 0.035)
+        notch = (x + sign * reach * 0.42, y + high * 0.012)
+        outline += [tip, notch] if sign > 0 else [notch, tip]
+    stencil.polygon(np.array(outline))
+    stencil.stroke(np.array([[x, foot - high * 0.2], [x, foot + 3]]), high * 0.03)
+
+
+def _leafy(stencil: Stencil, rng: np.random.Generator, x: float, foot: float, high: float) -> None:
+    stencil.stroke(np.array([[x, foot + 2], [x + high * 0.02, foot - high * 0.5]]), high * 0.05)
+    count = int(np.clip(high * 0.5, 10, 46))
+    angle, away = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0, 1, count))
+    xs = x + np.cos(angle) * away * high * 0.27
+    ys = foot - high * 0.64 + np.sin(angle) * away * high * 0.3
+    for cx, cy, r in zip(xs, ys, rng.uniform(0.05, 0.12, count) * high, strict=True):
+        stencil.dot(float(cx), float(cy), float(r))
+
+
+def branch(
+    stencil: Stencil,
+    rng: np.random.Generator,
+    at: Field,
+    angle: float,
+    length: float,
+    width: float,
+    left: int,
+) -> None:
+    """A branch and its twigs, `left` forks deep."""
+    bend = angle + rng.uniform(-0.18, 0.18)
+    middle = at + 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
+    end = middle + 0.5 * length * np.array([np.cos(bend), np.sin(bend)])
+    stencil.stroke(np.array([at, middle, end]), width)
+    if left == 0 or length < 1.5:
+        return
+    for sign in (-1, 1) if rng.random() < 0.86 else (-1, 0, 1):
+        fork = bend + sign * rng.uniform(0.22, 0.62) - 0.04 * np.cos(bend)
+        branch(stencil, rng, end, fork, length * rng.uniform(0.68, 0.86), width * 0.66, left - 1)
+
+
+def trunks(near: float, count: int, thick: float, row: float) -> Stage:
+    """Straight trunks from above the picture to the height `row`, as deep in a wood."""
+
+    def paint(sheet: Field, view: View, paints: Paints) -> None:
+        picture = paints.composition
+        rng = picture.rng("trunks", near)
+        stencil = Stencil(view, 0, view.height)
+        for i in range(count):
+            x = -1.5 + 3.0 * (i + rng.uniform(0.1, 0.9)) / count
+            width = thick * rng.uniform(0.5, 1.25) * view.scale
+            lean = rng.uniform(-0.03, 0.03) * view.scale
+            foot = (row + rng.uniform(-0.01, 0.025)) * view.height
+            column = view.column(x, near)
+            _trunk(stencil, rng, column, foot, width, lean)
+        colour = body_colour(picture, near)
+        mask = stencil.mask()
+        fade = smoothstep(0.55, 1.05, view.ys() / np.float32(row))[:, None] * (1 - near)
+        y = np.asarray(mask * 1.0)
+        tint = np.empty_like(sheet)
+        tint[:] = colour
+        lay(tint, air(picture), np.broadcast_to(fade * np.float32(0.8), y.shape))
+        lay(sheet, tint, mask)
+
+    return paint
+
+
+def _trunk(
+    stencil: Stencil, rng: np.random.Generator, x: float, foot: float, width: float, lean: float
+) -> None:
+    y = np.linspace(-5, foot, 9)
+    t = (y + 5) / (foot + 5)
+    middle = x + lean * (1 - t) + width * 0.12 * rng.standard_normal(9)
+    half = width * (0.32 + 0.18 * t + 0.35 * np.maximum(0, t - 0.9) * 10 * 0.3)
+    left = np.stack([middle - half, y], -1)
+    right = np.stack([middle + half, y], -1)[::-1]
+    stencil.polygon(np.concatenate([left, right]))
+    for _ in range(rng.integers(2, 6)):
+        k = rng.uniform(0.02, 0.6)
+        start = np.array([x + lean * (1 - k), foot * k])
+        side = -1 if rng.random() < 0.5 else 1
+        angle = -np.pi / 2 + side * rng.uniform(0.5, 1.25)
+        branch(stencil, rng, start, angle, width * rng.uniform(0.8, 2.4), width * 0.12, 4)

@@ -1,0 +1,144 @@
+"""The components of this server: the wire's own, and the types that live in its modules.
+
+Owns which component belongs to which published file. Everything else about schemas
+is in `safelight_protocol.schema`.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import msgspec
+
+from safelight_protocol.schema import Components, closure, located, swift, typescript, wire
+
+from ..edges.channels import Status
+from ..registry import Model
+from ..registry.params import Param
+from ..subscriptions import PreviewHeader
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class ModelsData(msgspec.Struct):
+    """Every model, in the order in which they would be defaults."""
+
+    models: list[Model]
+
+
+EVENTS = ("TaskEvent", "Snapshot")
+REST = (
+    "CreateTask",
+    "AppCreateTask",
+    "CreatedData",
+    "TaskData",
+    "TaskListData",
+    "EventsData",
+    "GapData",
+    "DeletedData",
+    "ModelsData",
+    "Param",
+    "HealthData",
+    "ReadyData",
+    "Problem",
+    "AppProblem",
+)
+SOCKET = (
+    "TaskEvent",
+    "JoinTaskPayload",
+    "JoinTaskReply",
+    "JoinGalleryPayload",
+    "JoinGalleryReply",
+    "ListPayload",
+    "ListReply",
+    "GeneratePayload",
+    "GenerateReply",
+    "StatusPush",
+    "GalleryTask",
+    "GalleryDeletion",
+    "PreviewHeader",
+    "PreviewReady",
+    "Accepted",
+    "TextResponse",
+    "Refusal",
+    "SocketError",
+)
+IN_SWIFT = (
+    "TaskEvent",
+    "CreateTask",
+    "CreatedData",
+    "TaskData",
+    "TaskListData",
+    "EventsData",
+    "DeletedData",
+    "ModelsData",
+    "Problem",
+    "JoinTaskPayload",
+    "JoinTaskReply",
+    "JoinGalleryPayload",
+    "JoinGalleryReply",
+    "ListPayload",
+    "ListReply",
+    "StatusPush",
+    "GalleryTask",
+    "GalleryDeletion",
+    "PreviewHeader",
+    "PreviewReady",
+    "SocketError",
+)
+BUILT_BY_APPS = frozenset(
+    ("CreateTask", "Input", "JoinTaskPayload", "JoinGalleryPayload", "ListPayload")
+)
+
+
+@functools.cache
+def components() -> Components:
+    """Every component by name."""
+    made = wire(
+        {
+            "StatusPush": Status,
+            "PreviewHeader": PreviewHeader,
+            "ModelsData": ModelsData,
+            "Param": Param,
+        }
+    )
+    made["StatusPush"]["properties"]["status"] = {"$ref": "TaskStatus"}
+    params = made["Model"]["properties"]["params"]
+    params["description"] = "Each parameter as a fragment of JSON Schema."
+    params["additionalProperties"] = {"$ref": "Param"}
+    return made
+
+
+def document(title: str, roots: tuple[str, ...], *, union: bool) -> str:
+    """A JSON Schema file with these components and those they need.
+
+    With `union` the document itself is the first of them; else it validates nothing
+    and is only a place for its definitions.
+    """
+    found = closure(components(), roots)
+    head = {"$schema": DIALECT, "title": title}
+    body = {"$ref": roots[0]} if union else {}
+    return as_json(head | located(body, "#/$defs/") | {"$defs": located(found, "#/$defs/")})
+
+
+def declarations() -> str:
+    """The TypeScript file."""
+    return typescript(closure(components(), (*EVENTS, *REST, *SOCKET)), "EventEnvelope")
+
+
+def swift_file() -> str:
+    """The Swift file. Where a field takes several forms an app needs only the native one."""
+    made = dict(components())
+    payload = made["JoinTaskPayload"]
+    native = {"after": {"type": "string"}, "create": {"$ref": "CreateTask"}}
+    described = {
+        name: {key: payload["properties"][name][key] for key in ("description",)} | form
+        for name, form in native.items()
+    }
+    made["JoinTaskPayload"] = payload | {"properties": payload["properties"] | described}
+    return swift(closure(made, IN_SWIFT), BUILT_BY_APPS)
+
+
+def as_json(value: object) -> str:
+    """A document as its file has it: indented by two, ending in a newline."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"

@@ -1,0 +1,175 @@
+"""Runs the server: one socket, one event loop, from the first word to the last.
+
+Owns the listening socket, uvicorn and the signals. SIGTERM and SIGINT end it with exit
+code 0: open sockets are closed with 1012, requests may finish for `drain_seconds`.
+Knows nothing of what is served. How a server is run is told in docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import importlib.util
+import math
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import uvicorn
+
+from . import telemetry
+from .app import create_app
+from .settings import Settings
+from .store import DatabaseTooNew, DataDirectoryBusy
+
+SPARE_FRAME_BYTES = 64 * 1024
+"""Above our own limit, so that a frame somewhat too large is refused by us, in words."""
+
+KEEP_ALIVE_SECONDS = 30.0
+"""Longer than clients keep idle connections (5 s in httpx): whoever closes first, it is
+not we while a request is on its way."""
+
+LOCAL_PROXIES = "127.0.0.1,::1"
+"""Whose X-Forwarded-For is believed; said here so that no variable says otherwise."""
+
+
+class CannotServe(Exception):
+    """The server cannot start; the message says why, in one line."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it listens and leaves the signals to us.
+
+    Its own handlers send themselves the signal again at the end, which would make
+    every clean stop look like a crash.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_listening()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until a signal ends it. `say` prints one line, at once.
+
+    The first line is `listening on <address>`, when requests are answered. Raises
+    CannotServe.
+    """
+    telemetry.configure(settings.log_level, settings.log_format)
+    listener = bind(settings.host, settings.port)
+    with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listener, say))
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 is any free one. Raises CannotServe.
+
+    It listens before anything else is done: who connects while the store recovers
+    is answered after it, and not turned away.
+    """
+    try:
+        family, kind, proto, _, address = _resolve(host, port)
+        listener = socket.socket(family, kind, proto)
+    except OSError as trouble:
+        raise CannotServe(f"host {host}: {trouble.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as trouble:
+        listener.close()
+        raise CannotServe(_why_not(host, port, trouble)) from None
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The base address of a listening socket, `http://[::1]:4747` say."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def greeting(address: str, settings: Settings) -> list[str]:
+    """What is said once the server listens: where, and what to do next."""
+    base = settings.public_url or address.replace("//0.0.0.0:", "//127.0.0.1:")
+    base = base.replace("//[::]:", "//[::1]:").rstrip("/")
+    token = '-H "Authorization: Bearer $SAFELIGHT_TOKEN" ' if settings.tokens else ""
+    body = '{"kind": "image", "prompt": "a medieval monk"}'
+    return [
+        f"listening on {address}",
+        f"Studio: {base}/",
+        f"Try:    curl {token}{base}/api/tasks -d '{body}'",
+    ]
+
+
+async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str], None]) -> None:
+    def welcome() -> None:
+        for line in greeting(address_of(listener), settings):
+            say(line)
+
+    app = create_app(settings)
+    server = _Server(_config(app, settings), welcome)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
+    # here, and when a part of the house fails later, the process ends with it.
+    async with AsyncExitStack() as house:
+        try:
+            await house.enter_async_context(app.router.lifespan_context(app))
+        except (DataDirectoryBusy, DatabaseTooNew) as trouble:
+            raise CannotServe(str(trouble)) from None
+        except (OSError, sqlite3.DatabaseError) as trouble:
+            raise CannotServe(f"data directory {settings.data_dir}: {trouble}") from None
+        await server.serve(sockets=[listener])
+
+
+def _config(app: object, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        lifespan="off",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=settings.max_frame_bytes + SPARE_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=LOCAL_PROXIES,
+        timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _resolve(host: str, port: int) -> tuple[int, int, int, str, tuple[object, ...]]:
+    name = host.strip("[]")
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return found[0]
+
+
+def _why_not(host: str, port: int, trouble: OSError) -> str:
+    if isinstance(trouble, PermissionError):
+        return f"port {port} of {host}: not allowed; choose one above 1023 with --port"
+    if trouble.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use; choose another with --port, or stop who has it"
+    return f"port {port} of {host}: {trouble.strerror}"

@@ -1,0 +1,183 @@
+"""A real server on a real socket, in the test's own event loop, with a scripted provider.
+
+The test holds the provider, so it opens gates instead of waiting for time. Unrealistic:
+server and client share one loop, so nothing here can show a blocked event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from safelight.app import create_app
+from safelight.edges.context import Context
+from safelight.providers.scripted import Scripted
+from safelight.settings import Settings
+
+PATIENCE = 10.0
+"""Seconds a test waits for what must come; it never waits them out when all is well."""
+
+
+class Served:
+    """One running server: its addresses, its provider, and the inside of it."""
+
+    def __init__(self, port: int, scripted: Scripted, context: Context) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.scripted = scripted
+        self.context = context
+        self.http = httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE)
+
+    async def post(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        """POST JSON; header names are given with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post(path, json=body, headers=named)
+
+    async def create(self, **fields: Any) -> dict[str, Any]:
+        """Create a scripted image and return its `data`."""
+        body = {"kind": "image", "prompt": "a test", "model": "scripted/image"} | fields
+        answer = await self.post("/api/tasks", body)
+        assert answer.status_code in (200, 202), answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def events(self, id: str) -> list[dict[str, Any]]:
+        """Every event of a task up to its end, by server-sent events."""
+        async with self.http.stream("GET", f"/api/tasks/{id}/events") as stream:
+            return [json.loads(line[6:]) async for line in stream.aiter_lines() if line[:5] == "data:"]
+
+    @asynccontextmanager
+    async def connect(self, query: str = "vsn=2.0.0", **more: Any) -> AsyncIterator[Phone]:
+        """A socket that writes its frames by hand."""
+        address = self.url.replace("http", "ws") + f"/socket/websocket?{query}"
+        async with websockets.connect(address, compression=None, **more) as connection:
+            yield Phone(connection)
+
+
+class Phone:
+    """A client of one socket. Frames are lists; everything received is kept in order."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.received: list[Any] = []
+        self._ref = 100
+
+    async def send(self, *frame: Any) -> None:
+        """One frame of five."""
+        await self.connection.send(json.dumps(list(frame)))
+
+    async def push(self, topic: str, event: str, payload: Any, join_ref: str | None = None) -> Any:
+        """Send with a fresh ref and return its reply's payload."""
+        self._ref += 1
+        ref = str(self._ref)
+        await self.send(join_ref, ref, topic, event, payload)
+        frame = await self.until(lambda f: isinstance(f, list) and f[1] == ref)
+        return frame[4]
+
+    async def join(self, topic: str, payload: Any = None, join_ref: str = "7") -> Any:
+        """Join and return the reply's payload."""
+        await self.send(join_ref, join_ref, topic, "phx_join", payload or {})
+        frame = await self.until(
+            lambda f: isinstance(f, list) and f[1] == join_ref and f[3] == "phx_reply"
+        )
+        return frame[4]
+
+    async def receive(self) -> Any:
+        """The next frame: a list, or bytes."""
+        async with asyncio.timeout(PATIENCE):
+            data = await self.connection.recv()
+        frame = data if isinstance(data, bytes) else json.loads(data)
+        self.received.append(frame)
+        return frame
+
+    async def until(self, wanted: Callable[[Any], bool]) -> Any:
+        """The first frame from here on that is wanted."""
+        while True:
+            frame = await self.receive()
+            if wanted(frame):
+                return frame
+
+    async def until_event(self, type: str, topic: str | None = None) -> dict[str, Any]:
+        """The payload of the next task event of a type."""
+        frame = await self.until(
+            lambda f: (
+                isinstance(f, list)
+                and f[3] == "progress"
+                and f[4].get("type") == type
+                and topic in (None, f[2])
+            )
+        )
+        payload: dict[str, Any] = frame[4]
+        return payload
+
+    def told(self, topic: str) -> list[dict[str, Any]]:
+        """The task events received so far on a topic."""
+        return [
+            f[4]
+            for f in self.received
+            if isinstance(f, list) and f[2] == topic and f[3] == "progress"
+        ]
+
+
+@asynccontextmanager
+async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
+    """Start a server on a free port; it is stopped and its loop drained at exit."""
+    scripted = settings.pop("scripted_provider", None) or Scripted()
+    defaults: dict[str, Any] = {
+        "data_dir": str(directory),
+        "scripted": True,
+        "retry_base_seconds": 0.001,
+        "local_pace_seconds": 0.0,
+    }
+    app = create_app(Settings(**defaults | settings), {"scripted": scripted})
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+    )
+    server = _Quiet(config)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    await server.ready.wait()
+    house = Served(listening.getsockname()[1], scripted, app.state.context)
+    try:
+        yield house
+    finally:
+        await house.http.aclose()
+        server.should_exit = True
+        await running
+        listening.close()
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without signal handlers, and with something to wait for."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    def install_signal_handlers(self) -> None:
+        """Signals stay pytest's."""
+
+    def capture_signals(self) -> Any:
+        """Signals stay pytest's."""
+        from contextlib import nullcontext
+
+        return nullcontext()

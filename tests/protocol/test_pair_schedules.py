@@ -1,0 +1,205 @@
+"""Both ends joined by lists, under any schedule: what holds for everything on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from safelight_protocol.client import NoChannel
+from safelight_protocol.effects import Join
+from safelight_protocol.happenings import Answered, Unanswered
+from safelight_protocol.session import Session
+from tests.doubles.pair import Answer, Pair
+
+TOPICS = st.sampled_from(["task:a", "task:b", "task:llm_c", "tasks:mine"])
+FIRST_JOIN_REF = 100_001
+
+
+def asks(cursor: str | None) -> bytes:
+    """The payload of a join: the cursor as `after`."""
+    return msgspec.json.encode({"after": cursor})
+
+
+class Ledger:
+    """Reads one connection's frames in their order, and asserts the rules of the wire."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[str, Any], tuple[Any, str]] = {}
+        self.answered: set[tuple[str, Any]] = set()
+        self.open: dict[str, Any] = {}
+        self.over: dict[str, set[Any]] = defaultdict(set)
+        self.ended: dict[str, set[Any]] = defaultdict(set)
+
+    def up(self, frame: list[Any]) -> None:
+        """A frame of the client."""
+        join_ref, ref, topic, event, _ = frame
+        self.asked[topic, ref] = (join_ref, event)
+
+    def down(self, frame: list[Any]) -> None:
+        """A frame of the server."""
+        join_ref, ref, topic, event, payload = frame
+        if event == "phx_reply":
+            self.replied(topic, join_ref, ref, payload["status"])
+        elif event in ("phx_close", "phx_error"):
+            assert ref == join_ref, "an end carries its join_ref twice"
+            assert join_ref not in self.ended[topic], "a join ends once"
+            self.ended[topic].add(join_ref)
+            self.over[topic].add(join_ref)
+        else:
+            assert join_ref == self.open[topic], "a push follows the reply of its own join"
+            assert join_ref not in self.over[topic], "nothing is pushed for a join that is over"
+
+    def replied(self, topic: str, join_ref: Any, ref: Any, status: str) -> None:
+        """A reply."""
+        named, event = self.asked[topic, ref]
+        if ref != "stray":
+            assert (topic, ref) not in self.answered, "one reply to one frame"
+            assert join_ref in (named, None), "a reply echoes the join_ref"
+        self.answered.add((topic, ref))
+        if event != "phx_leave":
+            assert join_ref is None or join_ref not in self.over[topic], "no reply when stale"
+        if event == "phx_join" and status == "ok":
+            self.over[topic].add(self.open.get(topic))
+            self.open[topic] = join_ref
+
+
+class Schedules(RuleBasedStateMachine):
+    """Joins, leaves, pushes, stray frames, ends and losses, delivered one by one."""
+
+    refs: Bundle[str] = Bundle("refs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = Pair(first_ref=1, first_join_ref=FIRST_JOIN_REF)
+        self.joins = 0
+
+    @property
+    def session(self) -> Session:
+        assert self.pair.session is not None
+        return self.pair.session
+
+    @initialize()
+    def connect(self) -> None:
+        self.pair.on_join = self.answer_join
+        self.pair.connect()
+
+    def answer_join(self, _join: Join) -> Answer:
+        """Every fourth join is refused for a while."""
+        self.joins += 1
+        if self.joins % 4 == 0:
+            return "error", b'{"reason":"busy","code":"too_many"}'
+        return "ok", b"{}"
+
+    @rule(topic=TOPICS)
+    def join(self, topic: str) -> None:
+        self.pair.hear(self.pair.client.join(topic, asks, self.pair.now))
+
+    @rule(topic=TOPICS)
+    def leave(self, topic: str) -> None:
+        self.pair.hear(self.pair.client.leave(topic))
+
+    @rule(topic=TOPICS, target=refs)
+    def push(self, topic: str) -> str | MultipleResults[str]:
+        try:
+            ref, outputs = self.pair.client.push(topic, "ping", b"{}", self.pair.now)
+        except NoChannel:
+            return multiple()
+        self.pair.hear(outputs)
+        return ref
+
+    @precondition(lambda self: self.pair.session is not None)
+    @rule(
+        topic=TOPICS,
+        join_ref=st.sampled_from([None, str(FIRST_JOIN_REF), "7"]),
+        event=st.sampled_from(["ping", "phx_leave", "phx_close"]),
+    )
+    def stray(self, topic: str, join_ref: str | None, event: str) -> None:
+        self.pair.up.append(json.dumps([join_ref, "stray", topic, event, {}]))
+
+    @precondition(lambda self: self.pair.session is not None)
+    @rule(topic=TOPICS, what=st.sampled_from(["push", "close", "crash"]))
+    def server_speaks(self, topic: str, what: str) -> None:
+        while self.pair.effects:
+            self.pair.work()
+        match what:
+            case "push":
+                self.pair.say(self.session.push(topic, "status", b"{}"))
+            case "close":
+                self.pair.say(self.session.close(topic))
+            case "crash":
+                self.pair.say(self.session.crash(topic))
+
+    @precondition(lambda self: self.pair.up)
+    @rule()
+    def carry_up(self) -> None:
+        self.pair.carry_up()
+
+    @precondition(lambda self: self.pair.effects)
+    @rule()
+    def work(self) -> None:
+        self.pair.work()
+
+    @precondition(lambda self: self.pair.down)
+    @rule()
+    def carry_down(self) -> None:
+        self.pair.carry_down()
+
+    @rule()
+    def settle(self) -> None:
+        self.pair.settle()
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 11.0, 31.0]))
+    def wait(self, seconds: float) -> None:
+        self.pair.wait(seconds)
+
+    @precondition(lambda self: self.pair.session is not None)
+    @rule()
+    def lose(self) -> None:
+        self.pair.cut()
+
+    @rule(ref=consumes(refs))
+    def a_push_ends_once(self, ref: str) -> None:
+        self.pair.wait(10.0)
+        ends = [o for o in self.pair.told if isinstance(o, Answered | Unanswered) and o.ref == ref]
+        assert len(ends) == 1
+
+    @invariant()
+    def one_join_of_a_topic_is_current(self) -> None:
+        if self.pair.session is None:
+            return
+        joins = [e for e in (*self.pair.done, *self.pair.effects) if isinstance(e, Join)]
+        current = Counter(join.topic for join in joins if self.session.is_current(join))
+        assert all(count == 1 for count in current.values())
+
+    def teardown(self) -> None:
+        ledger = Ledger()
+        for direction, data in self.pair.wire:
+            match direction:
+                case "connection":
+                    ledger = Ledger()
+                case "up":
+                    ledger.up(json.loads(data))
+                case "down":
+                    ledger.down(json.loads(data))
+
+
+class TestSchedules(Schedules.TestCase):
+    """Any schedule keeps the ledger's rules, one current join a topic, one end a push."""
+
+    settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

@@ -1,0 +1,17 @@
+"""Fixtures of the server's tests: a server that really listens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.served import Served, served
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Served]:
+    """A server with a scripted provider and an empty data directory."""
+    async with served(tmp_path / "data") as running:
+        yield running

@@ -1,0 +1,243 @@
+"""Artifacts: whole or absent, stored once, removed only when nobody is about to name them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+
+import anyio
+import pytest
+from PIL import Image
+
+from safelight.artifacts import ArtifactStore, Kept, new_id
+from safelight_protocol.codes import Refused
+from safelight_protocol.events import Kind
+
+LIMIT = 1_000_000
+
+
+def picture(form: str, size: tuple[int, int] = (31, 17), shade: int = 90) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, (shade, 40, 10)).save(out, form)
+    return out.getvalue()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> ArtifactStore:
+    made = ArtifactStore(tmp_path / "artifacts", LIMIT)
+    await made.open()
+    return made
+
+
+def files(store_root: Path) -> list[Path]:
+    return [path for path in store_root.rglob("*") if path.is_file()]
+
+
+async def keep(store: ArtifactStore, data: bytes | Path, kind: Kind = "image") -> Kept:
+    return await store.keep(data, kind=kind, media_type="application/x-claimed")
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "ending"),
+    [
+        ("PNG", "image/png", ".png"),
+        ("JPEG", "image/jpeg", ".jpg"),
+        ("WEBP", "image/webp", ".webp"),
+        ("GIF", "image/gif", ".gif"),
+    ],
+)
+async def test_pictures_are_known_by_their_bytes(
+    store: ArtifactStore, tmp_path: Path, form: str, media_type: str, ending: str
+) -> None:
+    """Type and size of a picture are read from it, whatever was claimed."""
+    data = picture(form)
+    kept = await keep(store, data)
+    digest = hashlib.sha256(data).hexdigest()
+    assert kept == Kept(
+        sha256=digest,
+        path=tmp_path / "artifacts" / digest[:2] / (digest[2:] + ending),
+        bytes=len(data),
+        media_type=media_type,
+        width=31,
+        height=17,
+    )
+    assert kept.path == store.path(digest, media_type)
+    assert kept.path.read_bytes() == data
+
+
+async def test_a_film_is_kept_without_dimensions(store: ArtifactStore) -> None:
+    """MP4 is recognized; its width and height are not told."""
+    kept = await keep(store, b"\0\0\0\x18ftypmp42" + bytes(100), "video")
+    assert (kept.media_type, kept.width, kept.height) == ("video/mp4", None, None)
+
+
+async def test_text_is_text_only_where_text_is_made(store: ArtifactStore) -> None:
+    """Plain text is kept for text tasks, and never as a page or a script."""
+    kept = await store.keep(b"<script>", kind="text", media_type="text/plain")
+    assert kept.media_type == "text/plain; charset=utf-8"
+    with pytest.raises(Refused) as refused:
+        await store.keep(b"<script>", kind="text", media_type="text/html")
+    assert refused.value.code.name == "provider_failed"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", picture("PNG")[:20], picture("JPEG")[:12], b"RIFF0000WEBP"]
+)
+async def test_what_is_no_picture_is_refused(
+    store: ArtifactStore, tmp_path: Path, data: bytes
+) -> None:
+    """Unknown or broken bytes are refused, and nothing of them remains."""
+    with pytest.raises(Refused) as refused:
+        await keep(store, data)
+    assert refused.value.code.name == "provider_failed"
+    assert files(tmp_path) == []
+    assert store.statistics()["artifacts_pinned"] == 0
+
+
+async def test_a_file_is_copied(store: ArtifactStore, tmp_path: Path) -> None:
+    """A file on disk is copied in; the original stays with its owner."""
+    source = tmp_path / "made.bin"
+    source.write_bytes(picture("PNG", (1200, 900)) + bytes(5))
+    kept = await keep(store, source)
+    assert kept.path.read_bytes() == source.read_bytes()
+    assert (kept.width, kept.height) == (1200, 900)
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+async def test_what_is_too_large_is_refused(tmp_path: Path, as_file: bool) -> None:
+    """More bytes than allowed are refused with both numbers, and nothing remains."""
+    data = picture("PNG")
+    source = tmp_path / "made.png"
+    source.write_bytes(data)
+    small = ArtifactStore(tmp_path / "artifacts", len(data) - 1)
+    await small.open()
+    with pytest.raises(Refused) as refused:
+        await keep(small, source if as_file else data)
+    assert refused.value.code.name == "too_large"
+    assert refused.value.details[0]["found"] == f"{len(data)} bytes"
+    assert files(tmp_path / "artifacts") == []
+    exact = ArtifactStore(tmp_path / "artifacts", len(data))
+    assert (await keep(exact, data)).bytes == len(data)
+
+
+async def test_the_same_bytes_are_stored_once(store: ArtifactStore, tmp_path: Path) -> None:
+    """Equal bytes share one file, also when they come at the same moment."""
+    data = picture("PNG")
+    kept: list[Kept] = []
+
+    async def one() -> None:
+        kept.append(await keep(store, data))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(one)
+    assert len(set(one.path for one in kept)) == 1
+    assert files(tmp_path) == [kept[0].path]
+    assert store.statistics() == {
+        "artifacts_stored": 1,
+        "artifact_bytes_stored": len(data),
+        "artifacts_pinned": 1,
+    }
+
+
+async def test_a_pinned_file_is_not_removed(store: ArtifactStore) -> None:
+    """While one keep of the bytes is not released, a removal decided elsewhere is refused."""
+    data = picture("PNG")
+    first, _ = await keep(store, data), await keep(store, data)
+    store.release(first.sha256)
+    assert not await store.remove(first.sha256, first.media_type)
+    assert first.path.exists()
+    store.release(first.sha256)
+    assert await store.remove(first.sha256, first.media_type)
+    assert not first.path.exists()
+
+
+async def test_removing_and_releasing_may_be_repeated(store: ArtifactStore) -> None:
+    """What is gone can be removed again, and what is not pinned released again."""
+    kept = await keep(store, picture("PNG"))
+    store.release(kept.sha256)
+    store.release(kept.sha256)
+    assert await store.remove(kept.sha256, kept.media_type)
+    assert await store.remove(kept.sha256, kept.media_type)
+    again = await keep(store, picture("PNG"))
+    assert again.path.exists()
+    assert not await store.remove(again.sha256, again.media_type)
+
+
+async def test_half_written_files_are_swept_at_start(tmp_path: Path) -> None:
+    """What a killed process left half-written is removed at the next start; the rest stays."""
+    root = tmp_path / "artifacts"
+    first = ArtifactStore(root, LIMIT)
+    await first.open()
+    kept = await keep(first, picture("PNG"))
+    (root / "incoming" / "tmpabc").write_bytes(b"half")
+    second = ArtifactStore(root, LIMIT)
+    await second.open()
+    assert files(root) == [kept.path]
+
+
+async def test_bytes_are_synced_before_the_file_has_its_name(tmp_path: Path) -> None:
+    """The order on disk is: bytes synced, name given, folders synced."""
+    root = tmp_path / "artifacts"
+    steps: list[tuple[str, bool]] = []
+
+    def sync(handle: int) -> None:
+        what = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "bytes"
+        steps.append((what, any(path.suffix == ".png" for path in files(root))))
+
+    store = ArtifactStore(root, LIMIT, sync=sync)
+    await store.open()
+    steps.clear()
+    await keep(store, picture("PNG"))
+    assert steps == [("bytes", False), ("folder", True), ("folder", True)]
+
+
+async def test_a_known_file_is_synced_all_the_same(tmp_path: Path) -> None:
+    """A keep of known bytes syncs the folders too: the keep before it may not be done yet."""
+    synced: list[int] = []
+    store = ArtifactStore(tmp_path / "artifacts", LIMIT, sync=synced.append)
+    await store.open()
+    await keep(store, picture("PNG"))
+    synced.clear()
+    await keep(store, picture("PNG"))
+    assert len(synced) == 3
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+async def test_a_full_disk_is_said_plainly(tmp_path: Path, call: int) -> None:
+    """A full disk, wherever it shows, is refused as such, leaves nothing half-written
+    and pins nothing."""
+    calls: list[int] = []
+
+    def sync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    await ArtifactStore(tmp_path / "artifacts", LIMIT).open()
+    store = ArtifactStore(tmp_path / "artifacts", LIMIT, sync=sync)
+    with pytest.raises(Refused) as refused:
+        await keep(store, picture("PNG"))
+    assert refused.value.code.name == "storage_full"
+    assert list((tmp_path / "artifacts" / "incoming").iterdir()) == []
+    assert store.statistics()["artifacts_pinned"] == 0
+
+
+async def test_other_trouble_with_the_disk_is_no_refusal(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    """Trouble that is not the disk being full is raised as it is."""
+    with pytest.raises(FileNotFoundError):
+        await keep(store, tmp_path / "nowhere.png")
+
+
+def test_ids_are_long_and_random() -> None:
+    """An id holds 192 bits of what it is given and fits into a URL."""
+    assert new_id(lambda count: bytes(range(count))) == "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
+    made = {new_id() for _ in range(100)}
+    assert len(made) == 100
+    assert all(len(one) == 32 and "=" not in one for one in made)
