@@ -109,6 +109,7 @@ async def running(settings: Settings, providers: Mapping[str, Provider]) -> Asyn
             dispatcher=dispatcher,
             policy=policy,
             attempt_seconds=settings.attempt_timeout_seconds,
+            cancel_seconds=settings.cancel_timeout_seconds,
             clock=now_ms,
             die=random.random,
             group=group,

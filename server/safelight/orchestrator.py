@@ -67,6 +67,7 @@ class Orchestrator:
         dispatcher: Dispatcher,
         policy: RetryPolicy,
         attempt_seconds: float,
+        cancel_seconds: float,
         clock: Callable[[], int],
         die: Callable[[], float],
         group: anyio.abc.TaskGroup,
@@ -91,6 +92,7 @@ class Orchestrator:
             keep=production.keep,
             show=self._show,
             policy=policy,
+            cancel_seconds=cancel_seconds,
             clock=clock,
             die=die,
         )

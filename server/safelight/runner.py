@@ -44,9 +44,6 @@ from .telemetry import log as record
 
 UNKNOWN = Charge(verdict="unknown")
 
-CANCEL_SECONDS = 30.0
-"""How long a provider may take to confirm a cancel before it counts as unconfirmed."""
-
 RESUME_SECONDS = 60.0
 """The least time that a prediction gets which is followed again after a restart: it may
 have finished long ago, and is only to be asked."""
@@ -67,7 +64,8 @@ Show = Callable[[Task, Shown], None]
 
 
 class Runner:
-    """Runs predictions in `group`, each in a task of its own."""
+    """Runs predictions in `group`, each in a task of its own. A cancel that a provider
+    does not confirm within `cancel_seconds` counts as unconfirmed."""
 
     def __init__(
         self,
@@ -77,10 +75,12 @@ class Runner:
         keep: Keep,
         show: Show,
         policy: RetryPolicy,
+        cancel_seconds: float,
         clock: Callable[[], int],
         die: Callable[[], float],
     ) -> None:
         self._group = group
+        self._cancel_seconds = cancel_seconds
         self._tell = tell
         self._keep = keep
         self._show = show
@@ -164,14 +164,14 @@ class Runner:
         if not timed_out:
             return _unknown("the cancel was not confirmed")
         if run.handle is not None:
-            with anyio.move_on_after(CANCEL_SECONDS, shield=True):
+            with anyio.move_on_after(self._cancel_seconds, shield=True):
                 await run.provider.cancel(run.prediction, run.handle)
         charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
         message = "the prediction passed its deadline"
         return GaveUp(error_data("timeout", message, retryable=True), charge)
 
     async def _cancel(self, run: _Run) -> None:
-        with anyio.move_on_after(CANCEL_SECONDS) as limit:
+        with anyio.move_on_after(self._cancel_seconds) as limit:
             await run.started.wait()
             if run.handle is not None and not run.ended.is_set():
                 await run.provider.cancel(run.prediction, run.handle)

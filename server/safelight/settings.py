@@ -85,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_base_seconds: Seconds = 1.0
     retry_max_seconds: Seconds = 60.0
     attempt_timeout_seconds: Span = 600.0
+    cancel_timeout_seconds: Span = 30.0
     log_retention_seconds: Span | None = 7 * DAY
     task_retention_seconds: Span | None = None
     drain_seconds: Seconds = 10.0

@@ -10,7 +10,6 @@ const task = (n, seq = 1) =>
   snapshot({ task_id: `t${n}`, seq, created_at: `2026-01-01T00:00:0${n}.000Z` });
 const reply = (tasks, changes = {}) => ({
   tasks,
-  deleted: [],
   position: 10,
   log: "log-a",
   next: null,
@@ -78,8 +77,10 @@ test("after a loss it goes on from the last position that it was told", () => {
   server.broadcast(TOPIC, "task", { task: task(2), position: 15 });
   comeBack(started);
   assert.deepEqual(server.heard("phx_join").payload, { limit: 50, after: 15, log: "log-a" });
-  const changes = { position: 20, log: "log-b", deleted: ["t1"] };
-  server.reply(server.heard("phx_join"), reply([task(2, 4), task(3)], changes));
+  server.reply(server.heard("phx_join"), reply([], { position: 15, log: "log-b" }));
+  assert.deepEqual(told.ids, ["t2", "t1"]);
+  server.broadcast(TOPIC, "task_deleted", { task_id: "t1", position: 18 });
+  server.broadcast(TOPIC, "task", { task: task(3), position: 20 });
   assert.deepEqual(told.ids, ["t3", "t2"]);
   comeBack(started);
   assert.deepEqual(server.heard("phx_join").payload, { limit: 50, after: 20, log: "log-b" });

@@ -34,8 +34,8 @@ def echo(command: Command) -> Answer | None:
 
 
 class Pair:
-    """Both ends. `told` is all that the client told, `wire` all that was carried, and
-    `done` the effects that were carried out on this connection.
+    """Both ends. `told` is all that the client told, `wire` all that the server read and
+    wrote, `done` the effects that were carried out on this connection.
 
     The client starts its refs and its join_refs at different numbers: a server that
     takes one for the other fails at once.
@@ -85,6 +85,7 @@ class Pair:
     def say(self, data: list[Data]) -> None:
         """The server writes."""
         self.down += data
+        self.wire += [("down", message) for message in data]
 
     def carry_up(self) -> None:
         """One message of the client arrives."""
@@ -96,7 +97,6 @@ class Pair:
     def carry_down(self) -> None:
         """One message of the server arrives."""
         data = self.down.pop(0)
-        self.wire.append(("down", data))
         self.hear(self.client.receive(data, self.now))
 
     def work(self) -> None:

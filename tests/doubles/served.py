@@ -132,13 +132,14 @@ class Phone:
 async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     """Start a server on a free port; it is stopped and its loop drained at exit."""
     scripted = settings.pop("scripted_provider", None) or Scripted()
+    name = settings.pop("scripted_as", "scripted")
     defaults: dict[str, Any] = {
         "data_dir": str(directory),
         "scripted": True,
         "retry_base_seconds": 0.001,
         "local_pace_seconds": 0.0,
     }
-    app = create_app(Settings(**defaults | settings), {"scripted": scripted})
+    app = create_app(Settings(**defaults | settings), {name: scripted})
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,

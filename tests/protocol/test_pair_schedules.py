@@ -37,46 +37,58 @@ def asks(cursor: str | None) -> bytes:
 
 
 class Ledger:
-    """Reads one connection's frames in their order, and asserts the rules of the wire."""
+    """What the server read and wrote on one connection, held against the rules."""
 
     def __init__(self) -> None:
         self.asked: dict[tuple[str, Any], tuple[Any, str]] = {}
-        self.answered: set[tuple[str, Any]] = set()
+        self.latest: dict[str, Any] = {}
         self.open: dict[str, Any] = {}
         self.over: dict[str, set[Any]] = defaultdict(set)
         self.ended: dict[str, set[Any]] = defaultdict(set)
+        self.leaving: set[tuple[str, Any]] = set()
 
-    def up(self, frame: list[Any]) -> None:
+    def read(self, frame: list[Any]) -> None:
         """A frame of the client."""
         join_ref, ref, topic, event, _ = frame
         self.asked[topic, ref] = (join_ref, event)
+        if event == "phx_join":
+            self.latest[topic] = join_ref
+        current = self.latest.get(topic)
+        if event == "phx_leave" and join_ref in (None, current):
+            if current not in self.ended[topic]:
+                self.leaving.add((topic, ref))
 
-    def down(self, frame: list[Any]) -> None:
+    def wrote(self, frame: list[Any]) -> None:
         """A frame of the server."""
         join_ref, ref, topic, event, payload = frame
         if event == "phx_reply":
             self.replied(topic, join_ref, ref, payload["status"])
         elif event in ("phx_close", "phx_error"):
-            assert ref == join_ref, "an end carries its join_ref twice"
-            assert join_ref not in self.ended[topic], "a join ends once"
-            self.ended[topic].add(join_ref)
-            self.over[topic].add(join_ref)
+            self.end(topic, join_ref, ref)
         else:
-            assert join_ref == self.open[topic], "a push follows the reply of its own join"
+            assert join_ref == self.open.get(topic), "a push follows the reply of its own join"
             assert join_ref not in self.over[topic], "nothing is pushed for a join that is over"
 
     def replied(self, topic: str, join_ref: Any, ref: Any, status: str) -> None:
         """A reply."""
-        named, event = self.asked[topic, ref]
-        if ref != "stray":
-            assert (topic, ref) not in self.answered, "one reply to one frame"
-            assert join_ref in (named, None), "a reply echoes the join_ref"
-        self.answered.add((topic, ref))
-        if event != "phx_leave":
-            assert join_ref is None or join_ref not in self.over[topic], "no reply when stale"
+        named, event = self.asked.pop((topic, ref))  # KeyError: never asked, or twice answered
+        assert named is None or join_ref in (named, None), "a reply is for the join it names"
+        if event == "phx_leave":
+            self.leaving.discard((topic, ref))
+            return
+        assert join_ref is None or join_ref not in self.over[topic], "no reply for a stale join"
         if event == "phx_join" and status == "ok":
+            assert join_ref == self.latest[topic], "no reply for a join that was replaced"
             self.over[topic].add(self.open.get(topic))
             self.open[topic] = join_ref
+
+    def end(self, topic: str, join_ref: Any, ref: Any) -> None:
+        """A phx_close or phx_error."""
+        assert ref == join_ref, "an end carries its join_ref twice"
+        assert join_ref not in self.ended[topic], "a join ends once"
+        assert not [left for left in self.leaving if left[0] == topic], "a leave is answered first"
+        self.ended[topic].add(join_ref)
+        self.over[topic].add(join_ref)
 
 
 class Schedules(RuleBasedStateMachine):
@@ -88,6 +100,7 @@ class Schedules(RuleBasedStateMachine):
         super().__init__()
         self.pair = Pair(first_ref=1, first_join_ref=FIRST_JOIN_REF)
         self.joins = 0
+        self.strays = 0
 
     @property
     def session(self) -> Session:
@@ -130,20 +143,20 @@ class Schedules(RuleBasedStateMachine):
         event=st.sampled_from(["ping", "phx_leave", "phx_close"]),
     )
     def stray(self, topic: str, join_ref: str | None, event: str) -> None:
-        self.pair.up.append(json.dumps([join_ref, "stray", topic, event, {}]))
+        self.strays += 1
+        self.pair.up.append(json.dumps([join_ref, f"stray {self.strays}", topic, event, {}]))
 
     @precondition(lambda self: self.pair.session is not None)
-    @rule(topic=TOPICS, what=st.sampled_from(["push", "close", "crash"]))
-    def server_speaks(self, topic: str, what: str) -> None:
+    @rule(topic=TOPICS)
+    def server_pushes(self, topic: str) -> None:
+        self.pair.say(self.session.push(topic, "status", b"{}"))
+
+    @precondition(lambda self: self.pair.session is not None)
+    @rule(topic=TOPICS, crash=st.booleans())
+    def server_ends(self, topic: str, crash: bool) -> None:
         while self.pair.effects:
             self.pair.work()
-        match what:
-            case "push":
-                self.pair.say(self.session.push(topic, "status", b"{}"))
-            case "close":
-                self.pair.say(self.session.close(topic))
-            case "crash":
-                self.pair.say(self.session.crash(topic))
+        self.pair.say((self.session.crash if crash else self.session.close)(topic))
 
     @precondition(lambda self: self.pair.up)
     @rule()
@@ -194,9 +207,9 @@ class Schedules(RuleBasedStateMachine):
                 case "connection":
                     ledger = Ledger()
                 case "up":
-                    ledger.up(json.loads(data))
+                    ledger.read(json.loads(data))
                 case "down":
-                    ledger.down(json.loads(data))
+                    ledger.wrote(json.loads(data))
 
 
 class TestSchedules(Schedules.TestCase):

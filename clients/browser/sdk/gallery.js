@@ -67,7 +67,8 @@ export class Gallery {
     return { limit, after: this.#position, log: this.#log };
   }
 
-  #joined({ tasks, deleted = [], position, log, next, gap }) {
+  /** Going on from a position, the reply has no tasks: what changed comes as it does live. */
+  #joined({ tasks, position, log, next, gap }) {
     const isFresh = this.#position === null || gap;
     if (isFresh) {
       this.#tasks.clear();
@@ -76,7 +77,6 @@ export class Gallery {
     }
     this.#position = position;
     this.#log = log;
-    for (const id of deleted) this.#drop(id);
     for (const task of tasks) this.#put(task);
     this.#tellAll();
   }

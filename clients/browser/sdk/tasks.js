@@ -85,7 +85,7 @@ export class Client {
     return new Gallery(this.#socket, options);
   }
 
-  /** The snapshot of a task, with its `cursor`. */
+  /** The snapshot of a task, with its `cursor`; never `truncated`, as long ones are elsewhere. */
   get(id) {
     return this.#rest.ask("GET", taskPath(id));
   }

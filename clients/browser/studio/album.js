@@ -69,15 +69,28 @@ export class Album {
   choose(id) {
     this.#current = id;
     this.#watchWhatCounts();
+    if (id !== null && this.#isOver(id) && this.#tasks.get(id).truncated) this.#complete(id);
   }
 
-  /** Takes a snapshot in, if it is newer than what is known. */
+  async #complete(id) {
+    const { cursor, log, ...task } = await this.#client.get(id);
+    this.learn(task);
+  }
+
+  /** Takes a snapshot in, if it is newer or fuller than what is known. */
   learn(task) {
-    const known = this.#tasks.get(task.task_id);
-    if (known !== undefined && known.seq >= task.seq) return;
+    if (!this.#isNews(task, this.#tasks.get(task.task_id))) return;
     this.#tasks.set(task.task_id, task);
     this.#listener.onTask(task);
     if (hasEnded(task)) this.#forgetPreview(task.task_id);
+  }
+
+  /** The gallery cuts long texts; it must not cut what a watch has told in full. */
+  #isNews(task, known) {
+    if (known === undefined) return true;
+    const isCut = task.truncated === true && known.truncated !== true;
+    if (task.seq > known.seq) return !(isCut && this.#watches.has(task.task_id));
+    return task.seq === known.seq && known.truncated === true && task.truncated !== true;
   }
 
   #listed(tasks) {

@@ -43,7 +43,8 @@ export class Form {
   fill(task) {
     const { type: _type, prompt, ...params } = task.input_data;
     const chosen = { ...this.#models.chosen, [task.kind]: task.substituted_for ?? task.model };
-    this.#write({ kind: task.kind, prompt, seed: task.seed, models: chosen, size: sizeOf(params), params });
+    const sizes = { [task.kind]: { ...this.#size.size, ...sizeOf(params) } };
+    this.#write({ kind: task.kind, prompt, seed: task.seed, models: chosen, sizes, params });
     byId("prompt").focus();
   }
 
@@ -154,7 +155,7 @@ export class Form {
     this.#models.show(this.#kind);
     const params = this.#models.model?.params ?? {};
     this.#params.show(params);
-    this.#size.show(params);
+    this.#size.show(this.#kind, params);
     this.#note();
   }
 
@@ -164,12 +165,12 @@ export class Form {
     say(byId("options-note"), words.filter(Boolean).join(" · "));
   }
 
-  #write({ kind, prompt, seed, models, size, params }) {
+  #write({ kind, prompt, seed, models, sizes, params }) {
     const form = byId("form");
     form.elements.kind.value = kind ?? "image";
     byId("prompt").value = prompt ?? "";
     byId("seed").value = seed ?? "";
-    if (size !== undefined) this.#size.set(size);
+    this.#size.choose(sizes ?? {});
     this.#models.show(this.#kind, models);
     this.#params.show(this.#models.model?.params ?? {}, params);
     this.#clearWrong();
@@ -184,7 +185,7 @@ export class Form {
       prompt: byId("prompt").value,
       seed: byId("seed").value,
       models: this.#models.chosen,
-      size: this.#size.size,
+      sizes: this.#size.chosen,
       params: this.#params.chosen,
     };
     localStorage.setItem(KEPT, JSON.stringify(kept));

@@ -3,18 +3,20 @@
 import { byId, make, say } from "./dom.js";
 import { hasPixels, limits, pixels, ratio, shapesOf, sidesOf } from "./sizes.js";
 
-const FIRST = { shape: "1:1", side: 1024, width: 1024, height: 1024 };
+/** What a kind begins with, where its model does not say. */
+const FIRST_SIDE = { image: 1024, video: 512 };
 /** The longer edge of a shape's little picture, in pixels. */
 const GLYPH = 18;
 
 export class SizeFields {
   #params = {};
-  #size = { ...FIRST };
+  #kind = "image";
+  #sizes = {};
   #onChange;
 
   constructor(onChange) {
     this.#onChange = onChange;
-    byId("side").addEventListener("change", (event) => this.set({ side: Number(event.target.value) }));
+    byId("side").addEventListener("change", (event) => this.#set({ side: Number(event.target.value) }));
     for (const edge of ["width", "height"]) {
       byId(edge).addEventListener("input", (event) => this.#edge(edge, event.target));
     }
@@ -24,21 +26,35 @@ export class SizeFields {
     return { ...this.#size };
   }
 
-  set(size) {
-    this.#size = { ...this.#size, ...size };
-    this.show(this.#params);
+  /** What was chosen, by kind. */
+  get chosen() {
+    return { ...this.#sizes };
+  }
+
+  get #size() {
+    return this.#sizes[this.#kind] ?? firstSize(this.#kind, this.#params);
+  }
+
+  /** Takes over what was chosen, by kind, or a part of it. */
+  choose(sizes) {
+    this.#sizes = { ...this.#sizes, ...sizes };
+  }
+
+  #set(size) {
+    this.#sizes[this.#kind] = { ...this.#size, ...size };
+    this.show(this.#kind, this.#params);
     this.#onChange();
   }
 
   /** Shows what a model with these parameters takes; the nearest it has to what was chosen. */
-  show(params) {
+  show(kind, params) {
+    this.#kind = kind;
     this.#params = params;
     const shapes = shapesOf(params);
     const names = hasPixels(params) ? [...shapes, "custom"] : shapes;
     byId("size").hidden = names.length === 0;
     if (names.length === 0) return;
-    if (!names.includes(this.#size.shape)) this.#size.shape = names[0];
-    this.#fitSide(params);
+    this.#fit(names, params);
     this.#showShapes(names);
     this.#showSides(params);
     this.#showCustom(params);
@@ -54,11 +70,13 @@ export class SizeFields {
     return `${made.width} × ${made.height}`;
   }
 
-  #fitSide(params) {
-    const sides = hasPixels(params) ? sidesOf(params) : [];
-    if (sides.length > 0 && !sides.includes(this.#size.side)) {
-      this.#size.side = sides.findLast((side) => side <= this.#size.side) ?? sides[0];
-    }
+  #fit(names, params) {
+    const { shape, side } = this.#size;
+    const sides = hasPixels(params) ? sidesOf(params) : [side];
+    const nearest = sides.includes(side) ? side : (sides.findLast((one) => one <= side) ?? sides[0]);
+    const fitting = names.includes(shape) ? shape : names[0];
+    if (fitting === shape && nearest === side) return;
+    this.#sizes[this.#kind] = { ...this.#size, shape: fitting, side: nearest ?? side };
   }
 
   #showShapes(names) {
@@ -75,7 +93,7 @@ export class SizeFields {
     glyph.style.width = `${GLYPH * (name === "custom" ? 1 : wide)}px`;
     glyph.style.height = `${GLYPH * high}px`;
     glyph.classList.toggle("free", name === "custom");
-    const onchange = () => this.set(this.#startOf(name));
+    const onchange = () => this.#set(this.#startOf(name));
     const input = make("input", { type: "radio", name: "shape", value: name, onchange });
     return make("label", {}, input, make("span", {}, glyph, name === "custom" ? "Custom" : name));
   }
@@ -109,8 +127,14 @@ export class SizeFields {
 
   /** While somebody types, the field stays as it is. */
   #edge(edge, input) {
-    this.#size[edge] = input.value === "" ? undefined : Number(input.value);
+    const value = input.value === "" ? undefined : Number(input.value);
+    this.#sizes[this.#kind] = { ...this.#size, [edge]: value };
     say(byId("size-value"), this.words());
     this.#onChange();
   }
+}
+
+function firstSize(kind, params) {
+  const side = FIRST_SIDE[kind] ?? FIRST_SIDE.image;
+  return { shape: params.aspect_ratio?.default ?? "1:1", side, width: side, height: side };
 }

@@ -39,7 +39,7 @@ export class Stage {
   /** Shows a task, or brings the one that is shown up to date. */
   show(task, preview) {
     if (task.task_id !== this.id) this.#build(task);
-    const isNew = this.#task === null || this.#task.status !== task.status;
+    const isNew = ["status", "attempt", "model"].some((name) => this.#task?.[name] !== task[name]);
     this.#task = task;
     document.body.dataset.light = hasEnded(task) ? "on" : "off";
     this.#parts.print.show(task);

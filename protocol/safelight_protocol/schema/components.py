@@ -43,10 +43,21 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 """The sets of words that have a name of their own, in the order of their meaning."""
 
+_MEANINGS = {
+    "Kind": "What a task makes.",
+    "TaskStatus": "Where a task stands. The last three are its end.",
+    "ChargeVerdict": "What is known of the cost.",
+    "Reuse": "Which task that is alike may be taken instead of a new one.",
+    "PreviewMode": "How previews are sent: as bytes, or as an address to fetch.",
+}
+
 
 def word_components() -> Components:
     """The named sets of words."""
-    return {name: {"type": "string", "enum": list(words)} for name, words in WORDS.items()}
+    return {
+        name: {"type": "string", "description": _MEANINGS[name], "enum": list(words)}
+        for name, words in WORDS.items()
+    }
 
 
 def struct_components(types: Mapping[str, Any]) -> Components:
@@ -79,8 +90,8 @@ def _structs(
         case msgspec.inspect.UnionType(types=members):
             for member in members:
                 yield from _structs(member, seen)
-        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(
-            item_type=item
+        case (
+            msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item)
         ):
             yield from _structs(item, seen)
         case msgspec.inspect.DictType(value_type=value):
@@ -120,17 +131,18 @@ def _property(name: str, raw: Schema) -> Schema:
 
 
 def _named(schema: Any) -> Any:
-    """Every anonymous set of words replaced by a reference to its name."""
+    """Every anonymous set of words replaced by a reference to its name; one word alone
+    is a constant."""
     if isinstance(schema, list):
         return [_named(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if "enum" in schema:
-        words = {word for word in schema["enum"] if word is not None}
-        name = next((name for name, known in WORDS.items() if set(known) == words), None)
-        if name is not None:
-            reference = {"$ref": name}
-            return {"anyOf": [reference, {"type": "null"}]} if None in schema["enum"] else reference
+    name = next((n for n, words in WORDS.items() if set(words) == set(schema.get("enum", ()))), "")
+    if name:
+        return {"$ref": name}
+    if len(schema.get("enum", ())) == 1:
+        (only,) = schema["enum"]
+        return {"type": "boolean" if isinstance(only, bool) else "string", "const": only}
     return {key: _named(value) for key, value in schema.items()}
 
 
@@ -138,8 +150,8 @@ def _without_null(schema: Schema) -> Schema:
     if "anyOf" not in schema:
         return schema
     options = [one for one in schema["anyOf"] if one.get("type") != "null"]
-    others = {key: value for key, value in schema.items() if key != "anyOf"}
-    return (options[0] if len(options) == 1 else {"anyOf": options}) | others
+    left: Schema = options[0] if len(options) == 1 else {"anyOf": options}
+    return left | {key: value for key, value in schema.items() if key != "anyOf"}
 
 
 def _union(top: Schema) -> Schema:

@@ -18,7 +18,6 @@ NOTES: dict[str, dict[str, Any]] = {
         "minimum": 0,
         "description": "Number of an event in its task's log: 1, 2, 3 … without a hole.",
     },
-    "status": {"description": "Where the task stands."},
     "progress": {
         "minimum": 0,
         "maximum": 1,

@@ -19,7 +19,7 @@ HEAD = """\
 public enum Wire {"""
 
 _CAPITALS = {"id": "ID", "url": "URL"}
-_RESERVED = frozenset(("default", "in", "is", "self", "protocol", "case", "repeat", "where"))
+_RESERVED = frozenset("case default enum extension in init is protocol repeat self where".split())
 
 
 def swift(components: Components, requests: frozenset[str]) -> str:
@@ -37,6 +37,7 @@ def swift(components: Components, requests: frozenset[str]) -> str:
 
 
 def _word(name: str, schema: Schema) -> Iterator[str]:
+    yield from _doc(schema)
     yield f"public struct {name}: OpenWord {{"
     yield "    public let rawValue: String"
     yield "    public init(rawValue: String) { self.rawValue = rawValue }"
@@ -65,8 +66,7 @@ def _struct(name: str, schema: Schema, *, built: bool) -> Iterator[str]:
 
 def _initializer(fields: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     arguments = [
-        f"{own}: {type_}{' = nil' if type_.endswith('?') else ''}"
-        for own, type_ in fields.values()
+        f"{own}: {type_}{' = nil' if type_.endswith('?') else ''}" for own, type_ in fields.values()
     ]
     yield ""
     yield "    public init("

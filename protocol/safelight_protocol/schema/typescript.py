@@ -24,7 +24,7 @@ def typescript(components: Components, envelope: str) -> str:
     """One .d.ts file. `envelope` names what all events have in common."""
     blocks = [HEAD]
     shared: dict[str, str] = {}
-    for name, schema in components.items():
+    for schema in components.values():
         if "discriminator" in schema:
             members = [one["$ref"] for one in schema["oneOf"]]
             common = _common([components[member] for member in members])
@@ -33,9 +33,7 @@ def typescript(components: Components, envelope: str) -> str:
             components = components | {
                 member: _own(components[member], common) for member in members
             }
-    blocks += [
-        _declaration(name, components[name], shared.get(name)) for name in components
-    ]
+    blocks += [_declaration(name, components[name], shared.get(name)) for name in components]
     return "\n".join(blocks)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .canvas import View, lay, shade
-from .noise import Field, enlarge, sample, smoothstep
+from .noise import Field, enlarge, sample, smoothstep, texture
 from .palette import mix, ramp
 from .stage import Paints, Stage
 
@@ -24,9 +24,10 @@ def _field(view: View, paints: Paints) -> Field:
     across = y * np.float32(np.cos(turn)) - x * np.float32(np.sin(turn))
     sway = np.float32(0.006 * np.sin(2 * np.pi * view.phase))
     u, v = along * np.float32(0.075) + sway, across * np.float32(0.11) + np.float32(0.3)
-    fold = np.float32(0.022) * sample(paints.soft, u * 1.6 + 0.5, v * 1.6)
-    other = np.float32(0.022) * sample(paints.soft, u * 1.6, v * 1.6 + 0.4)
-    return sample(paints.soft, u + fold, v + other) + np.float32(1.5) * across
+    silk = texture(rng, 3.2, 3)
+    fold = np.float32(0.05) * sample(silk, u * 1.3 + 0.5, v * 1.3)
+    other = np.float32(0.05) * sample(silk, u * 1.3, v * 1.3 + 0.4)
+    return sample(silk, u + fold, v + other) + np.float32(1.2) * across
 
 
 def sheets(count: int) -> Stage:
@@ -38,7 +39,8 @@ def sheets(count: int) -> Stage:
         field = enlarge(small, view.width, view.height)
         # What casts a shadow lies up and to the left by 1.2 % of a unit.
         drop = max(1, round(small.shape[1] * 0.012))
-        cast = enlarge(np.roll(small, (drop, drop), (0, 1)), view.width, view.height)
+        moved = np.pad(small, ((drop, 0), (drop, 0)), mode="edge")[:-drop, :-drop]
+        cast = enlarge(moved, view.width, view.height)
         gy, gx = np.gradient(field)
         steep = np.hypot(gx, gy) + np.float32(1e-4)
         stops = [palette.deep, palette.ground, *palette.sky, palette.light]

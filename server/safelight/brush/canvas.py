@@ -32,7 +32,13 @@ class View(msgspec.Struct, frozen=True):
     @property
     def scale(self) -> float:
         """Pixels in a world unit."""
-        return min(math.sqrt(self.width * self.height), 1.4 * min(self.width, self.height))
+        usual = min(math.sqrt(self.width * self.height), 1.4 * min(self.width, self.height))
+        return max(usual, self.width / 3)
+
+    @property
+    def lift(self) -> float:
+        """What heights of land are multiplied by: less than 1 in very low, wide pictures."""
+        return min(1.0, self.height / self.scale / 0.7)
 
     def xs(self, near: float = 0.0) -> Field:
         """World x of every column, for things at nearness 0 (far) to 1."""

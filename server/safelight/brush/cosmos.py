@@ -48,7 +48,7 @@ def starfield(sheet: Field, view: View, paints: Paints) -> None:
     bright = (1 - rng.power(2.4, count)) ** 2.4 * 1.5 + 0.10
     hue = rng.uniform(0, 1, count)
     for (x, y), power, warm in zip(places, bright, hue, strict=True):
-        colour = mix((1.0, 0.86, 0.7), (0.72, 0.84, 1.0), float(warm))
+        colour = mix((1.0, 0.86, 0.7), (0.72, 0.84, 1.0), round(float(warm), 1))
         radius = max(0.55, (0.0006 + 0.0017 * power) * view.scale)
         faint = min(1.0, view.scale * 0.0016 / radius)
         row = y * view.scale + view.height / 2

@@ -10,7 +10,7 @@ import numpy as np
 
 from .canvas import Stencil, View, glow, lay
 from .composition import Composition
-from .land import Ridge, body_colour, crest
+from .land import Ridge, body_colour, crest_row, ground_colour
 from .noise import Field
 from .outlines import OUTLINES, Shape, bent, numbers
 from .palette import Rgb, mix, tone
@@ -34,6 +34,9 @@ BUILDINGS = frozenset({"castle", "church", "cottage", "windmill", "lighthouse"})
 """They stand behind the crest of their ridge, and must be laid before it."""
 
 
+AFLOAT = frozenset({"boat", "ship", "whale"})
+
+
 def prop(name: str, x: float, high: float, ridge: Ridge | None, row: float = 0.0) -> Stage:
     """A figure of `high` world units at world x, on the ridge, or else at the fraction `row`."""
 
@@ -42,13 +45,14 @@ def prop(name: str, x: float, high: float, ridge: Ridge | None, row: float = 0.0
         near = ridge.near if ridge else 0.5
         foot = row * view.height
         if ridge:
-            up = crest(picture, ridge, np.array([x], np.float32))
-            foot = ridge.base * view.height - float(up[0]) * view.scale
+            foot = float(crest_row(view, picture, ridge, np.array([x], np.float32))[0])
             foot += (0.08 * high if name in BUILDINGS else 0.004) * view.scale
-        elif name in ("boat", "ship"):
+        elif name in AFLOAT:
             foot += 0.003 * view.scale * np.sin(2 * np.pi * view.phase)
         place = (view.column(x, near), foot, high * view.scale)
         colour = mix(body_colour(picture, min(1.0, near + 0.15)), picture.palette.deep, 0.55)
+        if not ridge and name in AFLOAT:
+            _reflection(sheet, view, name, place, colour)
         side = 0.0 if picture.light is None else float(np.sign(picture.light.x - x))
         rim = (mix(picture.palette.light, picture.palette.accent, 0.2), side)
         _figure(sheet, view, name, place, _worn(name, colour, picture), rim)
@@ -94,6 +98,43 @@ def _figure(
     if shift and high > 14:
         lit = np.clip(mask - np.roll(mask, -shift, axis=1), 0, 1)
         lay(sheet[stencil.rows], rim[0], lit * np.float32(0.45))
+
+
+def _reflection(
+    sheet: Field, view: View, name: str, place: tuple[float, float, float], colour: Rgb
+) -> None:
+    """The figure upside down on the water, shortened and torn by the waves."""
+    column, foot, high = place
+    stencil = Stencil(view, foot, foot + 0.8 * high)
+    outline(stencil, name, (column, foot, -0.65 * high), flip=False)
+    mask = stencil.mask()
+    rows = np.arange(mask.shape[0], dtype=np.float32)
+    deep = rows / max(1.0, 0.65 * high)
+    wave = np.sin(rows * np.float32(95 / view.scale * 3) + 2 * np.pi * view.phase) * deep * 0.03 * high
+    columns = (np.arange(view.width)[None, :] + wave[:, None].astype(np.int32)) % view.width
+    torn = mask[np.arange(mask.shape[0])[:, None], columns]
+    lay(sheet[stencil.rows], colour, torn * np.clip(0.55 - 0.45 * deep, 0, 1)[:, None])
+
+
+def path(ridge: Ridge, x: float) -> Stage:
+    """A path that winds from our feet over the ridge's crest at world x, narrowing."""
+
+    def paint(sheet: Field, view: View, paints: Paints) -> None:
+        picture = paints.composition
+        top = float(crest_row(view, picture, ridge, np.array([x], np.float32))[0])
+        t = np.linspace(0, 1, 40)
+        y = top + (view.height * 1.05 - top) * t**1.3
+        sway = picture.rng("path").uniform(0.05, 0.11)
+        middle = view.column(x, ridge.near) + sway * view.scale * np.sin(t * 4.4) * t
+        half = view.scale * (0.005 + 0.06 * t**1.6)
+        edges = np.concatenate([np.stack([middle - half, y], -1), np.stack([middle + half, y], -1)[::-1]])
+        stencil = Stencil(view, top - 2, view.height)
+        stencil.polygon(edges)
+        pale = mix(ground_colour(picture, ridge.near), picture.palette.sky[-1], 0.36)
+        rough = view.brush(paints.rough, 1.2, 2.4, ridge.near, (stencil.top, stencil.bottom), 0.6)
+        lay(sheet[stencil.rows], pale, stencil.mask() * np.clip(0.62 + 0.2 * rough, 0, 1))
+
+    return paint
 
 
 def _lamps(

@@ -66,7 +66,7 @@ def _dune(at: Field, rng: np.random.Generator) -> Field:
 
 def crest_row(view: View, composition: Composition, ridge: Ridge, x: Field) -> Field:
     """The crest as pixel rows."""
-    return np.asarray(ridge.base * view.height - crest(composition, ridge, x) * view.scale)
+    return np.asarray(ridge.base * view.height - crest(composition, ridge, x) * view.scale * view.lift)
 
 
 def air(composition: Composition) -> Rgb:
@@ -82,6 +82,15 @@ def body_colour(composition: Composition, near: float) -> Rgb:
     at = min(max(near, 0.0), 1.0) * (len(stops) - 1)
     index = min(int(at), len(stops) - 2)
     return mix(stops[index], stops[index + 1], at - index)
+
+
+def ground_colour(composition: Composition, near: float) -> Rgb:
+    """The colour of bare ground, white where snow lies."""
+    colour = body_colour(composition, near)
+    if not composition.snowy:
+        return colour
+    palette = composition.palette
+    return mix(colour, mix(palette.light, palette.sky[1], 0.35), 0.5 + 0.2 * near)
 
 
 def ridge_stage(ridge: Ridge) -> Stage:
@@ -108,7 +117,7 @@ def _surface(
     height = rows[1] - rows[0]
     y = np.arange(rows[0], rows[1], dtype=np.float32)[:, None]
     deep = (y - top_row[None, :]) / np.float32(view.scale)
-    colour = body_colour(picture, ridge.near)
+    colour = ground_colour(picture, ridge.near)
     sheet = np.empty((height, view.width, 3), np.float32)
     sheet[:] = colour
     if ridge.form == "peak":

@@ -110,7 +110,7 @@ def _petal(rng: np.random.Generator, bloom: Bloom, paints: Paints, near: float) 
         "sunflower": ((0.97, 0.74, 0.20), (0.95, 0.64, 0.16)),
     }[bloom]
     colour = choice[int(rng.integers(len(choice)))]
-    colour = mix(tone(colour, float(rng.uniform(-0.05, 0.03))), palette.ground, 0.08)
+    colour = mix(tone(colour, (-0.05, -0.025, 0.0, 0.02)[int(rng.integers(4))]), palette.ground, 0.08)
     dim = {"night": 0.42, "dusk": 0.22}.get(picture.hour, 0.0)
     return mix(mix(colour, palette.deep, dim), air(picture), 0.42 * (1 - near))
 
@@ -158,7 +158,7 @@ def _sunflower(
     flat = rng.uniform(0.75, 0.98)
     for shade in (-0.09, 0.0):
         for petal in _ring(head, size * 1.15, 15, rng.uniform(0, 1), flat, 0.085):
-            sketch.polygon(petal, tone(colour, shade + float(rng.uniform(-0.02, 0.02))))
+            sketch.polygon(petal, tone(colour, shade))
     sketch.oval(*head, 0.27 * size, 0.27 * size * flat, mix((0.27, 0.16, 0.09), dark, 0.3))
     sketch.oval(*head, 0.15 * size, 0.15 * size * flat, mix((0.42, 0.26, 0.12), dark, 0.3))
 
@@ -180,7 +180,7 @@ def _lavender(
         t = k / 15
         x = head[0] + rng.normal(0, 0.09) * size * (1.1 - t * 0.6)
         y = head[1] + (0.75 - 1.5 * t) * size
-        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, tone(colour, float(rng.uniform(-0.08, 0.08))))
+        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, tone(colour, (-0.08, -0.03, 0.02, 0.07)[int(rng.integers(4))]))
     _ = dark
 
 

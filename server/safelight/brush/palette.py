@@ -7,6 +7,8 @@ palette are the fields of `Palette`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 import numpy as np
 
@@ -100,11 +102,13 @@ def _one(colour: Field) -> Rgb:
     return (red, green, blue)
 
 
+@lru_cache(8192)
 def mix(a: Rgb, b: Rgb, part: float) -> Rgb:
     """`a` at 0, `b` at 1."""
     return _one(_srgb(_lab(a) * (1 - part) + _lab(b) * part))
 
 
+@lru_cache(8192)
 def tone(colour: Rgb, lighter: float) -> Rgb:
     """The colour `lighter` (in OKLab lightness, -1 to 1) than it was, its hue kept."""
     lab = _lab(colour)

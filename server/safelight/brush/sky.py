@@ -107,7 +107,7 @@ def stars(sheet: Field, view: View, paints: Paints, bottom: float = 1.0) -> None
     for i in range(count):
         fade = float(np.clip((bottom - y[i]) / 0.45, 0, 1))
         radius = max(0.55, (0.0007 + 0.0016 * bright[i]) * view.scale)
-        colour = mix(picture.palette.light, (0.72, 0.84, 1.0), float(warm[i]) * 0.8)
+        colour = mix(picture.palette.light, (0.72, 0.84, 1.0), round(float(warm[i]), 1) * 0.8)
         strength = float(min(1.0, bright[i])) * fade * min(1.0, view.scale * 0.0016 / radius)
         spark(sheet, view.column(x[i] , 0.01), y[i] * view.height, radius, colour, strength)
     _ = tall

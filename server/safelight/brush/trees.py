@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 
 from .canvas import Stencil, View, lay
-from .land import Ridge, air, body_colour, crest
+from .land import Ridge, air, body_colour, crest_row
 from .noise import Field, smoothstep
-from .palette import mix
+from .palette import mix, tone
 from .stage import Paints, Stage
 
 Kind = Literal["pine", "leaf", "bare"]
@@ -30,7 +30,7 @@ def grove(
         total = int(count * 3.2)
         places = np.sort(rng.uniform(-1.6, 1.6, total)).astype(np.float32)
         heights = tall * rng.uniform(0.45, 1.0, total) ** 1.2 * (1 + 0.25 * rng.standard_normal(total))
-        feet = ridge.base * view.height - crest(picture, ridge, places) * view.scale
+        feet = crest_row(view, picture, ridge, places)
         top = float(feet.min()) - 1.7 * tall * view.scale
         stencil = Stencil(view, top, view.height)
         for x, foot, high, salt in zip(
@@ -95,17 +95,66 @@ def branch(
     length: float,
     width: float,
     left: int,
-) -> None:
-    """A branch and its twigs, `left` forks deep."""
+) -> list[Field]:
+    """A branch and its twigs, `left` forks deep; returns where the twigs end."""
     bend = angle + rng.uniform(-0.18, 0.18)
     middle = at + 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
     end = middle + 0.5 * length * np.array([np.cos(bend), np.sin(bend)])
     stencil.stroke(np.array([at, middle, end]), width)
     if left == 0 or length < 1.5:
-        return
+        return [end]
+    ends = [end] if left < 4 else []
     for sign in (-1, 1) if rng.random() < 0.86 else (-1, 0, 1):
         fork = bend + sign * rng.uniform(0.22, 0.62) - 0.04 * np.cos(bend)
-        branch(stencil, rng, end, fork, length * rng.uniform(0.68, 0.86), width * 0.66, left - 1)
+        shorter = length * rng.uniform(0.68, 0.86)
+        ends += branch(stencil, rng, end, fork, shorter, width * 0.66, left - 1)
+    return ends
+
+
+def great(ridge: Ridge, kind: str, x: float, tall: float) -> Stage:
+    """One large tree, `tall` world units high: `oak` in leaf, or `blossom` in the accent colour."""
+
+    def paint(sheet: Field, view: View, paints: Paints) -> None:
+        picture = paints.composition
+        rng = picture.rng("great", kind)
+        high = tall * view.scale
+        foot = float(crest_row(view, picture, ridge, np.array([x], np.float32))[0])
+        stencil = Stencil(view, foot - 1.4 * high, foot + 4)
+        at = np.array([view.column(x, ridge.near), foot + 3])
+        ends = branch(stencil, rng, at, -np.pi / 2, high * 0.26, high * 0.05, 7)
+        wood = mix(picture.palette.deep, body_colour(picture, ridge.near), 0.25)
+        lay(sheet[stencil.rows], wood, stencil.mask())
+        _crown(sheet, view, paints, ends, (stencil.top, stencil.bottom), kind, high)
+
+    return paint
+
+
+def _crown(
+    sheet: Field,
+    view: View,
+    paints: Paints,
+    ends: list[Field],
+    rows: tuple[int, int],
+    kind: str,
+    high: float,
+) -> None:
+    """Leaves round the twigs in three tones, the lightest on top and on the light's side."""
+    picture = paints.composition
+    rng = picture.rng("crown")
+    palette = picture.palette
+    leaf = mix(palette.accent, palette.light, 0.3) if kind == "blossom" else palette.ground
+    side = -1.0 if picture.light is None or picture.light.x < 0 else 1.0
+    for step, (part, change) in enumerate(((1.0, -0.10), (0.8, -0.01), (0.45, 0.08))):
+        stencil = Stencil(view, *rows)
+        for end in ends:
+            for _ in range(3):
+                if rng.random() > part:
+                    continue
+                away = rng.normal(0, 0.022, 2) * high
+                x = end[0] + away[0] + side * step * 0.008 * high
+                y = end[1] + away[1] - step * 0.010 * high
+                stencil.dot(x, y, high * rng.uniform(0.006, 0.017) * (1 - 0.2 * step))
+        lay(sheet[stencil.rows], tone(leaf, change), stencil.mask() * np.float32(0.92))
 
 
 def trunks(near: float, count: int, thick: float, row: float) -> Stage:

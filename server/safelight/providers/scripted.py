@@ -65,7 +65,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scripted:
-    """Plays scripts. `started` and `canceled` list what it was asked, in order."""
+    """Plays scripts. `started` and `canceled` list what it was asked, in order; while
+    `deaf` it notes a cancel and plays on."""
 
     def __init__(
         self, *, name: str = "scripted", resumable: bool = False, billed: bool = False
@@ -75,6 +76,7 @@ class Scripted:
         self.billed = billed
         self.started: list[tuple[str, int]] = []
         self.canceled: list[str] = []
+        self.deaf = False
         self._gates: dict[str, anyio.Event] = {}
         self._cancels: dict[str, anyio.CancelScope] = {}
 
@@ -105,7 +107,7 @@ class Scripted:
         """Stop a script that plays."""
         self.canceled.append(handle)
         scope = self._cancels.get(handle)
-        if scope is not None:
+        if scope is not None and not self.deaf:
             scope.cancel()
 
     async def _play(self, prediction: Prediction, report: Report) -> Outcome:

@@ -63,11 +63,12 @@ def read_params(
 ) -> dict[str, Any]:
     """Every value checked and in one form, defaults filled in, sizes computed.
 
-    null counts as left out. Raises Refused `invalid` naming every wrong or unknown
-    one, with `where` before its name.
+    A parameter that is null counts as left out. Raises Refused `invalid` naming every
+    wrong or unknown one, with `where` before its name.
     """
-    given = {name: value for name, value in params.items() if value is not None}
-    _check_count(given, where)
+    _check_count(params, where)
+    may_be_null = {name for name in params if schema.open or name in schema.params}
+    given = {name: v for name, v in params.items() if v is not None or name not in may_be_null}
     fields = {name: Field(_reader(param)) for name, param in schema.params.items()}
     values, unknown = read_object(given, fields, where=where, strict=not schema.open)
     values |= {name.removeprefix(where): given[name.removeprefix(where)] for name in unknown}
@@ -82,8 +83,9 @@ def drop_unknown(
 ) -> tuple[dict[str, Any], list[str]]:
     """The parameters that the schema knows, and a warning for each of the others."""
     _check_count(params, where)
-    unknown = [] if schema.open else [name for name in params if name not in schema.params]
-    known = {name: value for name, value in params.items() if name not in unknown}
+    given = {name: value for name, value in params.items() if value is not None}
+    unknown = [] if schema.open else [name for name in given if name not in schema.params]
+    known = {name: value for name, value in given.items() if name not in unknown}
     reason = "is ignored: there is no such parameter"
     return known, [f"{where}{shown(name)[1:-1]} {reason}" for name in unknown]
 

@@ -86,6 +86,7 @@ def test_equal_pictures_have_equal_params(ratio: str) -> None:
         ({"negative_prompt": "x" * 20001}, "params.negative_prompt"),
         ({"negative_prompt": 5}, "params.negative_prompt"),
         ({"stepz": 5}, "params.stepz"),
+        ({"stepz": None}, "params.stepz"),
         ({str(n): n for n in range(101)}, "params"),
     ],
     ids=str,
@@ -162,7 +163,7 @@ def test_an_open_schema_hands_on_what_it_does_not_know() -> None:
 
 def test_what_is_dropped_is_told() -> None:
     """Unknown names are dropped with a warning each, unfit values too if that is wished."""
-    given = {"steps": 0, "strength": 0.5, "x": 1}
+    given = {"steps": 0, "strength": 0.5, "x": 1, "y": None}
     known, warnings = drop_unknown(given, PICTURE, where="")
     assert known == {"steps": 0, "strength": 0.5}
     assert warnings == ["x is ignored: there is no such parameter"]

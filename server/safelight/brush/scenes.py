@@ -1,0 +1,320 @@
+"""Which stages make which scene, from the sky down to what stands at our feet.
+
+`stages` is the whole contract: a list in the order in which they are laid. Props
+are put where they belong (ground, water or air); a scene without ground gets some
+when somebody has to stand on it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from . import abstract, cosmos, meadow, sky, town, trees, water, weather
+from .composition import Composition
+from .figures import BUILDINGS, flock, path, prop
+from .land import Ridge, ridge_stage
+from .stage import Stage
+
+_HIGH = {
+    "monk": 0.21, "person": 0.17, "astronaut": 0.2, "cat": 0.19, "dog": 0.18, "deer": 0.17,
+    "boat": 0.15, "ship": 0.24, "lighthouse": 0.34, "cottage": 0.11, "castle": 0.19,
+    "church": 0.17, "windmill": 0.2, "balloon": 0.17, "whale": 0.14, "rocket": 0.26, "robot": 0.21,
+}  # fmt: skip
+_WATER = frozenset({"boat", "ship", "whale"})
+_AIR = frozenset({"balloon", "rocket"})
+_TREES = frozenset({"oak", "blossom"})
+_ELSEWHERE = frozenset({"flock", "path"})
+
+
+def stages(picture: Composition) -> list[Stage]:
+    """All stages of a picture, from back to front."""
+    return [
+        *_heaven(picture),
+        *_SCENES[picture.scene](picture),
+        *_aloft(picture),
+        *_falling(picture),
+    ]
+
+
+def _heaven(picture: Composition) -> list[Stage]:
+    if picture.scene == "space":
+        return [cosmos.nebula, cosmos.starfield, cosmos.planet]
+    if picture.scene == "abstract":
+        return []
+    found: list[Stage] = [sky.gradient]
+    if picture.stars:
+        found.append(sky.stars)
+    if picture.weather == "aurora":
+        found.append(sky.aurora)
+    found += [sky.disc, sky.clouds]
+    if picture.weather == "storm":
+        found.append(weather.lightning)
+    return found
+
+
+def _falling(picture: Composition) -> list[Stage]:
+    found: list[Stage] = []
+    if picture.scene in ("space", "abstract"):
+        return found
+    if picture.weather in ("rain", "storm"):
+        found.append(weather.rain)
+    elif picture.snowy:
+        found.append(weather.snow)
+    if "blossom" in picture.props or (picture.palette.name == "autumn" and picture.scene == "forest"):
+        found.append(weather.petals)
+    return found
+
+
+def _aloft(picture: Composition) -> list[Stage]:
+    taste, chance = picture.taste("aloft"), picture.rng("aloft")
+    side = -1 if picture.light and picture.light.x > 0 else 1
+    found: list[Stage] = []
+    for name in picture.props:
+        x, row = side * float(chance.uniform(0.08, 0.22)), picture.horizon * float(chance.uniform(0.42, 0.55))
+        if name in _AIR:
+            found.append(prop(name, x, _HIGH[name], None, row))
+            if name == "balloon":
+                found.append(prop(name, -x * 0.9, 0.07, None, row * 0.62))
+                found.append(prop(name, x * 0.2, 0.04, None, row * 1.2))
+    quiet = picture.scene in ("space", "abstract", "forest") or picture.hour == "night"
+    if "flock" in picture.props or (not quiet and taste.random() < 0.4):
+        row = picture.horizon * float(chance.uniform(0.35, 0.6))
+        found.append(flock(-side * float(chance.uniform(0.0, 0.18)), row, int(chance.integers(5, 10)), 0.019))
+    return found
+
+
+def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> list[Stage]:
+    """The front ridge and who stands on it; houses stand on the one behind, if there is one."""
+    chance = picture.rng("stand")
+    side = -1 if picture.light and picture.light.x > 0 else 1
+    behind: list[Stage] = []
+    before: list[Stage] = []
+    for i, name in enumerate(n for n in picture.props if n not in _WATER | _AIR | _ELSEWHERE):
+        x = (side if i % 2 == 0 else -side) * float(chance.uniform(0.10, 0.22))
+        if name in _TREES:
+            before.append(trees.great(ridge, name, x + 0.06 * side, 0.52))
+        elif name in BUILDINGS:
+            behind.append(prop(name, x, _HIGH[name], back or ridge))
+        else:
+            before.append(prop(name, x, _HIGH[name], ridge))
+    ground: list[Stage] = [ridge_stage(ridge)]
+    if "path" in picture.props:
+        ground.append(path(ridge, -0.05 * side))
+    if back:
+        return [*behind, ridge_stage(back), *_wooded(picture, back), *ground, *before]
+    return [*behind, *ground, *before]
+
+
+def _wooded(picture: Composition, ridge: Ridge) -> list[Stage]:
+    kind: trees.Kind = "pine" if picture.snowy or picture.taste("wood").random() < 0.6 else "leaf"
+    return [trees.grove(ridge, kind, 34, 0.055)]
+
+
+def _standing(picture: Composition) -> bool:
+    return bool(set(picture.props) - _WATER - _AIR - _ELSEWHERE)
+
+
+def _mountains(picture: Composition) -> list[Stage]:
+    h, snow = picture.horizon, 0.9 if picture.snowy else 0.6
+    front = Ridge("front", 0.94, 1.0, 0.05, 0.9, mist=0.15)
+    rows = [
+        Ridge("far", 0.08, h - 0.03, 0.13, 0.5, "peak", 0.7, snow),
+        Ridge("main", 0.25, h + 0.04, 0.27, 0.75, "peak", 0.6, snow),
+        Ridge("low", 0.46, h + 0.14, 0.12, 0.6, "peak", 0.6),
+    ]
+    wood = Ridge("wood", 0.64, h + 0.22, 0.05, 0.8, mist=0.6)
+    back = Ridge("back", 0.8, h + 0.30, 0.05, 0.9, mist=0.5)
+    return [
+        *map(ridge_stage, rows),
+        ridge_stage(wood),
+        trees.grove(wood, "pine", 70, 0.045),
+        *_stand(picture, front, back),
+    ]
+
+
+def _hills(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    rows = [
+        Ridge("far", 0.08, h - 0.02, 0.10, 0.6, "peak", 0.65, 0.4 if picture.snowy else 0.0),
+        Ridge("mid", 0.3, h + 0.05, 0.06, 0.7, mist=0.6),
+        Ridge("low", 0.48, h + 0.12, 0.05, 0.6, mist=0.55),
+    ]
+    back = Ridge("back", 0.66, h + 0.19, 0.05, 0.7, mist=0.5)
+    front = Ridge("front", 0.9, 0.94, 0.045, 0.9, mist=0.12)
+    kind: trees.Kind = "pine" if picture.snowy or picture.taste("wood").random() < 0.5 else "leaf"
+    return [
+        *map(ridge_stage, rows[:2]),
+        trees.grove(rows[1], kind, 60, 0.025),
+        ridge_stage(rows[2]),
+        trees.grove(rows[2], kind, 40, 0.04),
+        *_stand(picture, front, back),
+    ]
+
+
+def _forest(picture: Composition) -> list[Stage]:
+    if picture.taste("forest").random() < 0.5 and not _standing(picture):
+        return _pines(picture)
+    found: list[Stage] = [] if picture.hour in ("dusk", "night") else [weather.shafts]
+    for near, count, thick, row in ((0.15, 40, 0.012, 0.68), (0.4, 24, 0.02, 0.75), (0.68, 13, 0.034, 0.84)):
+        ground = Ridge(f"wood {near}", near + 0.03, row, 0.012, 0.8, mist=0.55)
+        found += [trees.trunks(near, count, thick, row + 0.005), ridge_stage(ground)]
+    front = Ridge("front", 0.93, 0.96, 0.02, 0.9, mist=0.1)
+    return [*found, *_stand(picture, front), trees.trunks(1.0, 6, 0.06, 1.04)]
+
+
+def _pines(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    found: list[Stage] = [ridge_stage(Ridge("far", 0.1, h - 0.1, 0.14, 0.6, "peak", 0.7))]
+    for near, down, tall, count in ((0.25, -0.05, 0.05, 80), (0.45, 0.05, 0.09, 52), (0.66, 0.16, 0.15, 30), (0.86, 0.29, 0.24, 17)):
+        ridge = Ridge(f"pines {near}", near, h + down, 0.05, 0.7, mist=0.75)
+        found += [ridge_stage(ridge), trees.grove(ridge, "pine", count, tall)]
+    front = Ridge("front", 1.0, 1.12, 0.03, 0.9, mist=0.0)
+    return [*found, trees.grove(front, "pine", 8, 0.42, (-0.22, 0.2))]
+
+
+def _afloat(picture: Composition, low: float) -> list[Stage]:
+    chance = picture.rng("afloat")
+    side = 1 if picture.light and picture.light.x > 0 else -1
+    names = [name for name in picture.props if name in _WATER]
+    return [
+        prop(name, side * float(chance.uniform(-0.06, 0.18)) - 0.22 * side * i, _HIGH[name], None, low - 0.02 * i)
+        for i, name in enumerate(names)
+    ]
+
+
+def _sea(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    calm = {"storm": 0.0, "rain": 0.15}.get(picture.weather, 0.35)
+    found: list[Stage] = []
+    if picture.taste("isles").random() < 0.6:
+        found.append(ridge_stage(Ridge("isles", 0.14, h + 0.012, 0.035, 0.5, "peak", 0.45)))
+    found.append(water.water(h, calm))
+    side = -1.0 if picture.light and picture.light.x > 0 else 1.0
+    if "lighthouse" in picture.props:
+        cliff = Ridge("cliff", 0.72, h + 0.22, 0.03, 0.4, "hill", 0.12, tilt=0.5 * side)
+        rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p != "lighthouse"))
+        found += [prop("lighthouse", 0.24 * side, 0.34, cliff), ridge_stage(cliff)]
+        picture = rest
+    found += _afloat(picture, h + 0.13)
+    if _standing(picture):
+        found += _stand(picture, Ridge("shore", 0.95, 1.0, 0.035, 0.9, mist=0.0, tilt=0.12 * side))
+    return found
+
+
+def _lake(picture: Composition) -> list[Stage]:
+    h, snow = picture.horizon, 0.9 if picture.snowy else 0.6
+    bank = Ridge("bank", 0.62, h - 0.004, 0.018, 0.7, mist=0.3)
+    wood = Ridge("wood", 0.4, h - 0.03, 0.06, 0.6, mist=0.6)
+    found: list[Stage] = [
+        ridge_stage(Ridge("far", 0.08, h - 0.09, 0.12, 0.5, "peak", 0.7, snow)),
+        ridge_stage(Ridge("main", 0.24, h - 0.05, 0.20, 0.7, "peak", 0.6, snow)),
+        ridge_stage(wood),
+        trees.grove(wood, "pine", 50, 0.035),
+        *(prop(n, 0.16, 0.10, bank) for n in picture.props if n in BUILDINGS),
+        ridge_stage(bank),
+        trees.grove(bank, "pine", 70, 0.06, (0.08, 0.24) if set(picture.props) & BUILDINGS else None),
+        water.water(h, 0.9 if picture.weather in ("clear", "mist", "aurora", "snow") else 0.7),
+        *_afloat(picture, h + 0.14),
+    ]
+    rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p not in BUILDINGS))
+    shore = Ridge("shore", 0.95, 1.02, 0.03, 0.8, mist=0.0, tilt=0.14)
+    if _standing(rest):
+        return [*found, *_stand(rest, shore)]
+    if picture.taste("shore").random() < 0.6:
+        return [*found, ridge_stage(shore), trees.grove(shore, "pine", 9, 0.2, (-0.3, 0.22))]
+    return found
+
+
+def _desert(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    return [
+        ridge_stage(Ridge("far", 0.05, h - 0.02, 0.04, 0.7, "peak", 0.7)),
+        ridge_stage(Ridge("a", 0.3, h + 0.03, 0.05, 0.5, "dune", 0.3)),
+        ridge_stage(Ridge("b", 0.48, h + 0.15, 0.10, 0.7, "dune", 0.15)),
+        *_stand(picture, Ridge("front", 0.72, h + 0.34, 0.15, 0.85, "dune", 0.0)),
+    ]
+
+
+def _city(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    lit = {"night": 0.62, "dusk": 0.5, "sunset": 0.25}.get(picture.hour, 0.06)
+    if picture.palette.name == "neon" or picture.weather in ("rain", "storm"):
+        lit = max(lit, 0.45)
+    middle = float(picture.rng("middle").uniform(-0.2, 0.2))
+    rows = [
+        town.Row(0.1, h - 0.01, 0.30, 0.05, "modern", lit * 0.4, middle),
+        town.Row(0.38, h + 0.005, 0.37, 0.07, "modern", lit * 0.8, middle + 0.08),
+        town.Row(0.66, h + 0.02, 0.22, 0.09, "modern", lit, -middle),
+    ]
+    found: list[Stage] = [*map(town.street, rows), water.water(h + 0.02, 0.75), *_afloat(picture, h + 0.14)]
+    if _standing(picture):
+        found += _stand(picture, Ridge("shore", 0.97, 0.99, 0.02, 0.9, mist=0.0))
+    return found
+
+
+def _town(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    lit = {"night": 0.5, "dusk": 0.5, "sunset": 0.3}.get(picture.hour, 0.05)
+    rows = [
+        town.Row(0.3, h + 0.10, 0.09, 0.055, "old", lit * 0.5),
+        town.Row(0.55, h + 0.20, 0.12, 0.085, "old", lit),
+        town.Row(0.84, h + 0.37, 0.14, 0.135, "old", lit),
+    ]
+    hill = Ridge("hill", 0.2, h + 0.03, 0.07, 0.7, mist=0.5)
+    houses = [prop(n, 0.1, _HIGH[n] * 0.8, hill) for n in picture.props if n in BUILDINGS]
+    found: list[Stage] = [
+        ridge_stage(Ridge("far", 0.1, h - 0.03, 0.10, 0.6, "peak", 0.6)),
+        *houses,
+        ridge_stage(hill),
+        *map(town.street, rows),
+    ]
+    rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p not in BUILDINGS))
+    if _standing(rest):
+        found += _stand(rest, Ridge("roof", 1.0, 0.97, 0.012, 0.9, mist=0.0))
+    return found
+
+
+def _space(picture: Composition) -> list[Stage]:
+    if not _standing(picture):
+        return []
+    return [
+        ridge_stage(Ridge("far", 0.55, 0.86, 0.05, 0.5, "peak", 0.0)),
+        *_stand(picture, Ridge("front", 0.85, 0.95, 0.04, 0.8, "dune", 0.0)),
+    ]
+
+
+def _meadow(picture: Composition) -> list[Stage]:
+    h = picture.horizon
+    bloom = picture.bloom
+    back = Ridge("back", 0.4, h + 0.07, 0.03, 0.8, mist=0.5)
+    found: list[Stage] = [
+        ridge_stage(Ridge("far", 0.1, h, 0.06, 0.6, mist=0.6)),
+        *_stand(picture, Ridge("field", 0.52, h + 0.11, 0.012, 0.8, mist=0.1), back),
+    ]
+    for near, down, size, count in (
+        (0.1, 0.12, 0.006, 150), (0.25, 0.16, 0.011, 110), (0.45, 0.22, 0.02, 70), (0.7, 0.32, 0.04, 30), (1.0, 0.46, 0.085, 10),
+    ):  # fmt: skip
+        found.append(meadow.field(bloom, near, h + down, size, count))
+    return found
+
+
+def _abstract(picture: Composition) -> list[Stage]:
+    found: list[Stage] = [abstract.sheets(int(picture.taste("sheets").integers(7, 11)))]
+    if _standing(picture):
+        found += _stand(picture, Ridge("front", 1.0, 0.97, 0.03, 0.9, mist=0.0))
+    return found
+
+
+_SCENES = {
+    "mountains": _mountains,
+    "hills": _hills,
+    "forest": _forest,
+    "sea": _sea,
+    "lake": _lake,
+    "desert": _desert,
+    "city": _city,
+    "town": _town,
+    "space": _space,
+    "meadow": _meadow,
+    "abstract": _abstract,
+}
