@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
 	@echo "make setup    the virtual environment, from hash-locked requirements"
-	@echo "make serve    the server and its page, on http://127.0.0.1:4000 unless ARGS says else"
+	@echo "make serve    the server and its page, on http://127.0.0.1:4747 unless ARGS says else"
 	@echo "make test     every test; what a missing tool prevents is skipped by name"
 	@echo "make quick    the tests that are not marked slow"
 	@echo "make check    format, lint, types, import contracts, generated schemas"

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from .codes import Refused
 from .events import Kind
-from .fields import Field, Wrong, read_object, read_prompt, read_seed, typed
+from .fields import MAX_NAMED, Field, Wrong, read_object, read_prompt, read_seed, typed
 from .identity import Reuse
 from .task import Asked, Input
 from .topics import CONVERSATION_PREFIXES, TASK_ID
@@ -261,4 +261,4 @@ def read_join_gallery(payload: Any) -> JoinGallery:
 
 
 def _ignored(names: list[str]) -> tuple[str, ...]:
-    return tuple(f"{name} is ignored" for name in names)
+    return tuple(f"{name[:80]} is ignored" for name in names[:MAX_NAMED])

@@ -17,6 +17,9 @@ from .identity import shown
 
 MAX_SEED = 2**64 - 1
 MAX_PROMPT = 20_000
+MAX_NAMED = 20
+"""Unknown fields that are named one by one: a body of nothing else must not be answered
+with one a hundred times its size."""
 
 
 class Wrong(Exception):
@@ -86,7 +89,7 @@ def read_object(
             problems.append({"field": where + name, "found": found, "expected": str(wrong_value)})
     unknown = [name for name in body if name not in fields]
     if strict:
-        problems += [_unknown(where, name, body[name], fields) for name in unknown]
+        problems += [_unknown(where, name, body[name], fields) for name in unknown[:MAX_NAMED]]
     if problems:
         raise invalid(problems)
     return values, [where + name for name in unknown]

@@ -70,32 +70,30 @@ def compare(asked: Asked, defaults: Resolved | None, task: Task) -> Comparison:
     """Hold a new request against an existing task.
 
     `defaults` is what the new request would be resolved to, or None where the
-    registry no longer can say; then its open fields agree with anything.
+    registry no longer can say; then its open fields agree with anything. Fields that
+    were sent and dropped on both sides, since no model of theirs knows them, do not
+    count: as resolved both are equal.
     """
     if canonical(asked) == canonical(task.asked):
         return Comparison()
+    theirs, ours = _given(task.asked), _given(asked)
+    has = _values(task.asked, task.resolved) | {"seed": wire_seed(task.resolved.seed)}
+    now = ours if defaults is None else _values(asked, defaults)
     conflicts: list[Difference] = []
     left_open: list[Difference] = []
-    theirs, ours = _given(task.asked), _given(asked)
-    filled = {} if defaults is None else _values(asked, defaults)
-    has = _values(task.asked, task.resolved)
-    for field in sorted(theirs.keys() | ours.keys()):
-        value = filled.get(field, ours.get(field, _ANYTHING))
-        if value is _ANYTHING and defaults is None:
+    for field in sorted(now.keys() | (has.keys() if defaults is not None else set())):
+        if now.get(field) == has.get(field):
             continue
-        if value == has.get(field):
-            continue
-        shown = None if value is _ANYTHING else value
-        difference = Difference(field, shown, has.get(field))
-        (conflicts if field in theirs else left_open).append(difference)
+        difference = Difference(field, now.get(field), has.get(field))
+        if field in theirs:
+            conflicts.append(difference)
+        elif field in ours:
+            left_open.append(difference)
     return Comparison(tuple(conflicts), tuple(left_open))
 
 
-_ANYTHING = object()
-
-
 def _given(asked: Asked) -> dict[str, Any]:
-    """The fields that a caller set, `params` one by one."""
+    """The fields that a caller set, `params` one by one; null leaves a field open."""
     given: dict[str, Any] = {"kind": asked.kind, "prompt": asked.prompt, "inputs": asked.inputs}
     for field in ("model", "backend", "n"):
         value = getattr(asked, field)
@@ -103,7 +101,8 @@ def _given(asked: Asked) -> dict[str, Any]:
             given[field] = value
     if asked.seed is not None:
         given["seed"] = wire_seed(asked.seed)
-    return given | {f"params.{name}": value for name, value in asked.params.items()}
+    params = {name: value for name, value in asked.params.items() if value is not None}
+    return given | {f"params.{name}": value for name, value in params.items()}
 
 
 def _values(asked: Asked, resolved: Resolved) -> dict[str, Any]:

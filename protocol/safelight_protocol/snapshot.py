@@ -69,7 +69,7 @@ def opening(task: Task) -> Snapshot:
         progress=0.0,
         attempt=1,
         kind=asked.kind,
-        input_data={"type": asked.kind, "prompt": asked.prompt, **ran.params},
+        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt},
         model=ran.model,
         provider=ran.provider,
         backend=ran.backend,

@@ -55,7 +55,7 @@ class Gallery:
         """A page of at most `limit` tasks. A `before` that is no number is the first page."""
         # Read first: what changes while the page is read is told again, not missed.
         position = self._store.position
-        start = int(before) if before is not None and before.isdigit() else None
+        start = int(before) if before is not None and _is_number(before) else None
         rows = await self._store.read.page(owner, start, limit + 1)
         snapshots = await self._log.snapshots([task for _, task in rows[:limit]])
         shown = _within([brief(s, TEXT_CHARACTERS) for s in snapshots])
@@ -92,6 +92,10 @@ class Gallery:
             return position <= self._store.position
         end = await self._store.read.end_of_log(log)
         return end is not None and position <= end
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def _within(snapshots: list[Snapshot]) -> list[Snapshot]:

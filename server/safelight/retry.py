@@ -1,7 +1,7 @@
 """What follows from an outcome: another attempt and when, or the end.
 
 Pure: the clock and the die are arguments. The policy in one sentence: what may
-pass is tried again with exponential backoff and full jitter, never earlier than
+pass is tried again with exponential backoff, half of it drawn, never earlier than
 the provider asks for; what is lost and free is simply started again.
 """
 

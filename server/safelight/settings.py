@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 from msgspec import Meta
+
 from safelight_protocol.identity import shown
 
 DAY = 86_400.0

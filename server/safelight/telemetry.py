@@ -67,9 +67,6 @@ EVENTS: dict[str, LogEvent] = {
     "socket.closed": LogEvent(
         "debug", "A socket is closed.", ("socket", "owner", "code", "seconds")
     ),
-    "socket.refused": LogEvent("info", "A socket was not let in.", ("reason",)),
-    "socket.gone": LogEvent("debug", "A socket's other end went away.", ("socket",)),
-    "socket.defect": LogEvent("error", "A command on a socket met a bug.", ("socket", "exc")),
     "store.group": LogEvent("debug", "Writes went to disk together.", ("members", "seconds")),
     "store.trouble": LogEvent("error", "The store could not write.", ("error", "tries")),
     "artifact.stored": LogEvent("debug", "A file is on disk.", ("bytes", "media_type", "known")),

@@ -82,6 +82,8 @@ async def test_text_is_text_only_where_text_is_made(store: ArtifactStore) -> Non
     with pytest.raises(Refused) as refused:
         await store.keep(b"<script>", kind="text", media_type="text/html")
     assert refused.value.code.name == "provider_failed"
+    with pytest.raises(Refused):
+        await store.keep(b"words", kind="image", media_type="text/plain")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,14 @@ async def test_what_is_too_large_is_refused(tmp_path: Path, as_file: bool) -> No
     assert files(tmp_path / "artifacts") == []
     exact = ArtifactStore(tmp_path / "artifacts", len(data))
     assert (await keep(exact, data)).bytes == len(data)
+
+
+async def test_a_file_without_end_is_refused(store: ArtifactStore, tmp_path: Path) -> None:
+    """Bytes are counted as they are read: a file may hold more than it says."""
+    with pytest.raises(Refused) as refused:
+        await keep(store, Path("/dev/zero"))
+    assert refused.value.code.name == "too_large"
+    assert files(tmp_path) == []
 
 
 async def test_the_same_bytes_are_stored_once(store: ArtifactStore, tmp_path: Path) -> None:

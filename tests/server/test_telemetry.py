@@ -113,8 +113,9 @@ def test_no_row_has_a_place_for_what_is_private() -> None:
 def test_libraries_speak_through_the_same_table() -> None:
     """Warnings of libraries become `library.message`, with tokens cut out; less is silent."""
     out = io.StringIO()
-    configure("debug", "json", out)
     uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.propagate = False
+    configure("debug", "json", out)
     uvicorn.info('"WebSocket /socket/websocket?token=s3cret" [accepted]')
     uvicorn.warning('"GET /socket/websocket?vsn=2.0.0&token=s3cret HTTP/1.1" 400')
     uvicorn.warning("Authorization: Bearer s3cret was sent")

@@ -83,6 +83,7 @@ export class Sheet {
 
 class Card {
   #link;
+  #wanted = null;
   #picture = make("img", { class: "thumb", alt: "", loading: "lazy", decoding: "async" });
   #words = make("span", { class: "card-words" });
   #badge = make("span", { class: "badge" });
@@ -119,8 +120,15 @@ class Card {
     else this.#link.removeAttribute("aria-current");
   }
 
-  #use(url) {
-    if (url !== null && this.#picture.getAttribute("src") !== url) this.#picture.src = url;
+  /** What is shown stays until the next picture is decoded; the first one may come when it is seen. */
+  async #use(url) {
+    if (url === null || url === this.#wanted) return;
+    this.#wanted = url;
+    if (this.#picture.hasAttribute("src")) {
+      const next = make("img", { src: url });
+      await next.decode().catch(() => {});
+    }
+    if (this.#wanted === url) this.#picture.src = url;
   }
 }
 

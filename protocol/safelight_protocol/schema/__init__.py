@@ -27,9 +27,20 @@ from .components import (
     word_components,
 )
 from .swift import swift
-from .typescript import typescript
+from .typescript import common, spelt, typescript
 
-__all__ = ["Components", "Schema", "closure", "located", "swift", "typescript", "wire"]
+__all__ = [
+    "Components",
+    "Schema",
+    "closure",
+    "common",
+    "emitted",
+    "located",
+    "spelt",
+    "swift",
+    "typescript",
+    "wire",
+]
 
 _STRUCTS: dict[str, Any] = {
     "TaskEvent": TaskEvent,

@@ -27,7 +27,7 @@ def typescript(components: Components, envelope: str) -> str:
     for schema in components.values():
         if "discriminator" in schema:
             members = [one["$ref"] for one in schema["oneOf"]]
-            common = _common([components[member] for member in members])
+            shared_fields = common([components[member] for member in members])
             blocks.append(_interface(envelope, common | {"description": "What all events carry."}))
             shared |= dict.fromkeys(members, envelope)
             components = components | {
@@ -37,7 +37,8 @@ def typescript(components: Components, envelope: str) -> str:
     return "\n".join(blocks)
 
 
-def _common(members: list[Schema]) -> Schema:
+def common(members: list[Schema]) -> Schema:
+    """The properties that all members have in the same form."""
     first, *others = members
     properties = {
         name: schema
@@ -59,7 +60,7 @@ def _own(member: Schema, common: Schema) -> Schema:
 def _declaration(name: str, schema: Schema, base: str | None) -> str:
     if "properties" in schema:
         return _interface(name, schema, base)
-    return f"{_comment(schema, '')}export type {name} = {_type(schema)};\n"
+    return f"{_comment(schema, '')}export type {name} = {spelt(schema)};\n"
 
 
 def _interface(name: str, schema: Schema, base: str | None = None) -> str:
@@ -71,12 +72,13 @@ def _interface(name: str, schema: Schema, base: str | None = None) -> str:
 def _fields(schema: Schema) -> Iterator[str]:
     for name, field in schema["properties"].items():
         yield from _comment(field, "").splitlines()
-        yield f"{name}{'' if name in schema['required'] else '?'}: {_type(field)};"
+        yield f"{name}{'' if name in schema['required'] else '?'}: {spelt(field)};"
     if schema.get("additionalProperties") is True:
         yield "[field: string]: unknown;"
 
 
-def _type(schema: Schema) -> str:
+def spelt(schema: Schema) -> str:
+    """A schema as a TypeScript type."""
     match schema:
         case {"const": value}:
             return json.dumps(value)
@@ -85,15 +87,15 @@ def _type(schema: Schema) -> str:
         case {"enum": words}:
             return _either(json.dumps(word) for word in words)
         case {"anyOf": options} | {"oneOf": options, "discriminator": _}:
-            return _either(map(_type, options))
+            return _either(map(spelt, options))
         case {"type": "array"}:
-            item = _type(schema.get("items", {}))
+            item = spelt(schema.get("items", {}))
             return f"({item})[]" if "|" in item else f"{item}[]"
         case {"type": "object", "properties": _}:
             return "{ " + " ".join(_without_comments(schema)) + " }"
         case {"type": "object"}:
             inner: Any = schema.get("additionalProperties")
-            return f"Record<string, {_type(inner) if isinstance(inner, dict) else 'unknown'}>"
+            return f"Record<string, {spelt(inner) if isinstance(inner, dict) else 'unknown'}>"
     return _PLAIN.get(schema.get("type", ""), "unknown")
 
 

@@ -8,6 +8,7 @@ the picture. Nothing else in the brush knows pixels. Colours are sRGB, 0 to 1.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -115,8 +116,7 @@ class Stencil:
 
     def polygon(self, points: Field, tone: float = 1.0) -> None:
         """Fill an outline of (x, y) rows."""
-        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
-        self._draw.polygon([(float(x), float(y)) for x, y in moved], fill=int(tone * 255))
+        self._draw.polygon(_doubled(points, self.top), fill=int(tone * 255))
 
     def dot(self, x: float, y: float, radius: float, tone: float = 1.0) -> None:
         """Fill a disc."""
@@ -125,11 +125,10 @@ class Stencil:
 
     def stroke(self, points: Field, width: float, tone: float = 1.0) -> None:
         """Draw a line through (x, y) rows; thin lines fade instead of vanishing."""
-        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
         thick = max(1, round(width * 2))
         fade = min(1.0, width * 2) * tone
-        flat = [(float(x), float(y)) for x, y in moved]
-        self._draw.line(flat, fill=int(fade * 255), width=thick, joint="curve")
+        line = _doubled(points, self.top)
+        self._draw.line(line, fill=int(fade * 255), width=thick, joint="curve")
 
     @property
     def rows(self) -> slice:
@@ -153,8 +152,7 @@ class Sketch:
 
     def polygon(self, points: Field, colour: Rgb) -> None:
         """Fill an outline of (x, y) rows."""
-        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
-        self._draw.polygon([(float(x), float(y)) for x, y in moved], fill=ink(colour))
+        self._draw.polygon(_doubled(points, self.top), fill=ink(colour))
 
     def oval(self, x: float, y: float, wide: float, tall: float, colour: Rgb) -> None:
         """Fill an upright ellipse with the given half axes."""
@@ -164,9 +162,8 @@ class Sketch:
 
     def stroke(self, points: Field, width: float, colour: Rgb) -> None:
         """Draw a line through (x, y) rows, at least half a pixel wide."""
-        moved = (np.asarray(points, np.float64) - (0, self.top)) * 2
-        flat = [(float(x), float(y)) for x, y in moved]
-        self._draw.line(flat, fill=ink(colour), width=max(1, round(width * 2)), joint="curve")
+        line = _doubled(points, self.top)
+        self._draw.line(line, fill=ink(colour), width=max(1, round(width * 2)), joint="curve")
 
     def glow(self, part: int) -> Field:
         """The drawing's light, blurred, at one `part`-th of the size of its rows."""
@@ -182,6 +179,16 @@ class Sketch:
         part += (small[..., :3] / np.float32(strength) - part) * small[..., 3:]
 
 
+def _doubled(points: Field, top: int) -> list[float]:
+    """Rows of (x, y) as Pillow's flat list, at twice the size, from row `top` on."""
+    moved = np.array(points, np.float64)
+    moved[:, 1] -= top
+    moved *= 2
+    flat: list[float] = moved.ravel().tolist()
+    return flat
+
+
+@lru_cache(1024)
 def ink(colour: Rgb) -> tuple[int, int, int, int]:
     """An opaque colour as Pillow wants it."""
     red, green, blue = (round(min(1.0, max(0.0, part)) * 255) for part in colour)

@@ -69,7 +69,14 @@ _IMPLIED = {
     "blossom": ("hills", "lake"),
     "windmill": ("meadow", "hills"),
 }
-_HOURS = ("dawn", "day", "golden", "sunset", "dusk", "night")
+_HOURS = {
+    "meadow": ("dawn", "day", "golden", "sunset", "day"),
+    "forest": ("dawn", "golden", "day", "dusk", "golden"),
+    "city": ("dusk", "night", "sunset", "night"),
+    "town": ("dawn", "golden", "dusk", "sunset"),
+    "desert": ("day", "golden", "sunset", "dusk"),
+}
+_ANY_HOUR = ("dawn", "day", "golden", "sunset", "dusk", "dawn", "day", "night")
 _PALETTES = {
     "dawn": ("rose", "sage", "spring"),
     "day": ("noon", "spring", "tropic", "noon"),
@@ -95,7 +102,7 @@ def compose(prompt: str, seed: int, negative: str = "") -> Composition:
     reading = read(prompt, negative)
     taste = stream("compose", *reading.words)
     scene = _scene(reading, taste)
-    hour = _hour(reading, taste)
+    hour = _hour(reading, taste, scene)
     weather = _weather(reading, taste, scene, hour)
     chance = stream(seed, "compose", *reading.words)
     palette = _palette(reading, taste, scene, hour, weather)
@@ -134,10 +141,11 @@ def _scene(reading: Reading, taste: np.random.Generator) -> str:
     return str(taste.choice(_SCENES))
 
 
-def _hour(reading: Reading, taste: np.random.Generator) -> str:
-    drawn = str(taste.choice(_HOURS))
-    if "monk" in reading.props:
-        drawn = "dusk"
+def _hour(reading: Reading, taste: np.random.Generator, scene: str) -> str:
+    drawn = str(taste.choice(_HOURS.get(scene, _ANY_HOUR)))
+    for name, hour in (("monk", "dusk"), ("blossom", "dawn")):
+        if name in reading.props:
+            drawn = hour
     return reading.hours[0] if reading.hours else drawn
 
 

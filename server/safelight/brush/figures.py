@@ -34,6 +34,7 @@ BUILDINGS = frozenset({"castle", "church", "cottage", "windmill", "lighthouse"})
 """They stand behind the crest of their ridge, and must be laid before it."""
 
 
+SAILS = {"boat": slice(1, 3), "ship": slice(1, 4)}
 AFLOAT = frozenset({"boat", "ship", "whale"})
 
 
@@ -62,22 +63,23 @@ def prop(name: str, x: float, high: float, ridge: Ridge | None, row: float = 0.0
 
 
 def _worn(name: str, colour: Rgb, picture: Composition) -> Rgb:
-    if name in ("balloon", "boat") :
-        return mix(colour, picture.palette.accent, 0.62 if name == "balloon" else 0.25)
-    return colour
+    return mix(colour, picture.palette.accent, 0.62) if name == "balloon" else colour
 
 
-def outline(stencil: Stencil, name: str, place: tuple[float, float, float], flip: bool) -> None:
-    """Draw the figure's outline at (column, foot row, height in pixels)."""
+def outline(
+    stencil: Stencil, name: str, place: tuple[float, float, float], parts: slice = slice(None)
+) -> None:
+    """Draw parts of a figure at (column, foot row, height in pixels); below 0 is upside down."""
     column, foot, high = place
-    scale = np.array([-high if flip else high, -high], np.float32)
-    for part in OUTLINES[name]:
+    scale = np.array([abs(high), -high], np.float32)
+    for part in OUTLINES[name][parts]:
         points = numbers(part.points)
         if isinstance(part, Shape):
             curve = bent(points) if part.smooth else points
             stencil.polygon(curve * scale + (column, foot))
         else:
-            stencil.stroke(bent(points, closed=False) * scale + (column, foot), part.width * high)
+            curve = bent(points, closed=False)
+            stencil.stroke(curve * scale + (column, foot), part.width * abs(high))
 
 
 def _figure(
@@ -91,9 +93,13 @@ def _figure(
     """The silhouette, with an edge of light on the side (-1, 0, 1) where the light stands."""
     _, foot, high = place
     stencil = Stencil(view, foot - 1.25 * high, foot + 0.1 * high + 2)
-    outline(stencil, name, place, flip=False)
+    outline(stencil, name, place)
     mask = stencil.mask()
     lay(sheet[stencil.rows], colour, mask)
+    if name in SAILS:
+        cloth = Stencil(view, foot - 1.25 * high, foot + 0.1 * high + 2)
+        outline(cloth, name, place, SAILS[name])
+        lay(sheet[cloth.rows], mix(colour, rim[0], 0.72), cloth.mask())
     shift = round(rim[1] * max(1.0, high * 0.016))
     if shift and high > 14:
         lit = np.clip(mask - np.roll(mask, -shift, axis=1), 0, 1)
@@ -106,7 +112,7 @@ def _reflection(
     """The figure upside down on the water, shortened and torn by the waves."""
     column, foot, high = place
     stencil = Stencil(view, foot, foot + 0.8 * high)
-    outline(stencil, name, (column, foot, -0.65 * high), flip=False)
+    outline(stencil, name, (column, foot, -0.65 * high))
     mask = stencil.mask()
     rows = np.arange(mask.shape[0], dtype=np.float32)
     deep = rows / max(1.0, 0.65 * high)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .canvas import View, glow
+from .canvas import View
 from .noise import Field, enlarge, smoothstep
-from .palette import Rgb
 from .stage import Paints
 
 PAPER = (0.985, 0.966, 0.932)
@@ -34,8 +33,8 @@ def halation(sheet: Field, view: View, strength: float = 0.30) -> None:
         sheet[..., i] += (1 - sheet[..., i]) * np.clip(wide, 0, 1) * np.float32(strength * gain)
 
 
-def develop(sheet: Field, view: View, paints: Paints, paper: Rgb = PAPER) -> None:
-    """Tone curve, vignette, paper fibre and grain, in place."""
+def develop(sheet: Field, view: View, paints: Paints, grit: float = 1.0) -> None:
+    """Tone curve, vignette, paper fibre and grain (`grit` times as strong), in place."""
     rng = paints.composition.rng("grain")
     x = (np.arange(view.width, dtype=np.float32) / view.width - 0.5)[None, :]
     for top in range(0, view.height, BAND):
@@ -49,9 +48,10 @@ def develop(sheet: Field, view: View, paints: Paints, paper: Rgb = PAPER) -> Non
         part *= (1 - dark)[..., None]
         part += (part * (1 - part) * (2 * part - 1)) * np.float32(0.42)
         middle = part.mean(axis=2)
+        grain *= np.float32(grit)
         texture = np.float32(0.011) * fibre + grain * (0.009 + 0.05 * middle * (1 - middle) * (1 - 0.5 * middle))
         part += texture[..., None]
-        part *= np.asarray(paper, np.float32) - np.asarray(INK, np.float32)
+        part *= np.asarray(PAPER, np.float32) - np.asarray(INK, np.float32)
         part += np.asarray(INK, np.float32)
         np.clip(part, 0, 1, out=part)
 
@@ -60,5 +60,3 @@ def to_bytes(sheet: Field) -> np.ndarray:
     """Eight bits a colour."""
     return np.asarray(sheet * np.float32(255) + np.float32(0.5), np.uint8)
 
-
-_ = glow

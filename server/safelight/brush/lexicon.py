@@ -14,13 +14,16 @@ import msgspec
 from .palette import Rgb, rgb
 
 
-def _table(lines: str) -> dict[str, str]:
-    """`meaning: word word` a line, turned round to word -> meaning."""
-    table = {}
+Table = dict[str, tuple[str, ...]]
+
+
+def _table(lines: str) -> Table:
+    """`meaning: word word` a line, turned round to word -> meanings."""
+    table: Table = {}
     for line in lines.strip().splitlines():
         meaning, words = line.split(":")
         for word in words.split():
-            table[word] = meaning.strip()
+            table[word] = (*table.get(word, ()), meaning.strip())
     return table
 
 
@@ -32,7 +35,7 @@ SCENES = _table("""
     lake: lake river pond fjord reflection swan waterfall stream venice
     desert: desert dune sahara sand canyon oasis camel egypt pyramid wasteland mars
     city: city skyline skyscraper downtown metropolis street cyberpunk tokyo york urban manhattan neon
-    town: town rooftop medieval paris prague alley market cathedral london italian
+    town: town rooftop paris prague alley market cathedral london italian
     space: space galaxy planet nebula cosmos cosmic universe saturn jupiter orbit alien astronomy interstellar
     meadow: meadow flower field garden prairie poppy daisy tulip lavender sunflower bouquet spring rose wheat
     abstract: abstract pattern geometric texture music jazz emotion dream idea shape minimal fractal thought
@@ -69,7 +72,7 @@ PROPS = _table("""
     ship: ship galleon pirate vessel frigate viking
     lighthouse: lighthouse beacon
     cottage: cottage house cabin hut home barn lodge farm
-    castle: castle fortress palace citadel kingdom dragon
+    castle: castle fortress palace citadel kingdom dragon medieval
     church: church monastery abbey chapel cathedral temple village
     windmill: windmill mill holland dutch
     balloon: balloon airship zeppelin
@@ -97,7 +100,7 @@ COLOURS = {
 }
 
 MOODS = _table("""
-    sepia: vintage medieval old ancient antique historical sepia retro monk
+    sepia: vintage old ancient antique historical retro
     neon: neon cyberpunk synthwave vaporwave futuristic tokyo
     tropic: tropical hawaii caribbean lagoon palm paradise coral
     autumn: autumn fall october leaves maple november
@@ -158,8 +161,8 @@ def stems(word: str) -> list[str]:
     return forms
 
 
-def _found(words: list[str], table: dict[str, str]) -> tuple[str, ...]:
-    hits = (table[form] for word in words for form in stems(word) if form in table)
+def _found(words: list[str], table: Table) -> tuple[str, ...]:
+    hits = (hit for word in words for form in stems(word) for hit in table.get(form, ()))
     return tuple(dict.fromkeys(hits))
 
 
@@ -168,7 +171,7 @@ def read(prompt: str, negative: str = "") -> Reading:
     unwanted = {form for word in split(negative) for form in stems(word)}
     words = [word for word in split(prompt) if not unwanted & set(stems(word))]
     colours = (COLOURS[form] for word in words for form in stems(word) if form in COLOURS)
-    refused = {PROPS[word] for word in unwanted if word in PROPS}
+    refused = {hit for word in unwanted for hit in PROPS.get(word, ())}
     return Reading(
         words=tuple(words),
         scenes=_found(words, SCENES),

@@ -6,13 +6,14 @@ shows depth. The kinds are poppy, daisy, tulip, lavender and sunflower.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Literal
 
 import numpy as np
 
 from .canvas import Sketch, View
 from .land import air, body_colour
-from .noise import Field, stream
+from .noise import Field
 from .outlines import bent
 from .palette import Rgb, mix, tone
 from .stage import Paints, Stage
@@ -35,8 +36,9 @@ def field(bloom: Bloom, near: float, row: float, size: float, count: int) -> Sta
         _grass(sketch, view, rng, near, row, size, int(count * 2.4), green)
         places = np.sort(rng.uniform(-1.5, 1.5, int(count * 3)))
         rng.shuffle(places)
+        salts = rng.integers(0, 2**32, len(places))
         for i, x in enumerate(places):
-            plant = stream(picture.seed, picture.words, near, i)
+            plant = Random(int(salts[i]))
             column = view.column(float(x), near)
             foot = (row + plant.uniform(-0.03, 0.05) * (0.4 + near)) * view.height
             if -0.2 * view.scale < column < view.width + 0.2 * view.scale:
@@ -61,22 +63,21 @@ def _grass(
     longs = size * view.scale * rng.uniform(1.2, 3.0, total)
     leans, shades = rng.normal(0, 0.16, total), rng.integers(0, 5, total)
     greens = [tone(green, change) for change in (-0.08, -0.04, 0.0, 0.04, 0.09)]
-    for i in range(total):
-        x, foot = view.column(float(xs[i]), near), (row + float(feet[i])) * view.height
-        long, lean, half = longs[i], leans[i], max(0.35, longs[i] * 0.022)
-        blade = [
-            [x - half, foot],
-            [x + lean * long * 0.35 - half * 0.7, foot - long * 0.6],
-            [x + lean * long, foot - long],
-            [x + lean * long * 0.35 + half * 0.7, foot - long * 0.6],
-            [x + half, foot],
-        ]
-        sketch.polygon(np.array(blade), greens[shades[i]])
+    x = (xs - view.pan * near) * view.scale + view.width / 2
+    foot, half = (row + feet) * view.height, np.maximum(0.35, longs * 0.022)
+    knee, bow = foot - longs * 0.6, x + leans * longs * 0.35
+    blades = np.stack(
+        [x - half, foot, bow - half * 0.7, knee, x + leans * longs, foot - longs]
+        + [bow + half * 0.7, knee, x + half, foot],
+        axis=-1,
+    ).reshape(total, 5, 2)
+    for blade, shade in zip(blades, shades, strict=True):
+        sketch.polygon(blade, greens[shade])
 
 
 def _plant(
     sketch: Sketch,
-    rng: np.random.Generator,
+    rng: Random,
     bloom: Bloom,
     place: tuple[float, float],
     size: float,
@@ -87,7 +88,7 @@ def _plant(
     x, foot = place
     size = size * rng.uniform(0.65, 1.2)
     long = size * rng.uniform(1.8, 4.2) * (1.35 if bloom in ("tulip", "sunflower") else 1.0)
-    lean = rng.normal(0, 0.11) * long
+    lean = rng.gauss(0, 0.11) * long
     head = (x + lean, foot - long)
     stem = np.array([[x, foot + 2], [x + lean * 0.25, foot - long * 0.55], list(head)], np.float32)
     curve = bent(stem, closed=False, parts=4) if size > 12 else stem
@@ -99,7 +100,7 @@ def _plant(
         _HEADS[bloom](sketch, rng, head, size, colour, mix(paints.composition.palette.deep, colour, 0.12))
 
 
-def _petal(rng: np.random.Generator, bloom: Bloom, paints: Paints, near: float) -> Rgb:
+def _petal(rng: Random, bloom: Bloom, paints: Paints, near: float) -> Rgb:
     picture = paints.composition
     palette = picture.palette
     choice = {
@@ -109,8 +110,8 @@ def _petal(rng: np.random.Generator, bloom: Bloom, paints: Paints, near: float) 
         "lavender": ((0.47, 0.38, 0.70), (0.60, 0.50, 0.80), (0.40, 0.33, 0.62)),
         "sunflower": ((0.97, 0.74, 0.20), (0.95, 0.64, 0.16)),
     }[bloom]
-    colour = choice[int(rng.integers(len(choice)))]
-    colour = mix(tone(colour, (-0.05, -0.025, 0.0, 0.02)[int(rng.integers(4))]), palette.ground, 0.08)
+    colour = choice[rng.randrange(len(choice))]
+    colour = mix(tone(colour, (-0.05, -0.025, 0.0, 0.02)[rng.randrange(4)]), palette.ground, 0.08)
     dim = {"night": 0.42, "dusk": 0.22}.get(picture.hour, 0.0)
     return mix(mix(colour, palette.deep, dim), air(picture), 0.42 * (1 - near))
 
@@ -133,7 +134,7 @@ Head = tuple[float, float]
 
 
 def _poppy(
-    sketch: Sketch, rng: np.random.Generator, head: Head, size: float, colour: Rgb, dark: Rgb
+    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
 ) -> None:
     t = np.linspace(0, 2 * np.pi, 18, endpoint=False)
     for k, (dx, dy, r) in enumerate(((-0.2, -0.1, 0.42), (0.22, -0.12, 0.42), (0.0, -0.24, 0.4), (0.02, 0.1, 0.44))):
@@ -144,7 +145,7 @@ def _poppy(
 
 
 def _daisy(
-    sketch: Sketch, rng: np.random.Generator, head: Head, size: float, colour: Rgb, dark: Rgb
+    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
 ) -> None:
     flat = rng.uniform(0.55, 0.9)
     for k, petal in enumerate(_ring(head, size, 13, rng.uniform(0, 1), flat, 0.075)):
@@ -153,7 +154,7 @@ def _daisy(
 
 
 def _sunflower(
-    sketch: Sketch, rng: np.random.Generator, head: Head, size: float, colour: Rgb, dark: Rgb
+    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
 ) -> None:
     flat = rng.uniform(0.75, 0.98)
     for shade in (-0.09, 0.0):
@@ -164,7 +165,7 @@ def _sunflower(
 
 
 def _tulip(
-    sketch: Sketch, rng: np.random.Generator, head: Head, size: float, colour: Rgb, dark: Rgb
+    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
 ) -> None:
     cup = np.array([[-0.3, 0.1], [-0.34, -0.25], [-0.26, -0.62], [-0.1, -0.36], [0, -0.68], [0.1, -0.36], [0.26, -0.62], [0.34, -0.25], [0.3, 0.1], [0.12, 0.26], [-0.12, 0.26]], np.float32)
     sketch.polygon(bent(cup * np.float32(size), parts=3) + head, tone(colour, -0.06))
@@ -174,13 +175,13 @@ def _tulip(
 
 
 def _lavender(
-    sketch: Sketch, rng: np.random.Generator, head: Head, size: float, colour: Rgb, dark: Rgb
+    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
 ) -> None:
     for k in range(16):
         t = k / 15
-        x = head[0] + rng.normal(0, 0.09) * size * (1.1 - t * 0.6)
+        x = head[0] + rng.gauss(0, 0.09) * size * (1.1 - t * 0.6)
         y = head[1] + (0.75 - 1.5 * t) * size
-        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, tone(colour, (-0.08, -0.03, 0.02, 0.07)[int(rng.integers(4))]))
+        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, tone(colour, (-0.08, -0.03, 0.02, 0.07)[rng.randrange(4)]))
     _ = dark
 
 

@@ -8,11 +8,12 @@ when somebody has to stand on it.
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 from . import abstract, cosmos, meadow, sky, town, trees, water, weather
 from .composition import Composition
 from .figures import BUILDINGS, flock, path, prop
-from .land import Ridge, ridge_stage
+from .land import Ridge, crest, ridge_stage
 from .stage import Stage
 
 _HIGH = {
@@ -76,7 +77,11 @@ def _aloft(picture: Composition) -> list[Stage]:
             if name == "balloon":
                 found.append(prop(name, -x * 0.9, 0.07, None, row * 0.62))
                 found.append(prop(name, x * 0.2, 0.04, None, row * 1.2))
-    quiet = picture.scene in ("space", "abstract", "forest") or picture.hour == "night"
+    quiet = (
+        picture.scene in ("space", "abstract", "forest")
+        or picture.hour == "night"
+        or picture.weather in ("storm", "rain")
+    )
     if "flock" in picture.props or (not quiet and taste.random() < 0.4):
         row = picture.horizon * float(chance.uniform(0.35, 0.6))
         found.append(flock(-side * float(chance.uniform(0.0, 0.18)), row, int(chance.integers(5, 10)), 0.019))
@@ -85,12 +90,11 @@ def _aloft(picture: Composition) -> list[Stage]:
 
 def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> list[Stage]:
     """The front ridge and who stands on it; houses stand on the one behind, if there is one."""
-    chance = picture.rng("stand")
     side = -1 if picture.light and picture.light.x > 0 else 1
     behind: list[Stage] = []
     before: list[Stage] = []
     for i, name in enumerate(n for n in picture.props if n not in _WATER | _AIR | _ELSEWHERE):
-        x = (side if i % 2 == 0 else -side) * float(chance.uniform(0.10, 0.22))
+        x = _high_place(picture, ridge, side if i % 2 == 0 else -side)
         if name in _TREES:
             before.append(trees.great(ridge, name, x + 0.06 * side, 0.52))
         elif name in BUILDINGS:
@@ -103,6 +107,12 @@ def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> lis
     if back:
         return [*behind, ridge_stage(back), *_wooded(picture, back), *ground, *before]
     return [*behind, *ground, *before]
+
+
+def _high_place(picture: Composition, ridge: Ridge, side: int) -> float:
+    """Where on one side of the middle the ridge is highest, so that nobody stands below the frame."""
+    places = np.linspace(0.07, 0.24, 12, dtype=np.float32) * np.float32(side)
+    return float(places[int(np.argmax(crest(picture, ridge, places)))])
 
 
 def _wooded(picture: Composition, ridge: Ridge) -> list[Stage]:
@@ -135,7 +145,7 @@ def _mountains(picture: Composition) -> list[Stage]:
 def _hills(picture: Composition) -> list[Stage]:
     h = picture.horizon
     rows = [
-        Ridge("far", 0.08, h - 0.02, 0.10, 0.6, "peak", 0.65, 0.4 if picture.snowy else 0.0),
+        Ridge("far", 0.08, h - 0.02, 0.07, 0.45, mist=0.65),
         Ridge("mid", 0.3, h + 0.05, 0.06, 0.7, mist=0.6),
         Ridge("low", 0.48, h + 0.12, 0.05, 0.6, mist=0.55),
     ]
@@ -191,7 +201,7 @@ def _sea(picture: Composition) -> list[Stage]:
     found.append(water.water(h, calm))
     side = -1.0 if picture.light and picture.light.x > 0 else 1.0
     if "lighthouse" in picture.props:
-        cliff = Ridge("cliff", 0.72, h + 0.22, 0.03, 0.4, "hill", 0.12, tilt=0.5 * side)
+        cliff = Ridge("cliff", 0.72, h + 0.17, 0.05, 0.4, "hill", 0.12, tilt=0.3 * side)
         rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p != "lighthouse"))
         found += [prop("lighthouse", 0.24 * side, 0.34, cliff), ridge_stage(cliff)]
         picture = rest

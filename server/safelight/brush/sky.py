@@ -67,7 +67,8 @@ def disc(sheet: Field, view: View, paints: Paints) -> None:
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     d = distance(view, paints)[rows, columns]
-    wobble = view.brush(paints.soft, 1.5, 1.5, 0.03, (0, view.height), 0.7)[rows, columns]
+    span = (rows.start, rows.stop)
+    wobble = view.brush(paints.soft, 1.5, 1.5, 0.03, span, 0.7)[:, columns]
     edge = radius * (1 + 0.008 * wobble)
     mask = smoothstep(pixel, -pixel, d - edge)
     if light.crescent:
@@ -79,7 +80,7 @@ def disc(sheet: Field, view: View, paints: Paints) -> None:
     colour = np.asarray(_disc_colour(paints), np.float32)
     tones = np.ones_like(d)
     if light.moon:
-        seas = view.brush(paints.soft, 2.2 , 2.2, 0.03, (0, view.height), 0.3)[rows, columns]
+        seas = view.brush(paints.soft, 2.2, 2.2, 0.03, span, 0.3)[:, columns]
         tones -= 0.13 * smoothstep(0.1, 0.9, seas)
     lay(sheet[rows, columns], colour * tones[..., None], mask)
 

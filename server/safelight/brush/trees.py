@@ -142,7 +142,9 @@ def _crown(
     picture = paints.composition
     rng = picture.rng("crown")
     palette = picture.palette
-    leaf = mix(palette.accent, palette.light, 0.3) if kind == "blossom" else palette.ground
+    dim = 0.35 if picture.hour in ("dusk", "night") else 0.0
+    pink = mix(mix(mix((0.96, 0.60, 0.70), palette.accent, 0.2), palette.light, 0.25), palette.sky[1], dim)
+    leaf = pink if kind == "blossom" else mix(palette.ground, palette.accent, 0.12)
     side = -1.0 if picture.light is None or picture.light.x < 0 else 1.0
     for step, (part, change) in enumerate(((1.0, -0.10), (0.8, -0.01), (0.45, 0.08))):
         stencil = Stencil(view, *rows)

@@ -19,7 +19,7 @@ def rain(sheet: Field, view: View, paints: Paints) -> None:
     stencil = Stencil(view, 0, view.height)
     for _ in range(420):
         near = rng.uniform(0.15, 1)
-        x, y = view.column(rng.uniform(-1.4, 1.4), near), (rng.uniform(-0.1, 1.1) + view.phase) % 1.2
+        x, y = view.column(rng.uniform(-1.4, 1.4), near), (rng.uniform(0, 1.2) + 1.2 * view.phase) % 1.2 - 0.1
         long = view.scale * (0.02 + 0.05 * near)
         foot = y * view.height
         drop = np.array([[x, foot - long], [x - long * 0.17, foot]])
@@ -44,7 +44,7 @@ def _falling(sheet: Field, view: View, paints: Paints, colour: Rgb, count: int) 
         near = rng.uniform(0, 1) ** 2.2
         turn = np.sin(2 * np.pi * (view.phase + rng.uniform())) * 0.01
         x = view.column(rng.uniform(-1.4, 1.4) + turn, near)
-        y = (rng.uniform(0, 1.1) + view.phase) % 1.1 * view.height
+        y = (rng.uniform(0, 1.1) + 1.1 * view.phase) % 1.1 * view.height
         radius = max(0.6, (0.0012 + 0.0045 * near) * view.scale)
         spark(sheet, x, y, radius, colour, 0.85 - 0.45 * near)
 

@@ -85,7 +85,7 @@ async def _serve(request: Request, root: Traversable, path: str) -> Response:
 def _read(root: Traversable, path: str) -> bytes | None:
     """A file below the root, None if there is none. No part may lead out of it."""
     parts = path.split("/")
-    if any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+    if any(not part or part.startswith(".") or "\\" in part for part in parts):
         return None
     found = root.joinpath(*parts)
     return found.read_bytes() if found.is_file() else None

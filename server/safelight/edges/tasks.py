@@ -51,8 +51,9 @@ async def create(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """GET /api/tasks/{id}."""
+    """GET /api/tasks/{id}. Refusals speak the app's words too: it is a door of both."""
     context = context_of(request)
+    mark_app_form(request)
     task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
     snapshot = await context.log.snapshot(task)
     return answer(task_data(context, snapshot), f"Task {snapshot.status}")

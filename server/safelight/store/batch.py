@@ -59,13 +59,15 @@ class Batch:
             }
             for _, c in changes
         ]
-        owned = {row["uid"] for row in await self._all(sql.OWNED, members)}
+        owned = {row["place"] for row in await self._all(sql.OWNED, members)}
         outcomes: dict[int, Any] = {}
-        for place, change in changes:
-            if change.before.uid not in owned:
-                outcomes[place] = Fenced(f"task {change.before.uid} has moved")
+        moved: set[str] = set()
+        for index, (place, change) in enumerate(changes):
+            uid = change.before.uid
+            if index not in owned or uid in moved:  # a second change of one batch is stale
+                outcomes[place] = Fenced(f"task {uid} has moved")
                 continue
-            owned.discard(change.before.uid)  # a second change of one batch is stale by then
+            moved.add(uid)
             self._gather(change)
             outcomes[place] = change.after
         return outcomes
@@ -183,7 +185,7 @@ class Batch:
             hashes = await self._all(sql.UNUSED_HASHES, [row["sha256"] for row in rows])
             stone = {"owner": task.owner, "id": task.id, "changed": self._next_change()}
             self._row(sql.INSERT_TOMBSTONES, stone)
-            outcomes[place] = [row["value"] for row in hashes]
+            outcomes[place] = sorted({row["value"] for row in hashes})
         return outcomes
 
     def _next_change(self) -> int:

@@ -60,7 +60,7 @@ class Reader:
     async def page(self, owner: str, before: int | None, limit: int) -> list[tuple[int, Task]]:
         """An owner's tasks, newest first, each with its number; a page goes on `before`
         the number of its last."""
-        rows = await self._all(sql.PAGE, owner, before or 2**62, limit)
+        rows = await self._all(sql.PAGE, owner, 2**62 if before is None else before, limit)
         return [(row["n"], task_of(row)) for row in rows]
 
     async def changes(self, owner: str, after: int, limit: int) -> list[ChangeRow]:

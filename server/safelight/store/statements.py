@@ -14,19 +14,19 @@ _FENCE = "t.claim = m.claim AND t.seq = m.seq AND t.state = m.state"
 """The state is part of the fence since a silent move (no event) keeps the seq."""
 
 _MEMBERS = """
-    SELECT json_extract(value, '$.uid') AS uid,
+    SELECT key AS place,
+           json_extract(value, '$.uid') AS uid,
            json_extract(value, '$.claim') AS claim,
            json_extract(value, '$.seq') AS seq,
-           json_extract(value, '$.state') AS state,
-           value
+           json_extract(value, '$.state') AS state
     FROM json_each(?1)
 """
 
-# Which members of a batch still own their task. Read first, inside the transaction,
-# so that every later statement of the batch sees the same answer.
+# The places of the members of a batch that still own their task. Read first, inside the
+# transaction, so that every later statement of the batch sees the same answer.
 OWNED = f"""
 WITH m AS ({_MEMBERS})
-SELECT m.uid FROM m JOIN tasks t ON t.uid = m.uid WHERE {_FENCE}
+SELECT m.place FROM m JOIN tasks t ON t.uid = m.uid WHERE {_FENCE}
 """
 
 INSERT_EVENTS = """

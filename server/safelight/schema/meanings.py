@@ -1,0 +1,33 @@
+"""What each setting is for, in a sentence: the one thing `Settings` does not say.
+
+A setting without a row here fails the generation of docs/settings.md.
+"""
+
+from __future__ import annotations
+
+SETTINGS = {
+    "host": "The address to listen on.",
+    "port": "The port to listen on.",
+    "data_dir": "Where the database and the files are; one process at a time.",
+    "public_url": "The address by which clients reach the server; makes URLs absolute.",
+    "tokens": "Bearer tokens by owner. None: one owner, `local`, for callers on this machine.",
+    "anonymous_owner": "The owner of everybody, on purpose, where there are no tokens.",
+    "allowed_origins": "Pages of other origins that may ask.",
+    "log_level": "The least that is logged.",
+    "log_format": "For people or for programs.",
+    "max_body_bytes": "The largest body of a request.",
+    "max_frame_bytes": "The largest frame that a socket may send.",
+    "max_artifact_bytes": "The largest file that a prediction may make.",
+    "attempts": "Predictions per task before a fault that may pass ends it.",
+    "retry_base_seconds": "The pause before the second attempt; it doubles from there.",
+    "retry_max_seconds": "The longest pause between attempts.",
+    "attempt_timeout_seconds": "How long one attempt may take.",
+    "log_retention_seconds": "How long a task's events are kept after its end; not swept yet.",
+    "task_retention_seconds": "How long an ended task itself is kept; not swept yet.",
+    "drain_seconds": "How long requests may finish when the server stops.",
+    "tail_events": "Encoded events that are held in memory, per task.",
+    "default_backend": "The backend of native requests that name none; no provider has any yet.",
+    "local_concurrency": "Processes that paint.",
+    "local_pace_seconds": "The pause between two strokes, so that there is something to watch.",
+    "scripted": "Whether the provider `scripted` is there, for demonstrations and tests.",
+}
