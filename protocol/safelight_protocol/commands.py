@@ -16,9 +16,9 @@ from msgspec import Meta
 from .codes import Refused
 from .events import Kind
 from .fields import MAX_NAMED, Field, Wrong, read_object, read_prompt, read_seed, typed
-from .identity import Reuse
+from .identity import Reuse, shown
 from .task import Asked, Input
-from .topics import CONVERSATION_PREFIXES, TASK_ID
+from .topics import CONVERSATION_PREFIXES, TASK_ID, is_id
 
 MAX_N = 8
 
@@ -77,8 +77,9 @@ def read_id(value: Any) -> str:
     raise Wrong("1 to 64 characters out of A-Z a-z 0-9 _ -")
 
 
-_KEY = Annotated[str, Meta(min_length=1, max_length=255)]
-_key = Field(typed(_KEY | None, "a string of 1 to 255 characters"))
+# Without control characters: SQLite ends a string of JSON at U+0000, and two keys would be one.
+_KEY = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_key = Field(typed(_KEY | None, "a string of 1 to 255 characters, none of them a control one"))
 _kind = typed(Kind, "one of image, video, text")
 _name = typed(
     Annotated[str, Meta(min_length=1, max_length=200)] | None, "a string of 1 to 200 characters"
@@ -94,7 +95,8 @@ def _read_inputs(value: Any) -> tuple[Input, ...]:
     inputs: tuple[Input, ...] = read(value)
     known = {"task", "artifact"}
     for plain, given in zip(value, inputs, strict=True):
-        if (given.task is None) == (given.artifact is None) or not plain.keys() <= known:
+        one = (given.task is None) != (given.artifact is None) and plain.keys() <= known
+        if not one or not is_id(given.task or given.artifact or ""):
             raise Wrong('each of the form {"task": id} or {"artifact": id}')
     return inputs
 
@@ -133,12 +135,8 @@ _ASKED = ("kind", "prompt", "model", "params", "backend", "seed", "inputs", "n")
 def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create:
     """The native body. Unknown fields are refused. `key` is the Idempotency-Key."""
     values, _ = read_object(body, _NATIVE, where=where)
-    if values.get("reuse") is not None and values.get("id") is not None:
-        raise Refused(
-            "invalid",
-            "reuse beside id: an id already names the task.",
-            [{"field": where + "reuse", "found": values["reuse"], "expected": "nothing beside id"}],
-        )
+    if values.get("id") is not None:
+        _refuse_reuse(values.get("reuse"), where)
     asked = Asked(**{name: values[name] for name in _ASKED if name in values})
     request_id = values.get("request_id")
     return Create(
@@ -149,6 +147,13 @@ def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create
         reuse=values.get("reuse"),
         max_cost=values.get("max_cost"),
     )
+
+
+def _refuse_reuse(reuse: Reuse | None, where: str) -> None:
+    if reuse is not None:
+        wrong: dict[str, object] = {"field": where + "reuse", "found": shown(reuse)}
+        wrong["expected"] = "nothing beside id"
+        raise Refused("invalid", "reuse beside id: an id already names the task.", [wrong])
 
 
 def read_app(body: dict[str, Any], *, key: str | None = None) -> Create:
@@ -244,6 +249,7 @@ def _create_on(body: Any, task_id: str) -> Create:
             "create.id names another task than the topic.",
             [{"field": "create.id", "found": str(made.id), "expected": expected}],
         )
+    _refuse_reuse(made.reuse, "create.")
     return msgspec.structs.replace(made, id=task_id, topic_id=task_id)
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
-from safelight_protocol.codes import Refused
+import anyio.abc
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+
+from safelight_protocol.codes import Refused
 
 from . import __version__
 from .admission import Admission
@@ -79,6 +82,19 @@ def create_app(settings: Settings, providers: Mapping[str, Provider] | None = No
     return Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
+class Parts(msgspec.Struct, frozen=True):
+    """The parts that need nothing but the store, the settings and each other."""
+
+    settings: Settings
+    store: Store
+    artifacts: ArtifactStore
+    log: Log
+    subscriptions: Subscriptions
+    registry: Registry
+    dispatcher: Dispatcher
+    policy: RetryPolicy
+
+
 @asynccontextmanager
 async def running(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Context]:
     """Everything behind the doors, started and recovered; stopped at exit."""
@@ -90,74 +106,90 @@ async def running(settings: Settings, providers: Mapping[str, Provider]) -> Asyn
         for provider in providers.values():
             await stack.enter_async_context(provider.open())
         group = await stack.enter_async_context(anyio.create_task_group())
-        log = Log(store, settings.tail_events)
-        subscriptions = Subscriptions()
-        registry = Registry.load(frozenset(providers))
-        policy = RetryPolicy(
-            attempts=settings.attempts,
-            base_seconds=settings.retry_base_seconds,
-            max_seconds=settings.retry_max_seconds,
-        )
-        dispatcher = Dispatcher({"local": settings.local_concurrency})
-        orchestrator = Orchestrator(
-            store=store,
-            log=log,
-            subscriptions=subscriptions,
-            production=Production(artifacts, subscriptions, settings.public_url),
-            admission=_admission(settings, store, registry, artifacts, dispatcher),
-            providers=providers,
-            dispatcher=dispatcher,
-            policy=policy,
-            attempt_seconds=settings.attempt_timeout_seconds,
-            cancel_seconds=settings.cancel_timeout_seconds,
-            clock=now_ms,
-            die=random.random,
-            group=group,
-        )
-        await recover(store, log, orchestrator, providers, policy, now_ms())
+        parts = _parts(settings, store, artifacts, frozenset(providers))
+        orchestrator = _orchestrator(parts, providers, group)
+        await recover(store, parts.log, orchestrator, providers, parts.policy, now_ms())
         group.start_soon(orchestrator.dispatch)
-        draining = [False]
-        context = Context(
-            settings=settings,
-            orchestrator=orchestrator,
-            log=log,
-            gallery=Gallery(store, log),
-            subscriptions=subscriptions,
-            artifacts=artifacts,
-            registry=registry,
-            auth=Authenticator(settings),
-            clock=now_ms,
-            draining=lambda: draining[0],
-            statistics=lambda: {
-                **orchestrator.statistics(),
-                **subscriptions.statistics(),
-                **store.statistics(),
-            },
-        )
+        stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
-            yield context
+            yield _context(parts, orchestrator, stopping.is_set)
         finally:
-            draining[0] = True
+            stopping.set()
             record("server.stopping")
             group.cancel_scope.cancel()
 
 
-def _admission(
-    settings: Settings,
-    store: Store,
-    registry: Registry,
-    artifacts: ArtifactStore,
-    dispatcher: Dispatcher,
-) -> Admission:
-    return Admission(
+def _parts(
+    settings: Settings, store: Store, artifacts: ArtifactStore, configured: frozenset[str]
+) -> Parts:
+    return Parts(
+        settings=settings,
         store=store,
-        registry=registry,
         artifacts=artifacts,
-        reason=dispatcher.reason,
+        log=Log(store, settings.tail_events),
+        subscriptions=Subscriptions(),
+        registry=Registry.load(configured),
+        dispatcher=Dispatcher({"local": settings.local_concurrency}),
+        policy=RetryPolicy(
+            attempts=settings.attempts,
+            base_seconds=settings.retry_base_seconds,
+            max_seconds=settings.retry_max_seconds,
+        ),
+    )
+
+
+def _orchestrator(
+    parts: Parts, providers: Mapping[str, Provider], group: anyio.abc.TaskGroup
+) -> Orchestrator:
+    settings = parts.settings
+    return Orchestrator(
+        store=parts.store,
+        log=parts.log,
+        subscriptions=parts.subscriptions,
+        production=Production(parts.artifacts, parts.subscriptions, settings.public_url),
+        admission=_admission(parts),
+        providers=providers,
+        dispatcher=parts.dispatcher,
+        policy=parts.policy,
+        attempt_seconds=settings.attempt_timeout_seconds,
+        cancel_seconds=settings.cancel_timeout_seconds,
+        clock=now_ms,
+        die=random.random,
+        group=group,
+    )
+
+
+def _admission(parts: Parts) -> Admission:
+    return Admission(
+        store=parts.store,
+        registry=parts.registry,
+        artifacts=parts.artifacts,
+        reason=parts.dispatcher.reason,
         mint=lambda now: uuid7(now, secrets.token_bytes),
         draw_seed=lambda: secrets.randbits(SEED_BITS),
         clock=now_ms,
+    )
+
+
+def _context(parts: Parts, orchestrator: Orchestrator, draining: Callable[[], bool]) -> Context:
+    return Context(
+        settings=parts.settings,
+        orchestrator=orchestrator,
+        log=parts.log,
+        gallery=Gallery(parts.store, parts.log),
+        subscriptions=parts.subscriptions,
+        artifacts=parts.artifacts,
+        registry=parts.registry,
+        auth=Authenticator(parts.settings),
+        clock=now_ms,
+        draining=draining,
+        statistics=lambda: {
+            **orchestrator.statistics(),
+            **parts.subscriptions.statistics(),
+            **parts.artifacts.statistics(),
+            **parts.store.statistics(),
+        },
     )
 
 

@@ -2,14 +2,28 @@
 
 Pure bookkeeping over uids; the orchestrator asks it and does the claiming. Times
 are milliseconds since 1970. First come, first served within a provider; a task
-that waits for a retry takes its turn when its time has come.
+that waits for a retry joins the end of the line when its time has come, so that
+new tasks never keep it waiting for ever.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
+
+
+class _Waiting:
+    """One stay in the queue. Its entry is left where it stands when the task leaves,
+    and is passed over later: it counts only while `_queued` holds this very object."""
+
+    __slots__ = ("not_before", "provider", "ready", "uid")
+
+    def __init__(self, uid: str, provider: str, not_before: int) -> None:
+        self.uid = uid
+        self.provider = provider
+        self.not_before = not_before
+        self.ready = not_before <= 0
 
 
 class Dispatcher:
@@ -18,59 +32,57 @@ class Dispatcher:
     def __init__(self, places: Mapping[str, int], default: int = 4) -> None:
         self._places = dict(places)
         self._default = default
-        self._ready: dict[str, list[tuple[int, int, str]]] = {}
-        self._queued: dict[str, str] = {}
+        self._lines: dict[str, deque[_Waiting]] = {}
+        self._later: list[tuple[int, int, _Waiting]] = []
+        self._queued: dict[str, _Waiting] = {}
         self._running: dict[str, str] = {}
-        self._waiting: Counter[str] = Counter()
+        self._ready: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._order = 0
 
     def enqueue(self, uid: str, provider: str, not_before: int = 0) -> None:
-        """Add a task, or add it again after its attempt has ended."""
+        """Add a task, or add it again after its attempt has ended. 0 means at once."""
         self.remove(uid)
-        self._order += 1
-        self._queued[uid] = provider
-        self._waiting[provider] += 1
-        heapq.heappush(self._ready.setdefault(provider, []), (not_before, self._order, uid))
+        waiting = self._queued[uid] = _Waiting(uid, provider, not_before)
+        if waiting.ready:
+            self._line_up(waiting)
+        else:
+            self._order += 1
+            heapq.heappush(self._later, (not_before, self._order, waiting))
 
     def remove(self, uid: str) -> None:
         """The task has ended: it waits no more and gives its place back."""
-        queued, running = self._queued.pop(uid, None), self._running.pop(uid, None)
-        if queued is not None:
-            self._waiting[queued] -= 1
-        if running is not None:
-            self._busy[running] -= 1
+        waiting, provider = self._queued.pop(uid, None), self._running.pop(uid, None)
+        if waiting is not None and waiting.ready:
+            self._ready[waiting.provider] -= 1
+        if provider is not None:
+            self._busy[provider] -= 1
 
     def occupy(self, uid: str, provider: str) -> None:
-        """Count a task as running that was not taken here (after a restart)."""
+        """Count a task as running, taken here or (after a restart) not."""
+        self.remove(uid)
         self._running[uid] = provider
         self._busy[provider] += 1
 
     def take(self, now: int) -> list[str]:
         """The tasks to claim now; each is counted as running from here on."""
+        while self._later and self._later[0][0] <= now:
+            self._come_of_age(heapq.heappop(self._later)[2])
         taken = []
-        for provider, ready in self._ready.items():
-            while ready and self._has_place(provider):
-                not_before, _, uid = ready[0]
-                if self._queued.get(uid) != provider:
-                    heapq.heappop(ready)  # removed while it waited
-                    continue
-                if not_before > now:
-                    break
-                heapq.heappop(ready)
-                self.remove(uid)
-                self.occupy(uid, provider)
-                taken.append(uid)
+        for provider, line in self._lines.items():
+            while line and self._has_place(provider):
+                waiting = line.popleft()
+                if self._stands(waiting):
+                    self.occupy(waiting.uid, provider)
+                    taken.append(waiting.uid)
         return taken
 
     def due(self) -> int | None:
-        """When the next task's time comes, among providers with a free place."""
-        times = [
-            ready[0][0]
-            for provider, ready in self._ready.items()
-            if ready and self._has_place(provider)
-        ]
-        return min(times, default=None)
+        """When the next task's time comes: 0 if one could be taken at once, None if
+        nothing will change by itself."""
+        if any(line and self._has_place(provider) for provider, line in self._lines.items()):
+            return 0
+        return self._later[0][0] if self._later else None
 
     def places(self, provider: str) -> int:
         """How many tasks of a provider may run at once."""
@@ -79,25 +91,39 @@ class Dispatcher:
     def reason(self, provider: str) -> str:
         """Why a task that is added now would wait, as a plain sentence."""
         busy, places = self._busy[provider], self.places(provider)
-        ahead = self._waiting[provider]
-        if busy < places and not ahead:
+        ahead = self._ready[provider]
+        if busy + ahead < places:
             return f"{provider} has a free place"
         waiting = f", {ahead} waiting ahead" if ahead else ""
         return f"{provider} is busy ({busy} of {places} places{waiting})"
 
     def position(self, uid: str) -> int | None:
-        """How many tasks of the same provider stand before it, or None if it does not wait."""
-        provider = self._queued.get(uid)
-        if provider is None:
+        """How many tasks of the same provider stand before it, or None if it does not wait.
+
+        Before one that waits for a retry stand all that are ready, and the retries that
+        come earlier."""
+        waiting = self._queued.get(uid)
+        if waiting is None:
             return None
-        waiting = sorted(
-            entry for entry in self._ready[provider] if self._queued.get(entry[2]) == provider
-        )
-        return next(i for i, entry in enumerate(waiting) if entry[2] == uid)
+        line = [*self._lines.get(waiting.provider, ()), *(one[2] for one in sorted(self._later))]
+        own = [one for one in line if one.provider == waiting.provider and self._stands(one)]
+        return own.index(waiting)
 
     def statistics(self) -> dict[str, int]:
         """Tasks that wait and tasks that run."""
         return {"waiting": len(self._queued), "running": len(self._running)}
+
+    def _come_of_age(self, waiting: _Waiting) -> None:
+        if self._stands(waiting):
+            waiting.ready = True
+            self._line_up(waiting)
+
+    def _line_up(self, waiting: _Waiting) -> None:
+        self._ready[waiting.provider] += 1
+        self._lines.setdefault(waiting.provider, deque()).append(waiting)
+
+    def _stands(self, waiting: _Waiting) -> bool:
+        return self._queued.get(waiting.uid) is waiting
 
     def _has_place(self, provider: str) -> bool:
         return self._busy[provider] < self.places(provider)

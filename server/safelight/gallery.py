@@ -8,11 +8,11 @@ are one snapshot, the latest.
 from __future__ import annotations
 
 import msgspec
+
 from safelight_protocol.snapshot import Snapshot, brief
 
 from .log import Log
 from .store import ArtifactRow, Store
-
 
 TEXT_CHARACTERS = 2_000
 """Texts in a gallery are cut to this length; the whole is at the task's own address."""

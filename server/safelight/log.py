@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 import msgspec
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import TaskEvent, decode_event
 from safelight_protocol.frames import Serializer

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.abc
 import msgspec
+
 from safelight_protocol import lifecycle
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+
 from safelight_protocol.events import Artifact
 from safelight_protocol.inputs import Happening, Produced
 from safelight_protocol.task import Task

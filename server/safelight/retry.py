@@ -8,6 +8,7 @@ the provider asks for; what is lost and free is simply started again.
 from __future__ import annotations
 
 import msgspec
+
 from safelight_protocol.events import error_data
 from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
 from safelight_protocol.task import Task

@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 
 import anyio
 import anyio.abc
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Artifact, Charge, error_data
 from safelight_protocol.inputs import (

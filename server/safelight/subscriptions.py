@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+
 from safelight_protocol import binary
 
 Wake = Callable[[], None]
@@ -57,18 +58,18 @@ MAX_PREVIEW = 512 * 1024
 class Subscription:
     """One follower of one topic; `close` ends it and may be called twice."""
 
-    __slots__ = ("_followers", "_topic", "_wake")
+    __slots__ = ("_followers", "_topic", "wake")
 
-    def __init__(self, followers: dict[str, set[Wake]], topic: str, wake: Wake) -> None:
+    def __init__(self, followers: dict[str, set[Subscription]], topic: str, wake: Wake) -> None:
         self._followers = followers
         self._topic = topic
-        self._wake = wake
+        self.wake = wake
 
     def close(self) -> None:
         """Wake no more."""
         waiting = self._followers.get(self._topic)
         if waiting is not None:
-            waiting.discard(self._wake)
+            waiting.discard(self)
             if not waiting:
                 del self._followers[self._topic]
 
@@ -77,7 +78,7 @@ class Subscriptions:
     """Followers by topic. All calls are made on the event loop and return at once."""
 
     def __init__(self) -> None:
-        self._followers: dict[str, set[Wake]] = {}
+        self._followers: dict[str, set[Subscription]] = {}
         self._previews: dict[str, Preview] = {}
         self._by_token: dict[str, str] = {}
 
@@ -86,13 +87,14 @@ class Subscriptions:
 
         `wake` must not block, raise or close subscriptions of the same topic.
         """
-        self._followers.setdefault(topic, set()).add(wake)
-        return Subscription(self._followers, topic, wake)
+        subscription = Subscription(self._followers, topic, wake)
+        self._followers.setdefault(topic, set()).add(subscription)
+        return subscription
 
     def wake(self, topic: str) -> None:
         """Tell the followers of a topic to look again."""
-        for wake in self._followers.get(topic, ()):
-            wake()
+        for subscription in self._followers.get(topic, ()):
+            subscription.wake()
 
     def show(self, uid: str, preview: Preview) -> None:
         """Replace a task's preview; larger ones than MAX_PREVIEW are dropped."""

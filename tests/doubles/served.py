@@ -53,7 +53,9 @@ class Served:
     async def events(self, id: str) -> list[dict[str, Any]]:
         """Every event of a task up to its end, by server-sent events."""
         async with self.http.stream("GET", f"/api/tasks/{id}/events") as stream:
-            return [json.loads(line[6:]) async for line in stream.aiter_lines() if line[:5] == "data:"]
+            return [
+                json.loads(line[6:]) async for line in stream.aiter_lines() if line[:5] == "data:"
+            ]
 
     @asynccontextmanager
     async def connect(self, query: str = "vsn=2.0.0", **more: Any) -> AsyncIterator[Phone]:

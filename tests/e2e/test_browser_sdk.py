@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from safelight_protocol.codes import CODES
 
 ROOT = Path(__file__).parents[2]

@@ -185,7 +185,10 @@ def test_in_chromium_through_a_crash(version: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     script = HERE / f"node_modules/phoenix-{version}/priv/static/phoenix.min.js"
-    with server_process(tmp_path / "data", local_pace_seconds=0.05) as server, sync_playwright() as p:
+    with (
+        server_process(tmp_path / "data", local_pace_seconds=0.05) as server,
+        sync_playwright() as p,
+    ):
         browser = p.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page()
         page.goto(server.url + "/healthz")

@@ -208,7 +208,9 @@ async def test_older_tasks_come_by_pages(browser: Browser, house: Served) -> Non
         await page.open()
         await page.page.locator("#cards .card").nth(47).scroll_into_view_if_needed()
         await expect(page.page.locator("#cards .card")).to_have_count(60)
-        titles = await page.page.locator("#cards .card").evaluate_all("all => all.map(a => a.title)")
+        titles = await page.page.locator("#cards .card").evaluate_all(
+            "all => all.map(a => a.title)"
+        )
         assert titles == [f"number {number}" for number in reversed(range(60))]
 
 

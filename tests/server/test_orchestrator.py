@@ -207,7 +207,11 @@ async def test_recovery_follows_repeats_or_doubts(
 ) -> None:
     """After a restart a saved handle is followed again, what is free is repeated, and what
     could be billed twice is not started a second time."""
-    script = [{"do": "progress", "to": 0.5}, {"do": "wait", "gate": "end"}, {"do": "image"}]
+    script: list[dict[str, Any]] = [
+        {"do": "progress", "to": 0.5},
+        {"do": "wait", "gate": "end"},
+        {"do": "image"},
+    ]
     limits = {"attempt_timeout_seconds": 0.5 if billed else 60.0}
     before = Scripted(resumable=resumable, billed=billed)
     async with served(tmp_path, scripted_provider=before, **limits) as house:

@@ -28,10 +28,10 @@ def typescript(components: Components, envelope: str) -> str:
         if "discriminator" in schema:
             members = [one["$ref"] for one in schema["oneOf"]]
             shared_fields = common([components[member] for member in members])
-            blocks.append(_interface(envelope, common | {"description": "What all events carry."}))
+            blocks.append(_envelope(envelope, shared_fields))
             shared |= dict.fromkeys(members, envelope)
             components = components | {
-                member: _own(components[member], common) for member in members
+                member: _own(components[member], shared_fields) for member in members
             }
     blocks += [_declaration(name, components[name], shared.get(name)) for name in components]
     return "\n".join(blocks)
@@ -51,9 +51,13 @@ def common(members: list[Schema]) -> Schema:
     }
 
 
-def _own(member: Schema, common: Schema) -> Schema:
+def _envelope(name: str, shared: Schema) -> str:
+    return _interface(name, shared | {"description": "What all events carry."})
+
+
+def _own(member: Schema, shared: Schema) -> Schema:
     """A member without what is common."""
-    kept = {n: s for n, s in member["properties"].items() if n not in common["properties"]}
+    kept = {n: s for n, s in member["properties"].items() if n not in shared["properties"]}
     return member | {"properties": kept}
 
 

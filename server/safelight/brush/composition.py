@@ -76,7 +76,7 @@ _HOURS = {
     "town": ("dawn", "golden", "dusk", "sunset"),
     "desert": ("day", "golden", "sunset", "dusk"),
 }
-_ANY_HOUR = ("dawn", "day", "golden", "sunset", "dusk", "dawn", "day", "night")
+_ANY_HOUR = ("dawn", "day", "golden", "sunset", "dusk", "dawn", "day", "golden")
 _PALETTES = {
     "dawn": ("rose", "sage", "spring"),
     "day": ("noon", "spring", "tropic", "noon"),
@@ -143,7 +143,9 @@ def _scene(reading: Reading, taste: np.random.Generator) -> str:
 
 def _hour(reading: Reading, taste: np.random.Generator, scene: str) -> str:
     drawn = str(taste.choice(_HOURS.get(scene, _ANY_HOUR)))
-    for name, hour in (("monk", "dusk"), ("blossom", "dawn")):
+    if "aurora" in reading.weather:
+        return "night"
+    for name, hour in (("monk", "dusk"), ("blossom", "dawn"), ("whale", "dusk")):
         if name in reading.props:
             drawn = hour
     return reading.hours[0] if reading.hours else drawn

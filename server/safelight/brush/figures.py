@@ -183,7 +183,7 @@ def flock(x: float, row: float, count: int, size: float) -> Stage:
             wing = np.array([[-1, -lift / span], [-0.45, -lift / span * 1.1], [0, 0.1]])
             wings = np.concatenate([wing, wing[1::-1] * (-1, 1) * rng.uniform(0.9, 1.05)])
             curve = bent(np.asarray(wings, np.float32), closed=False) * span + (view.column(at_x, 0.3), at_y)
-            stencil.stroke(curve, span * 0.13)
+            stencil.stroke(curve, span * 0.10)
         colour = mix(paints.composition.palette.deep, paints.composition.palette.haze, 0.25)
         lay(sheet, colour, stencil.mask() * np.float32(0.9))
 

@@ -71,7 +71,7 @@ PROPS = _table("""
     boat: boat sailboat yacht sail sailing kayak canoe fisherman regatta
     ship: ship galleon pirate vessel frigate viking
     lighthouse: lighthouse beacon
-    cottage: cottage house cabin hut home barn lodge farm
+    cottage: cottage house cabin hut home barn lodge farm village
     castle: castle fortress palace citadel kingdom dragon medieval
     church: church monastery abbey chapel cathedral temple village
     windmill: windmill mill holland dutch
@@ -83,6 +83,7 @@ PROPS = _table("""
     oak: tree oak willow apple olive linden bonsai
     blossom: blossom cherry sakura kyoto japan japanese
     path: path road way journey trail monk pilgrim walk
+    beach: beach shore coast seaside bay island tropical
 """)
 
 COLOURS = {

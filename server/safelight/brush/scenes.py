@@ -24,7 +24,7 @@ _HIGH = {
 _WATER = frozenset({"boat", "ship", "whale"})
 _AIR = frozenset({"balloon", "rocket"})
 _TREES = frozenset({"oak", "blossom"})
-_ELSEWHERE = frozenset({"flock", "path"})
+_ELSEWHERE = frozenset({"flock", "path", "beach"})
 
 
 def stages(picture: Composition) -> list[Stage]:
@@ -95,10 +95,12 @@ def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> lis
     before: list[Stage] = []
     for i, name in enumerate(n for n in picture.props if n not in _WATER | _AIR | _ELSEWHERE):
         x = _high_place(picture, ridge, side if i % 2 == 0 else -side)
-        if name in _TREES:
+        if name in BUILDINGS:
+            crowd = len(picture.props) > 1
+            at = _high_place(picture, back or ridge, -side if crowd else side)
+            behind.append(prop(name, at, _HIGH[name] * (0.75 if crowd else 1), back or ridge))
+        elif name in _TREES:
             before.append(trees.great(ridge, name, x + 0.06 * side, 0.52))
-        elif name in BUILDINGS:
-            behind.append(prop(name, x, _HIGH[name], back or ridge))
         else:
             before.append(prop(name, x, _HIGH[name], ridge))
     ground: list[Stage] = [ridge_stage(ridge)]
@@ -206,6 +208,8 @@ def _sea(picture: Composition) -> list[Stage]:
         found += [prop("lighthouse", 0.24 * side, 0.34, cliff), ridge_stage(cliff)]
         picture = rest
     found += _afloat(picture, h + 0.13)
+    if "beach" in picture.props:
+        found.append(ridge_stage(Ridge("beach", 0.3, 0.97, 0.05, 0.9, "dune", 0.0, tilt=0.2 * side)))
     if _standing(picture):
         found += _stand(picture, Ridge("shore", 0.95, 1.0, 0.035, 0.9, mist=0.0, tilt=0.12 * side))
     return found

@@ -43,7 +43,7 @@ class Tray:
         plate = _soft(self._plate, part)
         grey = plate @ np.array([0.30, 0.59, 0.11], np.float32)
         density = 1 - grey
-        time = np.maximum(0, part * 1.35 + 0.07 * self._uneven * (1 - part) - 0.02)
+        time = np.maximum(0, 1.35 * part**1.25 + 0.07 * self._uneven * (1 - part) - 0.02)
         grown = 1 - np.exp(-time * (0.9 + 4.2 * density**1.3))
         grown = grown * (1 - part**3) + part**3
         tone = 1 - density * grown

@@ -23,8 +23,8 @@ from safelight_protocol.effects import Hangup, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from .errors import RequestRefused
-from .watch import Feed, closed_feed
+from .errors import NotOpen, RequestRefused, refusal_of_reply
+from .watch import Feed
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 """Several times what a server of ours sends (512 KiB), and not what memory allows."""
@@ -58,6 +58,7 @@ class Socket:
         self._stir = anyio.Event()
         self._connection: ClientConnection | None = None
         self._connect_now = True
+        self._is_up = False
 
     def follow(self, feed: Feed) -> None:
         """Join a task's topic, and feed it until `leave`."""
@@ -89,7 +90,7 @@ class Socket:
     async def close(self) -> None:
         """Say goodbye, and tell all watchers that nothing more will come."""
         for feed in self._feeds.values():
-            feed.fail(closed_feed(feed.id))
+            feed.fail(NotOpen(f"the client was closed while {feed.id} was watched"))
         self._feeds.clear()
         if self._connection is not None:
             with anyio.move_on_after(CLOSE_SECONDS, shield=True):
@@ -136,7 +137,7 @@ class Socket:
 
     async def _converse(self, connection: ClientConnection) -> int | None:
         self._take(self._client.connected(self._clock()))
-        self._on_line(True)
+        self._line(True)
         async with anyio.create_task_group() as group:
             group.start_soon(self._write, connection)
             code = await self._read(connection)
@@ -170,13 +171,15 @@ class Socket:
             return
         code = "unauthorized" if status == HTTPStatus.UNAUTHORIZED else "forbidden"
         trouble = RequestRefused(code, f"the server refuses the socket ({status})", status=status)
-        for topic, feed in list(self._feeds.items()):
-            self._forget(topic)
+        feeds, self._feeds = self._feeds, {}
+        for topic, feed in feeds.items():
             self._client.leave(topic)
             feed.fail(trouble)
 
-    def _forget(self, topic: str) -> Feed | None:
-        return self._feeds.pop(topic, None)
+    def _line(self, up: bool) -> None:
+        if up is not self._is_up:
+            self._is_up = up
+            self._on_line(up)
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -191,7 +194,7 @@ class Socket:
             case happenings.Connect():
                 self._connect_now = True
             case happenings.Disconnected():
-                self._on_line(False)
+                self._line(False)
             case happenings.Joined(topic=topic, response=response):
                 self._with(topic, lambda feed: feed.joined(response))
             case happenings.Told(topic=topic, event=event, payload=payload):
@@ -200,13 +203,12 @@ class Socket:
             case happenings.Hole(topic=topic):
                 self._with(topic, lambda feed: feed.jump())
             case happenings.NotJoined(topic=topic, response=response, retry_at=None):
-                feed = self._forget(topic)
-                if feed is not None:
-                    feed.refused(response)
+                self._with(topic, lambda feed: feed.fail(refusal_of_reply(response)))
+                self._feeds.pop(topic, None)
             case happenings.Closed(topic=topic):
-                feed = self._forget(topic)
-                if feed is not None:
-                    feed.fail(RequestRefused("forbidden", "the server closed the channel"))
+                gone = RequestRefused("forbidden", "the server closed the channel")
+                self._with(topic, lambda feed: feed.fail(gone))
+                self._feeds.pop(topic, None)
             case happenings.NotJoined() | happenings.Crashed():
                 pass  # it is tried again
             case happenings.Answered() | happenings.Unanswered():

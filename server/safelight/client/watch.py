@@ -14,7 +14,7 @@ import msgspec
 from safelight_protocol.events import TERMINAL
 from safelight_protocol.snapshot import Snapshot
 
-from .errors import NotOpen, WrongAnswer, refusal_of_reply
+from .errors import WrongAnswer
 from .fold import Event, fold_event, read_event
 
 
@@ -79,10 +79,6 @@ class Feed:
     def jump(self) -> None:
         """Events are missing for good: the next snapshot of the server counts."""
         self._jumped = True
-
-    def refused(self, response: msgspec.Raw | bytes) -> None:
-        """The join was refused for good."""
-        self.fail(refusal_of_reply(response))
 
     def fail(self, trouble: Exception) -> None:
         """Nothing more will come. Watchers get what there is, then the reason."""
@@ -159,8 +155,3 @@ class Watch:
         """There is something new to look at."""
         self._changed.set()
         self._changed = anyio.Event()
-
-
-def closed_feed(id: str) -> NotOpen:
-    """Why a watch of a closed client ends."""
-    return NotOpen(f"the client was closed while {id} was watched")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+
 from safelight_protocol.events import Charge, Kind
 from safelight_protocol.inputs import FREE
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiosqlite
 import msgspec
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.identity import Found
 from safelight_protocol.task import Task

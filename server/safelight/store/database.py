@@ -39,7 +39,7 @@ def lock_directory(directory: Path) -> IO[str]:
     held = open(directory / "lock", "a+", encoding="utf-8")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         held.seek(0)
         holder = held.read().strip() or "unknown"
         held.close()
@@ -57,15 +57,19 @@ def lock_directory(directory: Path) -> IO[str]:
 async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
     """A connection in autocommit mode: transactions are begun by hand."""
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=256)
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=5000",
-        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
-        f"query_only={'ON' if read_only else 'OFF'}",
-    ):
-        await connection.execute_fetchall(f"PRAGMA {pragma}")
+    try:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            f"query_only={'ON' if read_only else 'OFF'}",
+        ):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except BaseException:
+        await connection.close()  # else its thread would keep the process alive
+        raise
     connection.row_factory = sqlite3.Row
     return connection
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiosqlite
 import msgspec
+
 from safelight_protocol.task import Task
 
 from . import statements as sql

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.identity import Found, Reuse
 from safelight_protocol.task import Asked, Resolved, State, Task

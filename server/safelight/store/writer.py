@@ -3,8 +3,8 @@
 While a transaction is on its way to the disk, the next batch gathers; that is
 the whole of group commit, there is no timer. `put` returns after the commit, so
 nothing can be told that a crash could take back. A member of a batch that is
-fenced or refused fails alone. A cancelled waiter does not cancel the write: the
-statement runs in aiosqlite's thread whatever becomes of the one who waits.
+fenced, refused or defect fails alone. A cancelled waiter does not cancel the write:
+the statement runs in aiosqlite's thread whatever becomes of the one who waits.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ class Writer:
             while self._waiting:
                 group = self._waiting[:MAX_BATCH]
                 del self._waiting[:MAX_BATCH]
+                self.groups += 1
+                self.members += len(group)
+                self._on_group(len(group))
                 await self._write(group)
 
     def close(self) -> None:
@@ -77,14 +80,11 @@ class Writer:
         self._work.set()
 
     async def _write(self, group: list[tuple[Item, asyncio.Future[Any]]]) -> None:
-        self.groups += 1
-        self.members += len(group)
-        self._on_group(len(group))
         try:
             outcomes = await self._commit([item for item, _ in group])
         except StoreTrouble as trouble:
             outcomes = [trouble] * len(group)
-        except sqlite3.Error as defect:
+        except Exception as defect:  # of whatever kind: the writer must outlive it
             if len(group) > 1:
                 for member in group:
                     await self._write([member])

@@ -282,9 +282,7 @@ async def test_a_payload_that_is_no_object_is_answered(house: Served, payload: o
         ("x", "create"),
     ],
 )
-async def test_a_bad_create_is_refused_by_field(
-    house: Served, create: object, field: str
-) -> None:
+async def test_a_bad_create_is_refused_by_field(house: Served, create: object, field: str) -> None:
     """A join with a bad create is an error reply naming the field, and makes nothing."""
     async with house.connect() as phone:
         reply = await phone.join(TOPIC, {"create": create})

@@ -1,0 +1,218 @@
+"""The Python client: everything one can do with tasks, over REST and one socket.
+
+Owns no state of tasks; that is in `watch.py`. `connect` owns the task group in which
+the socket lives, so nothing outlives the `async with` block. Imports nothing of the
+server. The client's part of the wire is told in docs/wire.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import anyio
+import anyio.abc
+import msgspec
+from safelight_protocol.snapshot import Snapshot
+
+from .errors import RequestRefused, Unreachable, WrongAnswer
+from .fold import Event
+from .rest import Rest, query_of
+from .socket import Socket
+from .watch import Feed, Watch
+
+PATIENCE_SECONDS = 15.0
+"""A server that is restarted is back within it."""
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks, newest first. `next` is the `before` of the following page, None at the end."""
+
+    tasks: tuple[Snapshot, ...]
+    next: str | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model. `price` is in US dollars for one result, None if the server does not know.
+
+    `params` maps each parameter to a fragment of JSON Schema.
+    """
+
+    name: str
+    kind: str
+    label: str = ""
+    provider: str = ""
+    usable: bool = True
+    default: bool = False
+    price: float | None = None
+    vip: bool = False
+    params: dict[str, dict[str, Any]] = {}
+
+
+class _Health(msgspec.Struct, frozen=True):
+    version: str = ""
+
+
+class _Models(msgspec.Struct, frozen=True):
+    models: tuple[Model, ...]
+
+
+class _Warnings(msgspec.Struct, frozen=True):
+    warnings: tuple[Any, ...] = ()
+
+
+class Client:
+    """One owner's tasks on one server. Made by `connect`.
+
+    Every method raises Unreachable when no server answers, RequestRefused when it says
+    no, WrongAnswer when what answers is no Safelight server.
+    """
+
+    def __init__(self, rest: Rest, socket: Socket, group: anyio.abc.TaskGroup) -> None:
+        self._rest = rest
+        self._socket = socket
+        self._group = group
+
+    async def version(self) -> str:
+        """The version of the server, in one try: whether there is one."""
+        return (await self._rest.ask("GET", "/healthz", _Health)).version
+
+    async def create(
+        self,
+        *,
+        kind: str,
+        prompt: str,
+        key: str | None = None,
+        on_warning: Callable[[Any], None] = lambda warning: None,
+        **fields: object,
+    ) -> Snapshot:
+        """Make a task, or attach to the one that this request already is.
+
+        `fields` are the others of the native body (`model`, `params`, `seed`, …); None
+        leaves one out. `key` is its Idempotency-Key, a new one by default; it goes with
+        every try, so an answer that was lost costs no second task.
+        """
+        given = {name: value for name, value in fields.items() if value is not None}
+        body = {"kind": kind, "prompt": prompt, **given}
+        headers = {"Idempotency-Key": key or uuid4().hex}
+        raw = await self._rest.insist(
+            lambda: self._rest.ask("POST", "/api/tasks", msgspec.Raw, body=body, headers=headers)
+        )
+        for warning in msgspec.json.decode(raw, type=_Warnings).warnings:
+            on_warning(warning)
+        return _snapshot(raw)
+
+    def watch(self, id: str, on_event: Callable[[Event], None] | None = None) -> Watch:
+        """Snapshots of a task until its end, over any number of connections.
+
+        `on_event` is called with each event from the first snapshot on, once and in
+        order, also with those of a type that was added later. It must not wait.
+        """
+        feed = self._socket.feed_of(id)
+        if feed is None:
+            feed = Feed(id, self._complete)
+            self._socket.follow(feed)
+        watch = Watch(feed, self._unwatch, on_event)
+        feed.watchers.append(watch)
+        return watch
+
+    async def get(self, id: str) -> Snapshot:
+        """A task as it is now."""
+        return _snapshot(await self._rest.ask("GET", _path(id), msgspec.Raw))
+
+    async def tasks(self, limit: int = 50, before: str | None = None) -> Page:
+        """One's own tasks, newest first; `limit` is 1 to 200."""
+        query = query_of(limit=limit, before=before)
+        return await self._rest.ask("GET", "/api/tasks", Page, query=query)
+
+    async def models(self, kind: str | None = None) -> tuple[Model, ...]:
+        """The models, all or of one kind."""
+        found = await self._rest.ask("GET", "/api/models", _Models, query=query_of(kind=kind))
+        return found.models
+
+    async def cancel(self, id: str) -> Snapshot:
+        """Ask for the task's end; its terminal event says whether that came in time."""
+        path = _path(id) + "/cancel"
+        return _snapshot(
+            await self._rest.insist(lambda: self._rest.ask("POST", path, msgspec.Raw))
+        )
+
+    async def delete(self, id: str) -> None:
+        """Delete an ended task with its files; refused (`still_running`) before its end."""
+        await self._rest.ask("DELETE", _path(id), msgspec.Raw)
+
+    async def artifact(self, url: str, path: Path | str, sha256: str | None = None) -> Path:
+        """Download a file; `url` is that of its event, relative or absolute.
+
+        It is at `path` whole or not at all: it is written beside it and then renamed.
+        With `sha256`, other bytes than those raise Damaged.
+        """
+        target = Path(path)
+        await self._rest.insist(lambda: self._rest.download(url, target, sha256))
+        return target
+
+    def _unwatch(self, watch: Watch) -> None:
+        watch.feed.watchers.remove(watch)
+        if not watch.feed.watchers:
+            self._socket.leave(watch.feed)
+
+    def _complete(self, feed: Feed) -> None:
+        """A snapshot too large for a frame is had over REST."""
+        self._group.start_soon(self._fetch_whole, feed)
+
+    async def _fetch_whole(self, feed: Feed) -> None:
+        try:
+            feed.whole(await self._rest.insist(lambda: self.get(feed.id)))
+        except (Unreachable, RequestRefused, WrongAnswer) as trouble:
+            feed.fail(trouble)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    token: str | None = None,
+    *,
+    patience: float = PATIENCE_SECONDS,
+    on_line: Callable[[bool], None] = lambda up: None,
+) -> AsyncIterator[Client]:
+    """A client of the server at `url`, `http://127.0.0.1:4747` say.
+
+    No connection is made before it is needed. `patience` is for how many seconds a
+    create, a cancel or a download is tried again over lost connections; a watch is
+    never given up. `on_line` hears whether the socket is up.
+    """
+    base = url.rstrip("/")
+    rest = Rest(base, token, patience=patience)
+    socket = Socket(_socket_url(base), token, on_line=on_line)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(socket.run)
+            try:
+                yield Client(rest, socket, group)
+            finally:
+                await socket.close()
+                group.cancel_scope.cancel()
+    finally:
+        await rest.close()
+
+
+def _snapshot(raw: msgspec.Raw) -> Snapshot:
+    try:
+        return msgspec.json.decode(raw, type=Snapshot)
+    except msgspec.DecodeError as trouble:
+        raise WrongAnswer(f"the snapshot cannot be read: {trouble}") from None
+
+
+def _path(id: str) -> str:
+    return f"/api/tasks/{quote(id, safe='')}"
+
+
+def _socket_url(base: str) -> str:
+    scheme = {"http": "ws", "https": "wss"}.get(urlsplit(base).scheme)
+    if scheme is None:
+        raise ValueError(f"url: found {base!r}, expected an http or https address")
+    return f"{scheme}{base[base.index(':'):]}/socket/websocket?vsn=2.0.0"
