@@ -184,7 +184,8 @@ def read_generate(kind: Kind, payload: Any, *, topic_id: str | None) -> Create:
     options = flat.pop("options", None)
     if isinstance(options, dict):
         flat = options | flat
-    created = _read_app_fields(kind, flat, None, "", ())
+    ignored = () if options is None or isinstance(options, dict) else ("options",)
+    created = _read_app_fields(kind, flat, None, "", ignored)
     return msgspec.structs.replace(created, id=topic_id, topic_id=topic_id)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -113,10 +113,9 @@ async def running(settings: Settings, providers: Mapping[str, Provider]) -> Asyn
         stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
-            yield _context(parts, orchestrator, stopping.is_set)
+            yield _context(parts, orchestrator, stopping)
         finally:
             stopping.set()
-            record("server.stopping")
             group.cancel_scope.cancel()
 
 
@@ -172,7 +171,12 @@ def _admission(parts: Parts) -> Admission:
     )
 
 
-def _context(parts: Parts, orchestrator: Orchestrator, draining: Callable[[], bool]) -> Context:
+def _context(parts: Parts, orchestrator: Orchestrator, stopping: anyio.Event) -> Context:
+    def drain() -> None:
+        record("server.stopping")
+        stopping.set()
+        parts.subscriptions.wake_all()
+
     return Context(
         settings=parts.settings,
         orchestrator=orchestrator,
@@ -183,7 +187,8 @@ def _context(parts: Parts, orchestrator: Orchestrator, draining: Callable[[], bo
         registry=parts.registry,
         auth=Authenticator(parts.settings),
         clock=now_ms,
-        draining=draining,
+        drain=drain,
+        draining=stopping.is_set,
         statistics=lambda: {
             **orchestrator.statistics(),
             **parts.subscriptions.statistics(),

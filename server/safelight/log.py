@@ -105,7 +105,8 @@ class Log:
                 self._ended.popitem(last=False)
 
     def forget(self, uid: str) -> None:
-        """Drop the tail of a task that was deleted."""
+        """Drop the tail of a task: it was deleted, or the store knows better."""
+        self._live.pop(uid, None)
         self._ended.pop(uid, None)
 
     async def restore(self, task: Task) -> None:

@@ -9,8 +9,7 @@ who asked for it has gone. Nothing else writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
 
 import anyio
 import anyio.abc
@@ -29,19 +28,15 @@ from safelight_protocol.task import State, Task
 from .admission import Admission, Admitted
 from .artifacts import new_id
 from .dispatch import Dispatcher
+from .insist import insist, see_through
 from .log import Log
 from .production import Production
 from .providers.base import Provider, Shown
 from .retry import RetryPolicy
 from .runner import Finishing, Runner
-from .store import Change, Created, Fenced, Removal, Store, StoreTrouble
+from .store import Change, Created, Fenced, Removal, Store
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
-
-STORE_RETRY_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
-"""Pauses while the store cannot write; the last one repeats. A report is never dropped."""
-
-T = TypeVar("T")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -85,7 +80,6 @@ class Orchestrator:
         self._group = group
         self._live: dict[str, _Live] = {}
         self._ready = asyncio.Event()
-        self._moves: set[asyncio.Task[Any]] = set()
         self.late = 0
         self._runner = Runner(
             group,
@@ -105,13 +99,13 @@ class Orchestrator:
 
         Returns after the commit. Raises Refused or StoreTrouble; then nothing was made.
         """
-        return await self._finish(self._create(owner, command))
+        return await see_through(self._create(owner, command))
 
     async def cancel(self, owner: str, id: str, by: str = "owner") -> Snapshot:
         """Ask for a task's end; an ended task answers with its end. Raises Refused."""
         task = await self.find(owner, id)
         if not task.ended:
-            await self._finish(self._move(task.uid, CancelAsked(by)))
+            await see_through(self._move(task.uid, CancelAsked(by)))
             task = await self.find(owner, id)
         return await self._log.snapshot(task)
 
@@ -120,7 +114,7 @@ class Orchestrator:
 
         Raises Refused `still_running` for a task that has not ended.
         """
-        await self._finish(self._delete(owner, id))
+        await see_through(self._delete(owner, id))
 
     async def find(self, owner: str, id: str) -> Task:
         """A task of this owner. Raises Refused `gone` or `not_found`; another owner's
@@ -172,7 +166,7 @@ class Orchestrator:
             self._ready.clear()
 
     async def _claim(self, uid: str, claimed: Claimed) -> None:
-        await self._persist(lambda: self._move(uid, claimed))
+        await insist(lambda: self._move(uid, claimed))
 
     # -- create --------------------------------------------------------------
 
@@ -235,8 +229,27 @@ class Orchestrator:
             if step.late:
                 self.late += 1
                 return
-            await self._commit(live, step, happening)
+            try:
+                await self._commit(live, step, happening)
+            except Fenced:
+                step = await self._relearn(live, step)
         self._act(step)
+
+    async def _relearn(self, live: _Live, step: Step) -> Step:
+        """The store has another state than we hold: a commit whose end we did not learn
+        had happened after all. What is stored is right; if it is our step, it counts."""
+        uid = live.task.uid
+        record("store.fenced", uid=uid, seq=live.task.seq)
+        stored = (await self._store.read.tasks([uid])).get(uid)
+        if stored is None or stored.ended:
+            del self._live[uid]
+            self._log.forget(uid)
+        else:
+            live.task = stored
+            await self._log.restore(stored)
+        self._subscriptions.wake(uid)
+        self._subscriptions.wake(tasks_of(step.task.owner))
+        return step if stored == step.task else Step(live.task, late=True)
 
     async def _commit(self, live: _Live, step: Step, happening: Happening) -> None:
         body = None if step.event is None else encode_event(step.event)
@@ -293,36 +306,14 @@ class Orchestrator:
     # -- predictions ---------------------------------------------------------
 
     async def _run(self, task: Task) -> None:
-        inputs = await self._admission.files(task)
+        inputs = await insist(lambda: self._admission.files(task))
         self._runner.run(task, self._providers[task.resolved.provider], inputs)
         live = self._live.get(task.uid)
         if live is not None and live.task.state is State.CANCELING:
             self._runner.stop(task.uid)
 
     async def _report(self, task: Task, what: Happening | Finishing) -> None:
-        await self._persist(lambda: self._move(task.uid, what, task.attempt))
-
-    async def _persist(self, move: Callable[[], Awaitable[None]]) -> None:
-        """Make a move, however long the store cannot write: it has happened."""
-        for tries in range(1_000_000):
-            try:
-                return await self._finish(move())
-            except StoreTrouble as trouble:
-                pause = STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)]
-                record("store.trouble", error=str(trouble), tries=tries + 1)
-                await anyio.sleep(pause)
-
-    def _show(self, task: Task, shown: Shown) -> None:
-        live = self._live.get(task.uid)
-        if live is not None and live.task.attempt == task.attempt:
-            self._production.show(task, live.preview_token, shown)
-
-    async def _finish(self, work: Awaitable[T]) -> T:
-        """Await work that goes on to its end even if the one who awaits is cancelled."""
-        task = asyncio.ensure_future(work)
-        self._moves.add(task)
-        task.add_done_callback(self._moves.discard)
-        return await asyncio.shield(task)
+        await insist(lambda: self._move(task.uid, what, task.attempt))
 
 
 class _Live:

@@ -120,8 +120,12 @@ async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str
     app = create_app(settings)
     server = _Server(_config(app, settings), welcome)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+
+    def leave(number: int) -> None:
+        if not server.should_exit:
+            app.state.context.drain()
+        server.handle_exit(number, None)
+
     # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
     # here, and when a part of the house fails later, the process ends with it.
     async with AsyncExitStack() as house:
@@ -131,6 +135,8 @@ async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str
             raise CannotServe(str(trouble)) from None
         except (OSError, sqlite3.DatabaseError) as trouble:
             raise CannotServe(f"data directory {settings.data_dir}: {trouble}") from None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, leave, number)
         await server.serve(sockets=[listener])
 
 

@@ -68,6 +68,9 @@ EVENTS: dict[str, LogEvent] = {
         "debug", "A socket is closed.", ("socket", "owner", "code", "seconds")
     ),
     "store.group": LogEvent("debug", "Writes went to disk together.", ("members", "seconds")),
+    "store.fenced": LogEvent(
+        "warning", "The store had moved on; its state was taken.", ("uid", "seq")
+    ),
     "store.trouble": LogEvent("error", "The store could not write.", ("error", "tries")),
     "artifact.stored": LogEvent("debug", "A file is on disk.", ("bytes", "media_type", "known")),
     "artifact.removed": LogEvent("debug", "A file was removed.", ("media_type",)),

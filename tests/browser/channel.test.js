@@ -108,7 +108,7 @@ test("a channel that the server closes is over", () => {
   assert.equal(server.countHeard("phx_join"), 0);
 });
 
-test("a push waits for the join, then carries its ref, and resolves with the response", async () => {
+test("a push waits for the join, carries its ref, and resolves with the response", async () => {
   const { server, channel } = start();
   const answer = channel.push("ping", { x: 1 });
   server.open();

@@ -69,7 +69,8 @@ export function makeWorld({ page, answers = [], chance = 1 } = {}) {
   const fetch = async (url, options) => {
     asked.push({ url: String(url), ...options });
     const answer = answers.shift();
-    if (answer === undefined || answer instanceof Error) throw answer ?? new TypeError("no network");
+    if (answer === undefined) throw new TypeError("no network");
+    if (answer instanceof Error) throw answer;
     const { status = 200, body } = answer;
     return new Response(JSON.stringify(body), { status });
   };

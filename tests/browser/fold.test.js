@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { fold, hasEnded } from "../../clients/browser/sdk/fold.js";
@@ -18,7 +18,8 @@ test("an event of an unknown type changes only what every event carries", () => 
 });
 
 test("a type that is a word of the language is unknown too", () => {
-  assert.equal(fold(snapshot(), event(2, "constructor")).seq, 2);
+  const after = fold(snapshot(), event(2, "constructor"));
+  assert.deepEqual(Object.keys(after), Object.keys(snapshot()));
 });
 
 test("a new attempt voids the text and the steps of the one before", () => {
@@ -51,11 +52,16 @@ test("the end brings the result and clears the last error", () => {
   assert.equal(after.result_data.image_url, "/api/artifacts/a");
 });
 
-test("the golden logs fold as they do on the server", () => {
+test("the golden logs fold, event by event, as they do on the server", () => {
   const file = new URL("../protocol/vectors/folds.json", import.meta.url);
-  assert.ok(existsSync(file), "tests/protocol/vectors/folds.json is missing");
   const vectors = JSON.parse(readFileSync(file, "utf8"));
-  for (const { name, start, events, end } of vectors) {
-    assert.deepEqual(events.reduce(fold, start), end, name);
+  assert.ok(vectors.length > 0);
+  for (const { name, start, events, folds, end } of vectors) {
+    let task = start;
+    events.forEach((one, index) => {
+      task = fold(task, one);
+      assert.deepEqual(task, folds[index], `${name}, event ${index}`);
+    });
+    assert.deepEqual(task, end, name);
   }
 });

@@ -60,6 +60,7 @@ test("a changed task replaces itself, a new one comes in front", () => {
 test("a snapshot that is not newer than the one at hand changes nothing", () => {
   const { server, told } = startJoined([task(1, 5)]);
   server.broadcast(TOPIC, "task", { task: task(1, 4), position: 11 });
+  server.broadcast(TOPIC, "task", { task: task(1, 5), position: 12 });
   assert.deepEqual(told.changed, ["t1@5"]);
 });
 

@@ -69,6 +69,6 @@ export function previewFrame(topic, header, picture) {
   const headerBytes = text.encode(JSON.stringify(header));
   const length = new Uint8Array(4);
   new DataView(length.buffer).setUint32(0, headerBytes.length);
-  const lengths = [2, topicBytes.length, eventBytes.length];
-  return Uint8Array.of(...lengths, ...topicBytes, ...eventBytes, ...length, ...headerBytes, ...picture);
+  const head = [2, topicBytes.length, eventBytes.length, ...topicBytes, ...eventBytes];
+  return Uint8Array.of(...head, ...length, ...headerBytes, ...picture);
 }

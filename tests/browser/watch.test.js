@@ -81,15 +81,27 @@ test("after a loss it asks from its cursor, and goes on under the log's new name
   server.broadcast(TOPIC, "progress", progress(4));
   server.broadcast(TOPIC, "progress", progress(5));
   assert.deepEqual(told.seqs, [3, 4, 5]);
+  assert.deepEqual(told.snapshots.map((task) => task.seq), [2, 3, 3, 4, 5]);
   assert.deepEqual(told.gaps, []);
   assert.equal(watch.cursor(), "log-b-5");
+});
+
+test("a reply that begins before the cursor tells nothing again", () => {
+  const started = startJoined();
+  const { server, told } = started;
+  server.broadcast(TOPIC, "progress", progress(3));
+  comeBack(started);
+  answerJoin(server, snapshot({ seq: 4 }), { cursor: "log-a-1" });
+  for (const seq of [2, 3, 4]) server.broadcast(TOPIC, "progress", progress(seq));
+  assert.deepEqual(told.seqs, [3, 4]);
 });
 
 test("a watch from a cursor tells the events up to the snapshot, and folds them once", () => {
   const { server, told } = start({ after: "log-a-1" });
   assert.deepEqual(server.heard("phx_join").payload, { after: "log-a-1" });
   answerJoin(server, snapshot({ seq: 3, text: "ab" }), { cursor: "log-a-1" });
-  for (const seq of [2, 3, 4]) server.broadcast(TOPIC, "progress", event(seq, "text", { delta: "c" }));
+  const text = (seq) => event(seq, "text", { delta: "c" });
+  for (const seq of [2, 3, 4]) server.broadcast(TOPIC, "progress", text(seq));
   assert.deepEqual(told.seqs, [2, 3, 4]);
   assert.equal(told.snapshots.at(-1).text, "abc");
 });

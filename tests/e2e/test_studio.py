@@ -244,7 +244,7 @@ async def test_a_token_is_asked_for(browser: Browser, tmp_path: Path) -> None:
 
 
 async def test_it_can_be_used_without_a_mouse(browser: Browser, house: Served) -> None:
-    """The prompt has the focus at once; from there Tab reaches the kinds, the model and the button."""
+    """The prompt has the focus at once; Tab goes on to the kinds, the model and the button."""
     async with studio(browser, house.url) as page:
         await page.open()
         await page.live()

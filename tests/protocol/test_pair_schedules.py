@@ -27,7 +27,7 @@ from safelight_protocol.happenings import Answered, Unanswered
 from safelight_protocol.session import Session
 from tests.doubles.pair import Answer, Pair
 
-TOPICS = st.sampled_from(["task:a", "task:b", "task:llm_c", "tasks:mine"])
+TOPICS = st.sampled_from(["task:a", "tasks:mine"])
 FIRST_JOIN_REF = 100_001
 
 
@@ -215,4 +215,4 @@ class Schedules(RuleBasedStateMachine):
 class TestSchedules(Schedules.TestCase):
     """Any schedule keeps the ledger's rules, one current join a topic, one end a push."""
 
-    settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

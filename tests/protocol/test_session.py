@@ -111,7 +111,16 @@ def test_a_full_socket_takes_no_more() -> None:
     to = joined(max_channels=1)
     (reply,) = give(to, "8", "80", B, "phx_join")
     assert error_of(reply) == ("8", "80", B, "too many channels joined", "too_many_channels")
+    assert "1 topics" in reply[4]["response"]["message"]
     assert to.push(A, "e", b"{}") != []
+
+
+def test_a_socket_takes_a_hundred() -> None:
+    """Unless told otherwise a socket may have 100 channels, as Phoenix has it."""
+    to = session()
+    for number in range(100):
+        join(to, f"task:{number}")
+    assert error_of(give(to, "8", "80", A, "phx_join")[0])[3] == "too many channels joined"
 
 
 def test_a_full_socket_rejoins() -> None:

@@ -98,6 +98,9 @@ def test_a_frame_may_be_too_large(data: Data, fits: bool) -> None:
     (hangup,) = session(max_frame_bytes=50).receive(data, 101.0)
     assert isinstance(hangup, Hangup)
     assert hangup.code == (1011 if fits else 1009)
+    size = len(data if isinstance(data, bytes) else data.encode())
+    too_large = f"frame: expected at most 50 bytes, found {size} bytes"
+    assert fits or hangup.reason == too_large
 
 
 def test_after_a_hangup_all_is_silent() -> None:
@@ -176,8 +179,14 @@ def test_any_message_moves_the_deadline() -> None:
 def test_the_counters_count() -> None:
     """Statistics tell channels, messages, and what was refused, stale or dropped."""
     to = joined()
-    give(to, "5", "9", A, "ping")
-    give(to, "3", "4", B, "ping")
-    to.push(B, "e", b"{}")
+    stale = join(to, B)
+    command = push(to)
+    to.close(A)
+    for _ in range(2):
+        give(to, "5", "9", B, "ping")
+        give(to, "3", "4", A, "ping")
+        to.push(A, "e", b"{}")
+        to.reply(command, "ok", b"{}")
+        to.accept(stale, b"{}")
     found = msgspec.structs.asdict(to.statistics())
-    assert found == {"channels": 1, "received": 3, "stale": 1, "refused": 1, "dropped": 1}
+    assert found == {"channels": 1, "received": 7, "stale": 2, "refused": 2, "dropped": 5}

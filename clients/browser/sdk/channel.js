@@ -18,7 +18,8 @@ const REJOIN_MS = [1000, 2000, 5000, 10_000];
  * @property {() => object} payload made anew for every join, so that it can carry a cursor
  * @property {(response: any) => void} joined
  * @property {(event: string, payload: any) => void} message
- * @property {(error: SafelightError) => void} refused the join was refused for good, or the server closed the channel
+ * @property {(error: SafelightError) => void} refused the join was refused for good, or the
+ *   server closed the channel
  */
 
 export class Channel {
@@ -50,7 +51,7 @@ export class Channel {
 
   /** The line is open: join. Called by the socket. */
   opened() {
-    if (this.#state !== "left") this.#join();
+    this.#join();
   }
 
   /** The line is gone, and with it every reply that was waited for. Called by the socket. */

@@ -15,7 +15,7 @@ export const LATER = new Set([
   "too_many_channels",
 ]);
 
-/** A request that was refused (`status` set) or found nobody to answer it (`network`, `timeout`). */
+/** A request that was refused, or that nobody answered (codes `network` and `timeout`). */
 export class SafelightError extends Error {
   /**
    * @param {string} code

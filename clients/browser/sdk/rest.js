@@ -61,9 +61,10 @@ export class Rest {
 
   async #fetch(path, options) {
     const abort = new AbortController();
+    const { signal } = abort;
     const timer = this.#world.setTimeout(() => abort.abort(), ANSWER_MS);
     try {
-      return await this.#world.fetch(new URL(path, this.#base), { ...options, signal: abort.signal });
+      return await this.#world.fetch(new URL(path, this.#base), { ...options, signal });
     } catch (error) {
       throw new SafelightError("network", "The server cannot be reached.", { extra: { error } });
     } finally {

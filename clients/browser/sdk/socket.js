@@ -139,7 +139,8 @@ export class Socket {
 
   #heartbeat(patience) {
     this.#beat = this.nextRef();
-    this.send({ joinRef: null, ref: this.#beat, topic: "phoenix", event: "heartbeat", payload: {} });
+    const beat = { joinRef: null, topic: "phoenix", event: "heartbeat", payload: {} };
+    this.send({ ...beat, ref: this.#beat });
     this.#after(patience, () => this.#lost());
   }
 
@@ -148,8 +149,7 @@ export class Socket {
     if (frame === null) return;
     // Not at open: a server that accepts and hangs up again must not be asked without pause.
     this.#tries = 0;
-    if (frame.topic === "phoenix" && frame.ref === this.#beat && this.#beat !== null) {
-      this.#beat = null;
+    if (frame.topic === "phoenix" && frame.ref === this.#beat) {
       this.#after(HEARTBEAT_MS, () => this.#heartbeat(REPLY_MS));
     }
     this.#channels.get(frame.topic)?.receive(frame);

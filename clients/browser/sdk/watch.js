@@ -120,7 +120,7 @@ export class Watch {
   /** A picture of an attempt that is over must not lie over a newer one. */
   #preview(preview) {
     if (preview === null || preview.attempt < this.#snapshot.attempt) return;
-    if (!hasEnded(this.#snapshot)) this.#tell("onPreview", preview);
+    this.#tell("onPreview", preview);
   }
 
   #settle() {

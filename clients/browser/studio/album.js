@@ -17,7 +17,8 @@ const MOST_WATCHED = 6;
  * @property {(tasks: any[]) => void} onList the gallery, newest first
  * @property {(task: any) => void} onTask a task that is new or has changed
  * @property {(id: string) => void} onGone
- * @property {(id: string, url: string) => void} onPreview a blob's address; the one before is void soon
+ * @property {(id: string, url: string) => void} onPreview a blob's address, which makes the
+ *   one before void soon
  * @property {(id: string, error: Error) => void} onRefused a task that cannot be watched
  * @property {(error: Error) => void} onShut the gallery itself is refused
  */

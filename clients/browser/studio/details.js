@@ -64,7 +64,8 @@ export function buttons(task, actions) {
 }
 
 function download(url, task) {
-  return make("a", { class: "tool strong", href: url, download: fileName(task) }, icon("save"), "Download");
+  const link = { class: "tool strong", href: url, download: fileName(task) };
+  return make("a", link, icon("save"), "Download");
 }
 
 function copyText(task) {

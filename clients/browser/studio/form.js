@@ -100,7 +100,8 @@ export class Form {
     const button = byId("develop");
     if (button.getAttribute("aria-disabled") === "true") return;
     this.#clearWrong();
-    if (byId("prompt").value.trim() === "") return this.#wrong({ prompt: "Say what should appear." });
+    const isEmpty = byId("prompt").value.trim() === "";
+    if (isEmpty) return this.#wrong({ prompt: "Say what should appear." });
     button.setAttribute("aria-disabled", "true");
     say(byId("develop-words"), "Sending");
     try {
@@ -116,7 +117,8 @@ export class Form {
   /** Whatever the server blames a field for goes to that field; the rest above the button. */
   #refused(error) {
     if (error.status === undefined) throw error;
-    const named = Object.entries(error.fields).map(([field, words]) => [field.split(".").at(-1), words]);
+    const entries = Object.entries(error.fields);
+    const named = entries.map(([field, words]) => [field.split(".").at(-1), words]);
     const placed = named.filter(([name]) => document.getElementById(`wrong-${name}`) !== null);
     if (placed.length === 0) return say(byId("wrong"), error.message);
     this.#wrong(Object.fromEntries(placed));

@@ -2,7 +2,12 @@
 
 import { byId, say } from "./dom.js";
 
-const WORDS = { connecting: "Connecting", live: "Live", waiting: "Reconnecting", closed: "Not connected" };
+const WORDS = {
+  connecting: "Connecting",
+  live: "Live",
+  waiting: "Reconnecting",
+  closed: "Not connected",
+};
 const TICK_MS = 250;
 
 export class LineSign {

@@ -13,7 +13,7 @@ import { Form } from "./form.js";
 import { LineSign } from "./line.js";
 import { Sheet } from "./sheet.js";
 import { Stage } from "./stage.js";
-import { bodyOf } from "./words.js";
+import { bodyOf, warningWords } from "./words.js";
 
 const base = new URL("./", document.baseURI);
 const labels = new Map();
@@ -87,6 +87,8 @@ async function submit(body) {
   const { created, attached, cursor, log, warnings, events_url, ...task } = made;
   album.learn(task);
   location.hash = `#/t/${encodeURIComponent(task.task_id)}`;
+  follow();
+  stage.remark(warnings.map(warningWords).join(" "));
   byId("stage").scrollIntoView({ block: "nearest", behavior: motion() });
 }
 
@@ -106,8 +108,7 @@ async function act(request) {
     await withToken(request);
   } catch (error) {
     if (error.status === undefined) throw error;
-    byId("announcer").textContent = error.message;
-    byId("wrong").textContent = error.message;
+    stage.remark(error.message);
   }
 }
 
@@ -124,7 +125,8 @@ function listed(tasks) {
 
 function changed(task) {
   sheet.update(task);
-  if (task.task_id === stage.id || task.task_id === looked()) stage.show(task, album.preview(task.task_id));
+  const { task_id: id } = task;
+  if (id === stage.id || id === looked()) stage.show(task, album.preview(id));
 }
 
 function previewed(id, url) {
@@ -157,6 +159,7 @@ function look() {
 }
 
 function follow() {
+  if (!/^(#\/.*)?$/.test(location.hash)) return; // the skip link's
   const [, id] = location.hash.match(/^#\/t\/(.+)$/) ?? [];
   chosen = id === undefined ? null : decodeURIComponent(id);
   look();

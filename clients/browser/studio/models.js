@@ -51,7 +51,8 @@ export class Models {
 
   #usable(models, name) {
     const usable = models.filter((model) => model.usable);
-    return usable.find((model) => model.name === name) ?? usable.find((model) => model.default) ?? usable[0];
+    const named = usable.find((model) => model.name === name);
+    return named ?? usable.find((model) => model.default) ?? usable[0];
   }
 
   #showNote() {
@@ -68,5 +69,6 @@ function option(model, selected) {
 const whyNot = ({ provider }) => `no key for ${provider}`;
 
 function nothing(models) {
-  return make("option", { value: "", disabled: true, selected: true }, models.length > 0 ? "None" : "Loading");
+  const words = models.length > 0 ? "None" : "Loading";
+  return make("option", { value: "", disabled: true, selected: true }, words);
 }

@@ -71,15 +71,16 @@ export class Params {
 
 function inputFor(schema, chosen) {
   const value = chosen ?? schema.default ?? "";
-  if (schema.type === "boolean") return make("input", { type: "checkbox", checked: value === true });
+  const isFlag = schema.type === "boolean";
+  if (isFlag) return make("input", { type: "checkbox", checked: value === true });
   if (schema.enum) return choice(schema.enum, value);
   if (schema.type === "string") return make("input", { type: "text", value, placeholder: "none" });
   return number(schema, value);
 }
 
 function choice(names, value) {
-  const options = names.map((name) => make("option", { value: name, selected: name === value }, name));
-  return make("select", {}, ...options);
+  const option = (name) => make("option", { value: name, selected: name === value }, name);
+  return make("select", {}, ...names.map(option));
 }
 
 function number(schema, value) {

@@ -35,9 +35,11 @@ export class Print {
     this.#layers.forEach((layer) => (layer.hidden = true));
     const isText = task.kind === "text";
     this.#text.setAttribute("aria-label", "Text");
-    const inside = isText ? [this.#text] : [...this.#layers, make("div", { class: "tint" }), this.#result];
+    const tint = make("div", { class: "tint" });
+    const inside = isText ? [this.#text] : [...this.#layers, tint, this.#result];
     this.#frame = make("div", { class: "frame" }, ...inside, this.#words);
-    this.element = make("div", { class: `print ${isText ? "of-text" : "of-picture"}` }, this.#frame);
+    const look = isText ? "of-text" : "of-picture";
+    this.element = make("div", { class: `print ${look}` }, this.#frame);
     const { width, height } = shapeOf(task);
     if (!isText) this.element.style.setProperty("--ratio", String(width / height));
   }

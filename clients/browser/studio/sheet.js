@@ -32,8 +32,9 @@ export class Sheet {
     const ids = new Set(tasks.map((task) => task.task_id));
     for (const [id, card] of this.#cards) if (!ids.has(id)) this.#drop(id, card);
     tasks.forEach((task, index) => {
-      const card = this.#card(task);
-      if (box.children[index] !== card.element) box.insertBefore(card.element, box.children[index] ?? null);
+      const { element } = this.#card(task);
+      const there = box.children[index] ?? null;
+      if (there !== element) box.insertBefore(element, there);
     });
     const isAll = !this.#hasMore();
     byId("older").hidden = isAll;
@@ -120,7 +121,7 @@ class Card {
     else this.#link.removeAttribute("aria-current");
   }
 
-  /** What is shown stays until the next picture is decoded; the first one may come when it is seen. */
+  /** What is shown stays until the next picture is decoded; the first is loaded when it is seen. */
   async #use(url) {
     if (url === null || url === this.#wanted) return;
     this.#wanted = url;

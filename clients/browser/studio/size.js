@@ -16,7 +16,8 @@ export class SizeFields {
 
   constructor(onChange) {
     this.#onChange = onChange;
-    byId("side").addEventListener("change", (event) => this.#set({ side: Number(event.target.value) }));
+    const side = byId("side");
+    side.addEventListener("change", () => this.#set({ side: Number(side.value) }));
     for (const edge of ["width", "height"]) {
       byId(edge).addEventListener("input", (event) => this.#edge(edge, event.target));
     }
@@ -73,7 +74,8 @@ export class SizeFields {
   #fit(names, params) {
     const { shape, side } = this.#size;
     const sides = hasPixels(params) ? sidesOf(params) : [side];
-    const nearest = sides.includes(side) ? side : (sides.findLast((one) => one <= side) ?? sides[0]);
+    const smaller = sides.findLast((one) => one <= side);
+    const nearest = sides.includes(side) ? side : (smaller ?? sides[0]);
     const fitting = names.includes(shape) ? shape : names[0];
     if (fitting === shape && nearest === side) return;
     this.#sizes[this.#kind] = { ...this.#size, shape: fitting, side: nearest ?? side };
@@ -84,18 +86,20 @@ export class SizeFields {
     const key = names.join();
     if (box.dataset.names !== key) box.replaceChildren(...names.map((name) => this.#shape(name)));
     box.dataset.names = key;
-    for (const input of box.querySelectorAll("input")) input.checked = input.value === this.#size.shape;
+    const { shape } = this.#size;
+    for (const input of box.querySelectorAll("input")) input.checked = input.value === shape;
   }
 
   #shape(name) {
     const glyph = make("i", { class: "glyph", "aria-hidden": "true" });
-    const [wide, high] = name === "custom" ? [1, 1] : [Math.min(1, ratio(name)), Math.min(1, 1 / ratio(name))];
-    glyph.style.width = `${GLYPH * (name === "custom" ? 1 : wide)}px`;
-    glyph.style.height = `${GLYPH * high}px`;
+    const wide = name === "custom" ? 1 : ratio(name);
+    glyph.style.width = `${GLYPH * Math.min(1, wide)}px`;
+    glyph.style.height = `${GLYPH * Math.min(1, 1 / wide)}px`;
     glyph.classList.toggle("free", name === "custom");
     const onchange = () => this.#set(this.#startOf(name));
     const input = make("input", { type: "radio", name: "shape", value: name, onchange });
-    return make("label", {}, input, make("span", {}, glyph, name === "custom" ? "Custom" : name));
+    const words = name === "custom" ? "Custom" : name;
+    return make("label", {}, input, make("span", {}, glyph, words));
   }
 
   /** Custom sizes begin with the pixels of the shape that was chosen before. */

@@ -11,7 +11,10 @@ import { byId, make, say } from "./dom.js";
 import { Print } from "./print.js";
 import { headline, pace, percent, when, whyFailed } from "./words.js";
 
+const NAME = "Safelight";
 const TICK_MS = 500;
+const INVITATION =
+  "Say what should appear, and watch it develop here. Or begin with one of these:";
 const EXAMPLES = [
   ["image", "A lighthouse in a winter storm, seen from the sea"],
   ["image", "Red hills under a green evening sky"],
@@ -53,6 +56,11 @@ export class Stage {
     this.#parts?.print.preview(url);
   }
 
+  /** A word about the task that is shown: what was ignored, what could not be done. */
+  remark(words) {
+    if (this.#parts !== null) say(this.#parts.remark, words);
+  }
+
   /** The models have got their labels. */
   relabel() {
     if (this.#task !== null) this.#describe(this.#task);
@@ -64,12 +72,13 @@ export class Stage {
     const examples = EXAMPLES.map(([kind, prompt]) => {
       const onclick = () => this.#actions.suggest(kind, prompt);
       const words = [make("small", {}, kind), make("span", {}, prompt)];
-      return make("li", {}, make("button", { type: "button", class: "example", onclick }, ...words));
+      const button = make("button", { type: "button", class: "example", onclick }, ...words);
+      return make("li", {}, button);
     });
     byId("stage").replaceChildren(
       make("div", { class: "blank" },
         make("h2", {}, "The paper is still white."),
-        make("p", {}, "Say what should appear, and watch it develop here. Or begin with one of these:"),
+        make("p", {}, INVITATION),
         make("ul", { class: "examples" }, ...examples)),
     );
   }
@@ -87,6 +96,7 @@ export class Stage {
     this.#parts = null;
     this.#task = null;
     document.body.dataset.light = "off";
+    document.title = NAME;
   }
 
   #build(task) {
@@ -98,18 +108,22 @@ export class Stage {
         "aria-valuemin": "0", "aria-valuemax": "100" }, make("span", { class: "fill" })),
       words: make("p", { class: "doing" }),
       pace: make("p", { class: "pace" }),
-      cancel: make("button", { type: "button", class: "tool", onclick: () => this.#cancel() }, "Cancel"),
+      cancel: make("button", { type: "button", class: "tool" }, "Cancel"),
       facts: make("dl", { class: "facts" }),
       tools: make("div", { class: "tools" }),
+      remark: make("p", { class: "note", role: "status" }),
     };
     this.#parts = parts;
+    parts.cancel.addEventListener("click", () => this.#cancel());
     const doing = make("div", { class: "doing-words" }, parts.words, parts.pace);
+    const row = make("div", { class: "doing-row" }, doing, parts.cancel);
     byId("stage").replaceChildren(
       parts.print.element,
-      make("div", { class: "progress" }, parts.bar, make("div", { class: "doing-row" }, doing, parts.cancel)),
+      make("div", { class: "progress" }, parts.bar, row),
       make("h2", { class: "prompt" }, task.input_data.prompt),
       parts.facts,
       parts.tools,
+      parts.remark,
     );
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -133,19 +147,26 @@ export class Stage {
     bar.classList.toggle("unknown", !isOver && task.progress === 0);
     say(words, headline(task, Date.now()));
     say(small, isOver ? when(task) : [percentOf(task), pace(task)].filter(Boolean).join(" · "));
+    if (isOver && document.activeElement === cancel) byId("stage").focus();
     cancel.hidden = isOver;
+    document.title = isOver ? NAME : `${percent(task)} · ${NAME}`;
     cancel.disabled = cancel.disabled || task.canceling;
   }
 
+  /** Whoever stands on one of the buttons stays among them. */
   #describe(task) {
-    this.#parts.facts.replaceChildren(...facts(task, this.#actions));
-    this.#parts.tools.replaceChildren(...buttons(task, this.#actions));
+    const { facts: list, tools } = this.#parts;
+    const hadFocus = tools.contains(document.activeElement);
+    list.replaceChildren(...facts(task, this.#actions));
+    tools.replaceChildren(...buttons(task, this.#actions));
+    if (hadFocus) tools.firstElementChild.focus();
   }
 
   /** Every quarter and every change of status, for those who cannot see the bar. */
   #announce(task) {
     const quarter = Math.floor(task.progress * 4) * 25;
-    const words = hasEnded(task) || quarter === 0 ? headline(task, Date.now()) : `${quarter} % done`;
+    const isWord = hasEnded(task) || quarter === 0;
+    const words = isWord ? headline(task, Date.now()) : `${quarter} % done`;
     const whole = task.status === "failed" ? `${words}: ${whyFailed(task)}` : words;
     if (task.retry_at !== null || whole === this.#told) return;
     this.#told = whole;
@@ -153,4 +174,5 @@ export class Stage {
   }
 }
 
-const percentOf = (task) => (task.status === "processing" && task.progress > 0 ? percent(task) : "");
+const percentOf = (task) =>
+  task.status === "processing" && task.progress > 0 ? percent(task) : "";

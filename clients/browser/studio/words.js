@@ -59,6 +59,12 @@ export function duration(ms) {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+/** What a create was warned of: a sentence, or a field that is not as it was asked. */
+export function warningWords(warning) {
+  if (typeof warning === "string") return `${warning}.`;
+  return `${warning.field}: asked for ${warning.asked}, it has ${warning.has}.`;
+}
+
 /** When a task ended, on the clock of whoever reads it. */
 export function when(task) {
   const style = { dateStyle: "medium", timeStyle: "short" };
@@ -100,7 +106,12 @@ export function resultUrl(task) {
 /** The result's text, as far as it is written. */
 export const textOf = (task) => task.result_data?.content ?? task.text;
 
-const EXTENSIONS = { "image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "video/mp4": "mp4" };
+const EXTENSIONS = {
+  "image/png": "png",
+  "image/webp": "webp",
+  "image/jpeg": "jpg",
+  "video/mp4": "mp4",
+};
 
 /** A name for the file that is downloaded: words of the prompt, and the seed. */
 export function fileName(task) {
@@ -122,7 +133,8 @@ export function bodyOf(task, { withSeed = true } = {}) {
 
 /** The same as a command for a shell. */
 export function curl(task, base, hasToken) {
-  const lines = [`curl -sS ${new URL("api/tasks", base).href}`, "-H 'Content-Type: application/json'"];
+  const address = new URL("api/tasks", base).href;
+  const lines = [`curl -sS ${address}`, "-H 'Content-Type: application/json'"];
   if (hasToken) lines.push('-H "Authorization: Bearer $SAFELIGHT_TOKEN"');
   lines.push(`-d ${quoted(JSON.stringify(bodyOf(task)))}`);
   return lines.join(" \\\n  ");

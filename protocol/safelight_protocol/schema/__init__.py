@@ -91,8 +91,9 @@ def wire(types: Mapping[str, Any]) -> Components:
     for tag, name in made["TaskEvent"]["discriminator"]["mapping"].items():
         status = made[name]["properties"]["status"]
         made[name]["properties"]["status"] = status | {"const": status_of(tag)}
-    for name in ("Problem", "AppProblem", "SocketError", "ErrorBody"):
-        made[name]["properties"]["code"] = _code()
+    made["ErrorCode"] = _codes()
+    for name in ("Problem", "AppProblem", "SocketError", "ErrorBody", "ErrorData"):
+        made[name]["properties"]["code"] = {"$ref": "ErrorCode"}
     return {name: schema for name, schema in made.items() if name not in _PARTS}
 
 
@@ -109,7 +110,8 @@ def emitted(emit: Any) -> str:
     return name.removeprefix("_")
 
 
-def _code() -> Schema:
+def _codes() -> Schema:
+    """The codes, as words that a later version may add to."""
     return {
         "type": "string",
         "description": "A row of the codes table; later versions add rows.",

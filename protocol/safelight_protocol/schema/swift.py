@@ -28,7 +28,7 @@ def swift(components: Components, requests: frozenset[str]) -> str:
     for name, schema in components.items():
         if "discriminator" in schema:
             lines = _union(name, schema["discriminator"]["mapping"])
-        elif "enum" in schema:
+        elif "properties" not in schema:
             lines = _word(name, schema)
         else:
             lines = _struct(name, schema, built=name in requests)
@@ -42,7 +42,7 @@ def _word(name: str, schema: Schema) -> Iterator[str]:
     yield "    public let rawValue: String"
     yield "    public init(rawValue: String) { self.rawValue = rawValue }"
     yield ""
-    for word in schema["enum"]:
+    for word in schema.get("enum") or schema["examples"]:
         yield f'    public static let {_name(word)} = {name}(rawValue: "{word}")'
     yield "}"
 

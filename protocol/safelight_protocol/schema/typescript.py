@@ -64,7 +64,10 @@ def _own(member: Schema, shared: Schema) -> Schema:
 def _declaration(name: str, schema: Schema, base: str | None) -> str:
     if "properties" in schema:
         return _interface(name, schema, base)
-    return f"{_comment(schema, '')}export type {name} = {spelt(schema)};\n"
+    words = [{"const": word} for word in schema.get("examples", ())]
+    # Keeps the words in an editor's list although any other string is taken as well.
+    opened = _either([*map(spelt, words), "(string & {})"]) if words else spelt(schema)
+    return f"{_comment(schema, '')}export type {name} = {opened};\n"
 
 
 def _interface(name: str, schema: Schema, base: str | None = None) -> str:

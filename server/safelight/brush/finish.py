@@ -44,16 +44,23 @@ def develop(sheet: Field, view: View, paints: Paints, grit: float = 1.0) -> None
         dark = np.float32(0.30) * np.clip((x * x + y * y) * 2 - 0.12, 0, 1) ** 1.4
         fibre = view.brush(paints.fine, 1.6, 1.6, 0.0, rows, 0.5)
         grain = rng.standard_normal((rows[1] - rows[0], view.width), dtype=np.float32)
-        np.clip(part, 0, 1, out=part)
-        part *= (1 - dark)[..., None]
-        part += (part * (1 - part) * (2 * part - 1)) * np.float32(0.42)
-        middle = part.mean(axis=2)
         grain *= np.float32(grit)
-        texture = np.float32(0.011) * fibre + grain * (0.009 + 0.05 * middle * (1 - middle) * (1 - 0.5 * middle))
-        part += texture[..., None]
-        part *= np.asarray(PAPER, np.float32) - np.asarray(INK, np.float32)
-        part += np.asarray(INK, np.float32)
-        np.clip(part, 0, 1, out=part)
+        middle = part.mean(axis=2)
+        light = np.clip(middle, 0, 1)
+        grain *= 0.009 + 0.05 * light * (1 - light) * (1 - 0.5 * light)
+        grain += np.float32(0.011) * fibre
+        for i in range(3):
+            part[..., i] = _printed(part[..., i], 1 - dark, grain, PAPER[i], INK[i])
+
+
+def _printed(tone: Field, light: Field, grain: Field, paper: float, ink: float) -> Field:
+    """One channel on paper: a soft S-curve between the ink's and the paper's own tone."""
+    tone = np.clip(tone, 0, 1) * light
+    tone += tone * (1 - tone) * (2 * tone - 1) * np.float32(0.42)
+    tone += grain
+    tone *= np.float32(paper - ink)
+    tone += np.float32(ink)
+    return np.clip(tone, 0, 1)
 
 
 def to_bytes(sheet: Field) -> np.ndarray:

@@ -19,6 +19,9 @@ from .palette import Rgb, mix, tone
 from .stage import Paints, Stage
 
 
+_SAND = (0.93, 0.83, 0.66)
+
+
 class Ridge(msgspec.Struct, frozen=True):
     """One layer. `base` is a fraction of the height, `rise` and `wave` are world units.
 
@@ -35,6 +38,7 @@ class Ridge(msgspec.Struct, frozen=True):
     mist: float = 0.5
     snow: float = 0.0
     tilt: float = 0.0
+    sand: bool = False
 
 
 def crest(composition: Composition, ridge: Ridge, x: Field) -> Field:
@@ -84,6 +88,12 @@ def body_colour(composition: Composition, near: float) -> Rgb:
     return mix(stops[index], stops[index + 1], at - index)
 
 
+def chain(ridges: list[Ridge], last: Ridge | None = None) -> list[Stage]:
+    """The stages of ridges that stand one before the other, and before them perhaps `last`."""
+    after: list[Ridge | None] = [*ridges[1:], last]
+    return [ridge_stage(*pair) for pair in zip(ridges, after, strict=True)]
+
+
 def ground_colour(composition: Composition, near: float) -> Rgb:
     """The colour of bare ground, white where snow lies."""
     colour = body_colour(composition, near)
@@ -93,19 +103,23 @@ def ground_colour(composition: Composition, near: float) -> Rgb:
     return mix(colour, mix(palette.light, palette.sky[1], 0.35), 0.5 + 0.2 * near)
 
 
-def ridge_stage(ridge: Ridge) -> Stage:
-    """The stage that lays this ridge."""
+def ridge_stage(ridge: Ridge, under: Ridge | None = None) -> Stage:
+    """The stage that lays this ridge, down to where `under`, laid later, is sure to cover it."""
 
     def paint(sheet: Field, view: View, paints: Paints) -> None:
         picture = paints.composition
         top_row = crest_row(view, picture, ridge, view.xs(ridge.near))
         first = max(0, int(top_row.min()) - 4)
-        if first >= view.height:
+        last = view.height
+        if under:
+            cover = crest_row(view, picture, under, view.xs(under.near))
+            last = min(last, max(first + 1, int(cover.max()) + 4))
+        if first >= last:
             return
-        rows = (first, view.height)
+        rows = (first, last)
         rough = view.brush(paints.fine, 0.8, 0.8, ridge.near, rows, 0.2)
         mask = below(top_row, rows, rough * np.float32(0.0009 * view.scale), 1.5)
-        lay(sheet[first:], _surface(view, paints, ridge, top_row, rows), mask)
+        lay(sheet[first:last], _surface(view, paints, ridge, top_row, rows), mask)
 
     return paint
 
@@ -118,6 +132,9 @@ def _surface(
     y = np.arange(rows[0], rows[1], dtype=np.float32)[:, None]
     deep = (y - top_row[None, :]) / np.float32(view.scale)
     colour = ground_colour(picture, ridge.near)
+    if ridge.sand:
+        dim = {"night": 0.75, "dusk": 0.5, "sunset": 0.25}.get(picture.hour, 0.05)
+        colour = mix(_SAND, body_colour(picture, 0.7), dim)
     sheet = np.empty((height, view.width, 3), np.float32)
     sheet[:] = colour
     if ridge.form == "peak":

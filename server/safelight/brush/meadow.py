@@ -33,7 +33,7 @@ def field(bloom: Bloom, near: float, row: float, size: float, count: int) -> Sta
         rng = picture.rng("field", near)
         sketch = Sketch(view, (row - 0.02) * view.height - 9 * size * view.scale, view.height)
         green = mix(body_colour(picture, 0.45 + 0.5 * near), picture.palette.ground, 0.35)
-        _grass(sketch, view, rng, near, row, size, int(count * 2.4), green)
+        _grass(sketch, view, rng, near, row, size, int(count * 2.4) + 30, green)
         places = np.sort(rng.uniform(-1.5, 1.5, int(count * 3)))
         rng.shuffle(places)
         salts = rng.integers(0, 2**32, len(places))
@@ -104,7 +104,7 @@ def _petal(rng: Random, bloom: Bloom, paints: Paints, near: float) -> Rgb:
     picture = paints.composition
     palette = picture.palette
     choice = {
-        "poppy": (palette.accent, mix(palette.accent, palette.light, 0.25)),
+        "poppy": (mix(_RED, palette.accent, 0.3), mix(_RED, palette.light, 0.22)),
         "tulip": (palette.accent, mix(palette.accent, palette.light, 0.5), palette.light),
         "daisy": (palette.light, mix(palette.light, palette.sky[1], 0.15)),
         "lavender": ((0.47, 0.38, 0.70), (0.60, 0.50, 0.80), (0.40, 0.33, 0.62)),
@@ -130,6 +130,7 @@ def _ring(head: tuple[float, float], size: float, count: int, turn: float, flat:
     return petals
 
 
+_RED = (0.83, 0.21, 0.15)
 Head = tuple[float, float]
 
 

@@ -44,7 +44,8 @@ def _paint(spec: PaintSpec, photo: Image.Image | None) -> Iterator[Step]:
     small = View(*preview_size(spec.width, spec.height))
     tray = Tray(rendered(small, paints, photo, spec.strength), spec.seed, spec.prompt)
     view = View(spec.width, spec.height)
-    sheet, work = blank(view, picture.palette.sky[0]), _work(picture, photo, spec.strength)
+    sheet = blank(view, picture.palette.sky[0])
+    work = _work(picture, photo, spec.strength, grit=1.0)
     done = 0
     for index in range(1, spec.steps + 1):
         due = len(work) * index // spec.steps
@@ -56,7 +57,9 @@ def _paint(spec: PaintSpec, photo: Image.Image | None) -> Iterator[Step]:
         yield Step(index, spec.steps, message(index, spec.steps), shown, result)
 
 
-def _work(picture: Composition, photo: Image.Image | None, strength: float) -> list[Stage]:
+def _work(
+    picture: Composition, photo: Image.Image | None, strength: float, grit: float
+) -> list[Stage]:
     """All stages, the finish included."""
 
     def both(sheet: Field, view: View, paints: Paints) -> None:
@@ -66,13 +69,18 @@ def _work(picture: Composition, photo: Image.Image | None, strength: float) -> l
     def bleed(sheet: Field, view: View, paints: Paints) -> None:
         halation(sheet, view)
 
-    return [*stages(picture), both, bleed, develop]
+    def fix(sheet: Field, view: View, paints: Paints) -> None:
+        develop(sheet, view, paints, grit)
+
+    return [*stages(picture), both, bleed, fix]
 
 
-def rendered(view: View, paints: Paints, photo: Image.Image | None, strength: float) -> Field:
-    """The whole finished picture for a view, 0 to 1."""
+def rendered(
+    view: View, paints: Paints, photo: Image.Image | None, strength: float, grit: float = 1.0
+) -> Field:
+    """The whole finished picture for a view, 0 to 1, with `grit` times the usual grain."""
     sheet = blank(view, paints.composition.palette.sky[0])
-    for stage in _work(paints.composition, photo, strength):
+    for stage in _work(paints.composition, photo, strength, grit):
         stage(sheet, view, paints)
     return sheet
 

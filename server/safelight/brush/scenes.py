@@ -13,7 +13,7 @@ import numpy as np
 from . import abstract, cosmos, meadow, sky, town, trees, water, weather
 from .composition import Composition
 from .figures import BUILDINGS, flock, path, prop
-from .land import Ridge, crest, ridge_stage
+from .land import Ridge, chain, crest, ridge_stage
 from .stage import Stage
 
 _HIGH = {
@@ -107,7 +107,7 @@ def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> lis
     if "path" in picture.props:
         ground.append(path(ridge, -0.05 * side))
     if back:
-        return [*behind, ridge_stage(back), *_wooded(picture, back), *ground, *before]
+        return [*behind, ridge_stage(back, ridge), *_wooded(picture, back), *ground, *before]
     return [*behind, *ground, *before]
 
 
@@ -137,8 +137,7 @@ def _mountains(picture: Composition) -> list[Stage]:
     wood = Ridge("wood", 0.64, h + 0.22, 0.05, 0.8, mist=0.6)
     back = Ridge("back", 0.8, h + 0.30, 0.05, 0.9, mist=0.5)
     return [
-        *map(ridge_stage, rows),
-        ridge_stage(wood),
+        *chain([*rows, wood], back),
         trees.grove(wood, "pine", 70, 0.045),
         *_stand(picture, front, back),
     ]
@@ -155,9 +154,9 @@ def _hills(picture: Composition) -> list[Stage]:
     front = Ridge("front", 0.9, 0.94, 0.045, 0.9, mist=0.12)
     kind: trees.Kind = "pine" if picture.snowy or picture.taste("wood").random() < 0.5 else "leaf"
     return [
-        *map(ridge_stage, rows[:2]),
+        *chain(rows[:2], rows[2]),
         trees.grove(rows[1], kind, 60, 0.025),
-        ridge_stage(rows[2]),
+        ridge_stage(rows[2], back),
         trees.grove(rows[2], kind, 40, 0.04),
         *_stand(picture, front, back),
     ]
@@ -209,9 +208,9 @@ def _sea(picture: Composition) -> list[Stage]:
         picture = rest
     found += _afloat(picture, h + 0.13)
     if "beach" in picture.props:
-        found.append(ridge_stage(Ridge("beach", 0.3, 0.97, 0.05, 0.9, "dune", 0.0, tilt=0.2 * side)))
+        found.append(ridge_stage(Ridge("beach", 0.5, 0.95, 0.02, 0.9, mist=0.0, tilt=0.16 * side, sand=True)))
     if _standing(picture):
-        found += _stand(picture, Ridge("shore", 0.95, 1.0, 0.035, 0.9, mist=0.0, tilt=0.12 * side))
+        found += _stand(picture, Ridge("shore", 0.95, 0.975, 0.03, 0.9, mist=0.0, tilt=0.12 * side))
     return found
 
 
@@ -219,10 +218,12 @@ def _lake(picture: Composition) -> list[Stage]:
     h, snow = picture.horizon, 0.9 if picture.snowy else 0.6
     bank = Ridge("bank", 0.62, h - 0.004, 0.018, 0.7, mist=0.3)
     wood = Ridge("wood", 0.4, h - 0.03, 0.06, 0.6, mist=0.6)
+    peaks = [
+        Ridge("far", 0.08, h - 0.09, 0.12, 0.5, "peak", 0.7, snow),
+        Ridge("main", 0.24, h - 0.05, 0.20, 0.7, "peak", 0.6, snow),
+    ]
     found: list[Stage] = [
-        ridge_stage(Ridge("far", 0.08, h - 0.09, 0.12, 0.5, "peak", 0.7, snow)),
-        ridge_stage(Ridge("main", 0.24, h - 0.05, 0.20, 0.7, "peak", 0.6, snow)),
-        ridge_stage(wood),
+        *chain([*peaks, wood], bank),
         trees.grove(wood, "pine", 50, 0.035),
         *(prop(n, 0.16, 0.10, bank) for n in picture.props if n in BUILDINGS),
         ridge_stage(bank),
@@ -231,7 +232,7 @@ def _lake(picture: Composition) -> list[Stage]:
         *_afloat(picture, h + 0.14),
     ]
     rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p not in BUILDINGS))
-    shore = Ridge("shore", 0.95, 1.02, 0.03, 0.8, mist=0.0, tilt=0.14)
+    shore = Ridge("shore", 0.95, 1.0, 0.03, 0.8, mist=0.0, tilt=0.14)
     if _standing(rest):
         return [*found, *_stand(rest, shore)]
     if picture.taste("shore").random() < 0.6:
@@ -241,12 +242,13 @@ def _lake(picture: Composition) -> list[Stage]:
 
 def _desert(picture: Composition) -> list[Stage]:
     h = picture.horizon
-    return [
-        ridge_stage(Ridge("far", 0.05, h - 0.02, 0.04, 0.7, "peak", 0.7)),
-        ridge_stage(Ridge("a", 0.3, h + 0.03, 0.05, 0.5, "dune", 0.3)),
-        ridge_stage(Ridge("b", 0.48, h + 0.15, 0.10, 0.7, "dune", 0.15)),
-        *_stand(picture, Ridge("front", 0.72, h + 0.34, 0.15, 0.85, "dune", 0.0)),
+    front = Ridge("front", 0.72, h + 0.34, 0.15, 0.85, "dune", 0.0)
+    rows = [
+        Ridge("far", 0.05, h - 0.02, 0.04, 0.7, "peak", 0.7),
+        Ridge("a", 0.3, h + 0.03, 0.05, 0.5, "dune", 0.3),
+        Ridge("b", 0.48, h + 0.15, 0.10, 0.7, "dune", 0.15),
     ]
+    return [*chain(rows, front), *_stand(picture, front)]
 
 
 def _city(picture: Composition) -> list[Stage]:
@@ -256,13 +258,13 @@ def _city(picture: Composition) -> list[Stage]:
         lit = max(lit, 0.45)
     middle = float(picture.rng("middle").uniform(-0.2, 0.2))
     rows = [
-        town.Row(0.1, h - 0.01, 0.30, 0.05, "modern", lit * 0.4, middle),
-        town.Row(0.38, h + 0.005, 0.37, 0.07, "modern", lit * 0.8, middle + 0.08),
-        town.Row(0.66, h + 0.02, 0.22, 0.09, "modern", lit, -middle),
+        town.Row(0.1, h - 0.01, 0.30, 0.05, "modern", lit * 0.4, middle, h + 0.03),
+        town.Row(0.38, h + 0.005, 0.37, 0.07, "modern", lit * 0.8, middle + 0.08, h + 0.03),
+        town.Row(0.66, h + 0.02, 0.22, 0.09, "modern", lit, -middle, h + 0.03),
     ]
     found: list[Stage] = [*map(town.street, rows), water.water(h + 0.02, 0.75), *_afloat(picture, h + 0.14)]
     if _standing(picture):
-        found += _stand(picture, Ridge("shore", 0.97, 0.99, 0.02, 0.9, mist=0.0))
+        found += _stand(picture, Ridge("shore", 0.97, 0.955, 0.015, 0.9, mist=0.0))
     return found
 
 
@@ -270,8 +272,8 @@ def _town(picture: Composition) -> list[Stage]:
     h = picture.horizon
     lit = {"night": 0.5, "dusk": 0.5, "sunset": 0.3}.get(picture.hour, 0.05)
     rows = [
-        town.Row(0.3, h + 0.10, 0.09, 0.055, "old", lit * 0.5),
-        town.Row(0.55, h + 0.20, 0.12, 0.085, "old", lit),
+        town.Row(0.3, h + 0.10, 0.09, 0.055, "old", lit * 0.5, until=h + 0.2),
+        town.Row(0.55, h + 0.20, 0.12, 0.085, "old", lit, until=h + 0.37),
         town.Row(0.84, h + 0.37, 0.14, 0.135, "old", lit),
     ]
     hill = Ridge("hill", 0.2, h + 0.03, 0.07, 0.7, mist=0.5)

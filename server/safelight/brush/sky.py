@@ -92,7 +92,7 @@ def _disc_colour(paints: Paints) -> Rgb:
     palette = picture.palette
     at = min(1023, int(1023 * min(1.0, picture.light.y / picture.horizon)))
     contrast = sum(palette.light) / 3 - float(paints.sky[at].mean())
-    return mix(palette.light, palette.accent, float(np.clip(0.58 - 3.4 * contrast, 0, 0.5)))
+    return mix(palette.light, palette.accent, float(np.clip(0.66 - 3.4 * contrast, 0, 0.6)))
 
 
 def stars(sheet: Field, view: View, paints: Paints, bottom: float = 1.0) -> None:

@@ -21,7 +21,10 @@ Style = Literal["modern", "old"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row: `base` is a fraction of the height; `tall` and `wide` are world units."""
+    """One row: `base` is a fraction of the height; `tall` and `wide` are world units.
+
+    Houses reach down to the fraction `until`, from where something else covers them.
+    """
 
     near: float
     base: float
@@ -30,6 +33,7 @@ class Row(msgspec.Struct, frozen=True):
     style: Style
     lit: float
     middle: float = 0.0
+    until: float = 1.0
 
 
 class _House(msgspec.Struct, frozen=True):
@@ -51,8 +55,8 @@ def street(row: Row) -> Stage:
         picture = paints.composition
         houses = _houses(view, paints, row)
         top = min((house.top - house.wide for house in houses), default=0.0)
-        walls = Sketch(view, top - 0.1 * view.scale, view.height)
-        lamps = Sketch(view, top, view.height)
+        walls = Sketch(view, top - 0.1 * view.scale, row.until * view.height)
+        lamps = Sketch(view, top, row.until * view.height)
         base = body_colour(picture, row.near)
         for house in houses:
             rng = np.random.Generator(np.random.PCG64(house.salt))
@@ -89,10 +93,6 @@ def _houses(view: View, paints: Paints, row: Row) -> list[_House]:
     return houses
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> Field:
-    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-
-
 def _modern(
     walls: Sketch, house: _House, colour: Rgb, rng: np.random.Generator, paints: Paints
 ) -> None:
@@ -100,7 +100,7 @@ def _modern(
     kind = rng.random()
     if kind < 0.25:
         inset = wide * rng.uniform(0.12, 0.28)
-        walls.polygon(_box(left + inset, top - wide * rng.uniform(0.3, 0.7), right - inset, top), colour)
+        walls.box(left + inset, top - wide * rng.uniform(0.3, 0.7), right - inset, top, colour)
     elif kind < 0.42:
         slope = wide * rng.uniform(0.2, 0.5)
         walls.polygon(np.array([[left, top], [right, top - slope], [right, top]]), colour)
@@ -108,11 +108,11 @@ def _modern(
         x = left + wide * rng.uniform(0.35, 0.65)
         mast = np.array([[x, top - wide * rng.uniform(0.4, 1.0)], [x, top]])
         walls.stroke(mast, max(0.6, wide * 0.03), colour)
-    walls.polygon(_box(left, top, right, walls.bottom), colour)
+    walls.box(left, top, right, walls.bottom, colour)
     dark = mix(colour, paints.composition.palette.deep, 0.22)
     sunny = paints.composition.light is None or paints.composition.light.x < 0
     edge = (left + wide * 0.64, right) if sunny else (left, left + wide * 0.36)
-    walls.polygon(_box(edge[0], top, edge[1], walls.bottom), dark)
+    walls.box(edge[0], top, edge[1], walls.bottom, dark)
 
 
 def _old(
@@ -135,8 +135,8 @@ def _old(
         peak = top - wide * rng.uniform(0.32, 0.5)
         outline = [[left - over, top], [left + wide * 0.2, peak], [right - wide * 0.2, peak], [right + over, top]]
         chimney = left + wide * rng.uniform(0.3, 0.65)
-        walls.polygon(_box(chimney, peak - wide * 0.16, chimney + wide * 0.09, peak + 2), roof)
-    walls.polygon(_box(left, top, right, walls.bottom), colour)
+        walls.box(chimney, peak - wide * 0.16, chimney + wide * 0.09, peak + 2, roof)
+    walls.box(left, top, right, walls.bottom, colour)
     walls.polygon(np.array(outline), roof)
 
 
@@ -157,7 +157,7 @@ def _windows(
     tint = rng.integers(0, 3, (down, across))
     for j, i in zip(*np.nonzero(burning), strict=True):
         x, y = start + i * step_x, house.top + (j + 0.7) * step_y
-        lamps.polygon(_box(x, y, x + pane, y + pane * 1.35), colours[tint[j, i]])
+        lamps.box(x, y, x + pane, y + pane * 1.35, colours[tint[j, i]])
 
 
 def _light(sheet: Field, view: View, lamps: Sketch) -> None:
@@ -172,8 +172,9 @@ def _light(sheet: Field, view: View, lamps: Sketch) -> None:
 
 
 def _air(sheet: Field, view: View, paints: Paints, row: Row) -> None:
-    y = view.ys()[:, None]
-    band = smoothstep(row.base - 0.55 * row.tall - 0.1, row.base + 0.02, y)
-    soft = view.brush(paints.soft, 0.3, 0.8, row.near, (0, view.height), row.near)
-    veil = band * np.float32(0.5 * (1 - row.near) ** 0.8) * (1 + 0.2 * soft)
-    lay(sheet, air(paints.composition), np.clip(veil, 0, 1))
+    start = row.base - 0.55 * row.tall - 0.1
+    rows = (max(0, int(start * view.height)), min(view.height, int(row.until * view.height) + 1))
+    y = view.ys()[rows[0] : rows[1], None]
+    soft = view.brush(paints.soft, 0.3, 0.8, row.near, rows, row.near)
+    veil = smoothstep(start, row.base + 0.02, y) * np.float32(0.5 * (1 - row.near) ** 0.8)
+    lay(sheet[rows[0] : rows[1]], air(paints.composition), np.clip(veil * (1 + 0.2 * soft), 0, 1))

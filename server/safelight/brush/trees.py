@@ -171,16 +171,14 @@ def trunks(near: float, count: int, thick: float, row: float) -> Stage:
             width = thick * rng.uniform(0.5, 1.25) * view.scale
             lean = rng.uniform(-0.03, 0.03) * view.scale
             foot = (row + rng.uniform(-0.01, 0.025)) * view.height
-            column = view.column(x, near)
-            _trunk(stencil, rng, column, foot, width, lean)
-        colour = body_colour(picture, near)
-        mask = stencil.mask()
-        fade = smoothstep(0.55, 1.05, view.ys() / np.float32(row))[:, None] * (1 - near)
-        y = np.asarray(mask * 1.0)
-        tint = np.empty_like(sheet)
-        tint[:] = colour
-        lay(tint, air(picture), np.broadcast_to(fade * np.float32(0.8), y.shape))
-        lay(sheet, tint, mask)
+            column, salt = view.column(x, near), int(rng.integers(0, 2**32))
+            if -0.4 * view.scale < column < view.width + 0.4 * view.scale:
+                bark = np.random.Generator(np.random.PCG64(salt))
+                _trunk(stencil, bark, column, foot, width, lean)
+        fade = smoothstep(0.55, 1.05, view.ys() / np.float32(row)) * np.float32(0.8 * (1 - near))
+        wood, far = np.asarray(body_colour(picture, near)), np.asarray(air(picture))
+        tints = wood + (far - wood) * fade[:, None]
+        lay(sheet, np.asarray(tints, np.float32)[:, None, :], stencil.mask())
 
     return paint
 

@@ -8,6 +8,7 @@ folded by the protocol, as on the server. The rule stands in docs/wire.md.
 from __future__ import annotations
 
 import msgspec
+
 from safelight_protocol.events import TaskEvent, decode_event
 from safelight_protocol.snapshot import Snapshot, fold
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 import anyio
 import httpx2
 import msgspec
+
 from safelight_protocol.backoff import connect_delay
 
 from .errors import Damaged, RequestRefused, Unreachable, WrongAnswer, refusal_of_answer
@@ -127,7 +128,7 @@ class Rest:
                         digest.update(chunk)
                         await file.write(chunk)
                     await file.flush()
-                    await anyio.to_thread.run_sync(os.fsync, file.fileno())
+                    await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
         except httpx2.HTTPError as trouble:
             raise Unreachable(self._base, _why(trouble)) from None
         return digest.hexdigest()

@@ -17,11 +17,12 @@ from typing import assert_never
 
 import anyio
 import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
 from safelight_protocol import happenings
 from safelight_protocol.client import TASK_EVENT, Client, Output
 from safelight_protocol.effects import Hangup, Send
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from .errors import NotOpen, RequestRefused, refusal_of_reply
 from .watch import Feed

@@ -17,6 +17,7 @@ from uuid import uuid4
 import anyio
 import anyio.abc
 import msgspec
+
 from safelight_protocol.snapshot import Snapshot
 
 from .errors import RequestRefused, Unreachable, WrongAnswer
@@ -137,9 +138,7 @@ class Client:
     async def cancel(self, id: str) -> Snapshot:
         """Ask for the task's end; its terminal event says whether that came in time."""
         path = _path(id) + "/cancel"
-        return _snapshot(
-            await self._rest.insist(lambda: self._rest.ask("POST", path, msgspec.Raw))
-        )
+        return _snapshot(await self._rest.insist(lambda: self._rest.ask("POST", path, msgspec.Raw)))
 
     async def delete(self, id: str) -> None:
         """Delete an ended task with its files; refused (`still_running`) before its end."""
@@ -188,16 +187,21 @@ async def connect(
     base = url.rstrip("/")
     rest = Rest(base, token, patience=patience)
     socket = Socket(_socket_url(base), token, on_line=on_line)
+    trouble: Exception | None = None
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(socket.run)
             try:
                 yield Client(rest, socket, group)
+            except Exception as raised:
+                trouble = raised  # the group would wrap what is the caller's own
             finally:
                 await socket.close()
                 group.cancel_scope.cancel()
     finally:
         await rest.close()
+    if trouble is not None:
+        raise trouble
 
 
 def _snapshot(raw: msgspec.Raw) -> Snapshot:
@@ -215,4 +219,4 @@ def _socket_url(base: str) -> str:
     scheme = {"http": "ws", "https": "wss"}.get(urlsplit(base).scheme)
     if scheme is None:
         raise ValueError(f"url: found {base!r}, expected an http or https address")
-    return f"{scheme}{base[base.index(':'):]}/socket/websocket?vsn=2.0.0"
+    return f"{scheme}{base[base.index(':') :]}/socket/websocket?vsn=2.0.0"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import anyio
 import msgspec
+
 from safelight_protocol.events import TERMINAL
 from safelight_protocol.snapshot import Snapshot
 

@@ -18,7 +18,11 @@ from .auth import Authenticator
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """The doors' side of a running server. `draining` is set once it is going down."""
+    """The doors' side of a running server.
+
+    `drain` begins the end: streams are closed at their next event or at once, and
+    `draining` is true from then on.
+    """
 
     settings: Settings
     orchestrator: Orchestrator
@@ -29,6 +33,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     registry: Registry
     auth: Authenticator
     clock: Callable[[], int]
+    drain: Callable[[], None]
     draining: Callable[[], bool]
     statistics: Callable[[], dict[str, object]]
 

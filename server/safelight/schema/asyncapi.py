@@ -91,8 +91,12 @@ ASKED: dict[str, list[Asked]] = {
         Asked("cancel", _ANY, _is("Snapshot"), "End the task before its end."),
         *_generate(),
     ],
-    "conversation": [Asked("phx_join", _ANY, _EMPTY, "Open a conversation."), _LEAVE, _PING]
-    + _generate(),
+    "conversation": [
+        Asked("phx_join", _ANY, _EMPTY, "Open a conversation."),
+        _LEAVE,
+        _PING,
+        *_generate(),
+    ],
     "gallery": [
         Asked("phx_join", _is("JoinGalleryPayload"), _is("JoinGalleryReply"), "See all tasks."),
         _LEAVE,

@@ -5,6 +5,18 @@ A setting without a row here fails the generation of docs/settings.md.
 
 from __future__ import annotations
 
+
+class Undescribed(Exception):
+    """A setting has no sentence here yet."""
+
+
+def meaning(name: str) -> str:
+    """The sentence of a setting. Raises Undescribed."""
+    if name not in SETTINGS:
+        raise Undescribed(f"setting {name}: say what it is for in {__name__}.SETTINGS")
+    return SETTINGS[name]
+
+
 SETTINGS = {
     "host": "The address to listen on.",
     "port": "The port to listen on.",
@@ -22,6 +34,7 @@ SETTINGS = {
     "retry_base_seconds": "The pause before the second attempt; it doubles from there.",
     "retry_max_seconds": "The longest pause between attempts.",
     "attempt_timeout_seconds": "How long one attempt may take.",
+    "cancel_timeout_seconds": "How long a provider may take to confirm a cancel.",
     "log_retention_seconds": "How long a task's events are kept after its end; not swept yet.",
     "task_retention_seconds": "How long an ended task itself is kept; not swept yet.",
     "drain_seconds": "How long requests may finish when the server stops.",

@@ -30,7 +30,7 @@ CREATE_EXAMPLES = {
 }
 
 _TEXT = {"type": "string"}
-_PICTURE = {"image/*": {}, "video/*": {}}
+_PICTURE: dict[str, Schema] = {"image/*": {}, "video/*": {}}
 
 
 def document(version: str) -> str:
@@ -212,9 +212,7 @@ def _readyz() -> Operation:
 
 
 def _plain(name: str, summary: str, data: str) -> Operation:
-    return _operation(name, summary, open_to_all=True) | {
-        "responses": {"200": _data(data, "Yes.")}
-    }
+    return _operation(name, summary, open_to_all=True) | {"responses": {"200": _data(data, "Yes.")}}
 
 
 def _page(name: str, summary: str, media_type: str) -> Operation:

@@ -18,7 +18,7 @@ from ..settings import NAMES, PREFIX, Settings
 from ..telemetry import COUNTERS, EVENTS
 from .decisions import DECISIONS
 from .markdown import code, table
-from .meanings import SETTINGS
+from .meanings import meaning
 from .types import components
 
 OBJECTS = ("Snapshot", "ResultData", "Artifact", "ErrorData", "Charge", "Eta", "Timings")
@@ -92,7 +92,7 @@ def settings() -> str:
     rows = [
         [
             code(name),
-            SETTINGS[name],
+            meaning(name),
             _takes(schema["properties"][name]),
             code(_default(name)),
             code(PREFIX + name.upper()),

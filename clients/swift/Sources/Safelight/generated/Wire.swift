@@ -383,7 +383,7 @@ public enum Wire {
     /// Why an attempt or a task failed. `error` repeats `message` for the deployed app.
     public struct ErrorData: Codable, Hashable, Sendable {
         public let error: String
-        public let code: String
+        public let code: ErrorCode
         public let message: String
         /// Whether the same request may succeed later.
         public let retryable: Bool
@@ -777,8 +777,7 @@ public enum Wire {
         public let title: String
         public let status: Int
         public let detail: String
-        /// A row of the codes table; later versions add rows.
-        public let code: String
+        public let code: ErrorCode
         public let retry: String
         public let success: Bool
         public let error: ErrorBody
@@ -802,8 +801,7 @@ public enum Wire {
 
     /// The error as native clients read it; `code` is a row of the codes table.
     public struct ErrorBody: Codable, Hashable, Sendable {
-        /// A row of the codes table; later versions add rows.
-        public let code: String
+        public let code: ErrorCode
         public let message: String
         public let details: [Detail]
     }
@@ -818,8 +816,7 @@ public enum Wire {
     /// The response of a reply with status `error`. `reason` is in Phoenix's words.
     public struct SocketError: Codable, Hashable, Sendable {
         public let reason: String
-        /// A row of the codes table; later versions add rows.
-        public let code: String
+        public let code: ErrorCode
         public let message: String
         public let details: [Detail]
         /// The id of the task, as its channel and its address spell it.
@@ -1336,5 +1333,45 @@ public enum Wire {
             case mediaType = "media_type"
             case url
         }
+    }
+
+    /// A row of the codes table; later versions add rows.
+    public struct ErrorCode: OpenWord {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        public static let invalid = ErrorCode(rawValue: "invalid")
+        public static let unknownModel = ErrorCode(rawValue: "unknown_model")
+        public static let providerNotConfigured = ErrorCode(rawValue: "provider_not_configured")
+        public static let unauthorized = ErrorCode(rawValue: "unauthorized")
+        public static let forbidden = ErrorCode(rawValue: "forbidden")
+        public static let notFound = ErrorCode(rawValue: "not_found")
+        public static let methodNotAllowed = ErrorCode(rawValue: "method_not_allowed")
+        public static let idConflict = ErrorCode(rawValue: "id_conflict")
+        public static let stillRunning = ErrorCode(rawValue: "still_running")
+        public static let gone = ErrorCode(rawValue: "gone")
+        public static let tooLarge = ErrorCode(rawValue: "too_large")
+        public static let rangeNotSatisfiable = ErrorCode(rawValue: "range_not_satisfiable")
+        public static let keyReused = ErrorCode(rawValue: "key_reused")
+        public static let tooMany = ErrorCode(rawValue: "too_many")
+        public static let internal = ErrorCode(rawValue: "internal")
+        public static let unavailable = ErrorCode(rawValue: "unavailable")
+        public static let shuttingDown = ErrorCode(rawValue: "shutting_down")
+        public static let storageFull = ErrorCode(rawValue: "storage_full")
+        public static let badFrame = ErrorCode(rawValue: "bad_frame")
+        public static let slowReader = ErrorCode(rawValue: "slow_reader")
+        public static let idle = ErrorCode(rawValue: "idle")
+        public static let unmatchedTopic = ErrorCode(rawValue: "unmatched_topic")
+        public static let unknownEvent = ErrorCode(rawValue: "unknown_event")
+        public static let tooManyChannels = ErrorCode(rawValue: "too_many_channels")
+        public static let missingPrompt = ErrorCode(rawValue: "missing_prompt")
+        public static let enqueueFailed = ErrorCode(rawValue: "enqueue_failed")
+        public static let taskCreationFailed = ErrorCode(rawValue: "task_creation_failed")
+        public static let generationFailed = ErrorCode(rawValue: "generation_failed")
+        public static let providerFailed = ErrorCode(rawValue: "provider_failed")
+        public static let invalidInput = ErrorCode(rawValue: "invalid_input")
+        public static let timeout = ErrorCode(rawValue: "timeout")
+        public static let lost = ErrorCode(rawValue: "lost")
+        public static let outcomeUnknown = ErrorCode(rawValue: "outcome_unknown")
     }
 }

@@ -1,0 +1,52 @@
+"""The options of `safelight run` as the body of a request.
+
+Owns only their spelling; what a model takes is for the server to say, which answers
+with what it found and expected. So numbers that are none travel as they were typed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import msgspec
+
+
+class BadOption(Exception):
+    """An option that cannot be read; the message names it, found and expected."""
+
+
+def body_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The native body; what was left out is left to the server. Raises BadOption."""
+    params = _size(args.size)
+    if args.steps is not None:
+        params["steps"] = _value(args.steps)
+    for text in args.param:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise BadOption(f"--param: found {text!r}, expected NAME=VALUE")
+        params[name] = _value(value)
+    return {
+        "kind": args.kind,
+        "prompt": args.prompt,
+        "model": args.model,
+        "seed": None if args.seed is None else _value(args.seed),
+        "params": params or None,
+    }
+
+
+def _size(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdigit() and height.isdigit()):
+        raise BadOption(f"--size: found {text!r}, expected WxH in pixels, 768x512 say")
+    return {"width": int(width), "height": int(height)}
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON, else the text itself."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

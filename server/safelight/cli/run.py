@@ -1,0 +1,166 @@
+"""`safelight run`: make a task, watch it, and keep what it made.
+
+Owns the order of these and the words around them. Ctrl-C stops the watching, never
+the task, and says how to watch it again. Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from safelight_protocol.events import Artifact
+from safelight_protocol.snapshot import Snapshot
+
+from ..client import Client
+from ..settings import Remote
+from . import remote
+from .bar import Bar
+from .params import body_of
+from .world import World, shown
+
+INTERRUPTED = 130
+"""What shells report for a program that Ctrl-C ended."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("run", help="make a task, watch it and keep its result")
+    parser.add_argument("prompt", nargs="?", help="what to make")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to keep it")
+    parser.add_argument("--kind", choices=("image", "video", "text"), default="image")
+    parser.add_argument("--model", metavar="NAME", help="see `safelight models`")
+    parser.add_argument("--seed", metavar="N", help="0 to 2**64-1; drawn by the server if left out")
+    parser.add_argument("--size", metavar="WxH", help="in pixels, 768x512 say")
+    parser.add_argument("--steps", metavar="N", help="how many steps to take")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="any other parameter"
+    )
+    parser.add_argument("--attach", metavar="ID", help="watch a task that is there already")
+    remote.add_options(parser)
+    parser.set_defaults(act=act, fail=parser.error)
+
+
+def act(args: argparse.Namespace, world: World) -> int:
+    """Run it. Exit code 0 when it completed, 1 when it did not, 130 after Ctrl-C."""
+    if (args.prompt is None) == (args.attach is None):
+        args.fail("expected a prompt, or --attach with the id of a task")
+    server = remote.remote_of(args, world)
+    run = Run(args, world)
+    try:
+        return asyncio.run(remote.with_client(server, world, run.go, run.bar.line))
+    except KeyboardInterrupt:
+        run.bar.wipe()
+        world.note(_farewell(run.task_id, server))
+        return INTERRUPTED
+    except OSError as trouble:
+        world.complain(f"cannot write {trouble.filename}: {trouble.strerror}")
+        return 1
+
+
+class Run:
+    """One run of the command. `task_id` is known once the server has accepted."""
+
+    def __init__(self, args: argparse.Namespace, world: World) -> None:
+        self._args = args
+        self._world = world
+        self.bar = Bar(world.err)
+        self.task_id: str | None = args.attach
+        self._text: tuple[int, str] = (0, "")
+
+    async def go(self, client: Client) -> int:
+        """All of it."""
+        await client.version()  # no server at all is said at once, not after many tries
+        if self.task_id is None:
+            body = body_of(self._args)
+            accepted = await client.create(**body, on_warning=self._warn)
+            self.task_id = accepted.task_id
+            self._world.note(f"task {self.task_id}")
+        last = None
+        async for snapshot in client.watch(self.task_id):
+            last = snapshot
+            self._show(snapshot)
+        assert last is not None, "a watch that ends has shown the end"
+        self.bar.wipe()
+        return await self._end(client, last)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if snapshot.kind == "text" and self._args.output is None:
+            self._stream(snapshot)
+        else:
+            self.bar.show(snapshot)
+
+    def _stream(self, snapshot: Snapshot) -> None:
+        """Write what is new of a text. Another attempt begins it anew."""
+        attempt, written = self._text
+        if snapshot.attempt != attempt and written:
+            self._world.note(f"\n(attempt {snapshot.attempt} begins the text again)")
+        if snapshot.attempt != attempt:
+            written = ""
+        out = self._world.out
+        fresh = snapshot.text[len(written) :]
+        out.write(shown(fresh) if out.isatty() else fresh)
+        out.flush()
+        self._text = (snapshot.attempt, snapshot.text)
+
+    async def _end(self, client: Client, snapshot: Snapshot) -> int:
+        if snapshot.substituted_for is not None:
+            self._world.note(f"{snapshot.model} stood in for {snapshot.substituted_for}")
+        if snapshot.status == "completed" and snapshot.kind == "text":
+            return await self._keep_text(snapshot)
+        if snapshot.status == "completed":
+            return await self._keep_files(client, snapshot)
+        error = snapshot.error_data
+        why = "" if error is None else f": {error.message} ({error.code})"
+        self._world.complain(f"task {snapshot.task_id} {snapshot.status}{why}")
+        return 1
+
+    async def _keep_text(self, snapshot: Snapshot) -> int:
+        if self._args.output is None:
+            if not snapshot.text.endswith("\n"):
+                self._world.say("")
+            return 0
+        part = self._args.output.with_name(f".{self._args.output.name}.part")
+        await anyio.Path(part).write_text(snapshot.text, encoding="utf-8")
+        await anyio.Path(part).replace(self._args.output)
+        self._world.say(str(self._args.output))
+        return 0
+
+    async def _keep_files(self, client: Client, snapshot: Snapshot) -> int:
+        result = snapshot.result_data
+        artifacts = () if result is None else result.artifacts
+        for number, artifact in enumerate(artifacts, start=1):
+            path = path_for(artifact, number, snapshot.task_id, self._args.output)
+            await client.artifact(artifact.url, path, artifact.sha256)
+            self._world.say(str(path))
+        if not artifacts:
+            self._world.complain(f"task {snapshot.task_id} completed without a file")
+            return 1
+        return 0
+
+    def _warn(self, warning: Any) -> None:
+        if isinstance(warning, dict):
+            asked, has = warning.get("asked"), warning.get("has")
+            warning = f"{warning.get('field')}: asked for {asked}, the task has {has}"
+        self._world.note(f"note: {warning}")
+
+
+def path_for(artifact: Artifact, number: int, task_id: str, output: Path | None) -> Path:
+    """Where a file goes: where it was told to, else named after its task; from the second
+    on with its number."""
+    if output is None:
+        suffix = mimetypes.guess_extension(artifact.media_type) or ""
+        output = Path(task_id + suffix)
+    return output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+
+
+def _farewell(task_id: str | None, server: Remote) -> str:
+    if task_id is None:
+        return "\nInterrupted before the server answered."
+    where = "" if server == Remote(token=server.token) else f" --server {server.url}"
+    return f"\nThe task goes on. Watch it again with: safelight run --attach {task_id}{where}"
