@@ -315,6 +315,11 @@ class Orchestrator:
     async def _report(self, task: Task, what: Happening | Finishing) -> None:
         await insist(lambda: self._move(task.uid, what, task.attempt))
 
+    def _show(self, task: Task, shown: Shown) -> None:
+        live = self._live.get(task.uid)
+        if live is not None and live.task.attempt == task.attempt:
+            self._production.show(task, live.preview_token, shown)
+
 
 class _Live:
     """A task that has not ended, and the lock that serializes its moves."""

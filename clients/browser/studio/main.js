@@ -89,7 +89,7 @@ async function submit(body) {
   location.hash = `#/t/${encodeURIComponent(task.task_id)}`;
   follow();
   stage.remark(warnings.map(warningWords).join(" "));
-  byId("stage").scrollIntoView({ block: "nearest", behavior: motion() });
+  byId("stage").scrollIntoView({ block: isNarrow() ? "start" : "nearest", behavior: motion() });
 }
 
 /** Once more after a token was asked for. */
@@ -165,12 +165,12 @@ function follow() {
   look();
 }
 
+const isNarrow = () => !matchMedia("(min-width: 1180px)").matches;
 const motion = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth");
 
 window.addEventListener("hashchange", follow);
 byId("cards").addEventListener("click", (event) => {
-  const isNarrow = !matchMedia("(min-width: 1180px)").matches;
-  if (event.target.closest("a") && isNarrow) byId("stage").scrollIntoView({ behavior: motion() });
+  if (event.target.closest("a") && isNarrow()) byId("stage").scrollIntoView({ behavior: motion() });
 });
 follow();
 await loadModels();
