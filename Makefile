@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check
 
 format: $(VENV)/.dev
-	$(BIN)/ruff format --check
+	$(BIN)/ruff format --check --output-format concise
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

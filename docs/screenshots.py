@@ -52,14 +52,14 @@ def server() -> Iterator[str]:
     """The address of a server that lives as long as the block."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "safelight", "serve", "--port", "0", "--data-dir", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
             try:
-                assert child.stdout is not None
-                yield next(
-                    line.removeprefix(GREETING).strip()
-                    for line in child.stdout
-                    if line.startswith(GREETING)
-                )
+                lines = (line for line in child.stdout if line.startswith(GREETING))
+                greeting = next(lines, None)
+                if greeting is None:
+                    raise SystemExit("The server did not start; it says above why.")
+                yield greeting.removeprefix(GREETING).strip()
             finally:
                 child.terminate()
 

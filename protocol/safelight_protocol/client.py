@@ -17,7 +17,6 @@ import msgspec
 
 from . import binary, topics
 from .backoff import connect_delay, join_delay
-from .codes import CODES
 from .cursor import Reader, Verdict
 from .effects import Data, Hangup, Send
 from .frames import V2, BinaryFrame, Frame, FrameError, object_of
@@ -31,11 +30,11 @@ from .happenings import (
     Hole,
     Joined,
     NotJoined,
-    Payload,
     Reason,
     Told,
     Unanswered,
 )
+from .replies import Payload, may_retry, read_reply
 
 Output = Send | Hangup | Happening
 
@@ -82,19 +81,6 @@ class _Push(msgspec.Struct):
     sent: bool = False
 
 
-class _Reply(msgspec.Struct, frozen=True):
-    status: str
-    response: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    code: str = ""
-
-
-_read_reply = msgspec.json.Decoder(_Reply).decode
-_read_refusal = msgspec.json.Decoder(_Refusal).decode
-
-
 class Client:
     """One socket to one server, through any number of connections."""
 
@@ -136,11 +122,9 @@ class Client:
         Pushes in flight end unanswered; those that wait for a join go on waiting. The
         delays start anew once something was received on a connection.
         """
-        self._up, self._beat, self._beat_at = False, None, inf
+        self._stop()
         self._failures += 1
         self._connect_at = now + connect_delay(self._failures, jitter)
-        for channel in self._channels.values():
-            channel.phase, channel.join_ref, channel.at = _Phase.WAITING, None, inf
         flown = self._abandon(lambda push: push.sent, "disconnected")
         return [Disconnected(code, self._connect_at), *flown]
 
@@ -203,7 +187,17 @@ class Client:
                 return self._replied(frame, now)
             return self._told(frame, now)
         except (FrameError, msgspec.DecodeError) as error:
-            return [Hangup(1002, str(error)[:120])]
+            return self._hang_up(1002, str(error)[:120])
+
+    def _hang_up(self, code: int, reason: str) -> list[Output]:
+        self._stop()
+        return [Hangup(code, reason)]
+
+    def _stop(self) -> None:
+        """Send nothing, and take nothing, until `connected`."""
+        self._up, self._beat, self._beat_at = False, None, inf
+        for channel in self._channels.values():
+            channel.phase, channel.join_ref, channel.at = _Phase.WAITING, None, inf
 
     def _decode(self, data: Data) -> Frame | BinaryFrame:
         if isinstance(data, bytes):
@@ -213,7 +207,7 @@ class Client:
         return frame
 
     def _replied(self, frame: Frame | BinaryFrame, now: float) -> list[Output]:
-        status, response = _reply_of(frame)
+        status, response = read_reply(frame)
         if frame.topic == topics.PHOENIX:
             self._beat = None if frame.ref == self._beat else self._beat
             return []
@@ -230,7 +224,7 @@ class Client:
             return self._joined(channel, response)
         if status != "error":
             return []
-        if _may_retry(response):
+        if may_retry(response):
             crashed = self._crash(channel, now)
             return [NotJoined(channel.topic, response, crashed.retry_at)]
         return [NotJoined(channel.topic, response, None), *self._forget(channel)]
@@ -315,24 +309,6 @@ class Client:
 
     def _heartbeat(self, now: float) -> list[Output]:
         if self._beat is not None:
-            self._beat_at = inf
-            return [Hangup(1001, "a heartbeat went unanswered")]
+            return self._hang_up(1001, "a heartbeat went unanswered")
         self._beat, self._beat_at = next(self._refs), now + HEARTBEAT_SECONDS
         return [Send(self._serializer.encode(None, self._beat, topics.PHOENIX, "heartbeat", b"{}"))]
-
-
-def _reply_of(frame: Frame | BinaryFrame) -> tuple[str, Payload]:
-    if isinstance(frame, BinaryFrame):
-        return frame.status or "", frame.payload
-    reply = _read_reply(frame.payload)
-    return reply.status, reply.response
-
-
-def _may_retry(response: Payload) -> bool:
-    """A code from the table decides; without one, try again as phoenix.js would."""
-    try:
-        refusal = _read_refusal(response)
-    except msgspec.DecodeError:
-        return True
-    code = CODES.get(refusal.code)
-    return code is None or code.retry == "later"

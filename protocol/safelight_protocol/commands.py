@@ -8,6 +8,7 @@ The bodies are written down in docs/wire.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -77,9 +78,16 @@ def read_id(value: Any) -> str:
     raise Wrong("1 to 64 characters out of A-Z a-z 0-9 _ -")
 
 
-# Without control characters: SQLite ends a string of JSON at U+0000, and two keys would be one.
-_KEY = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_key = Field(typed(_KEY | None, "a string of 1 to 255 characters, none of them a control one"))
+def _read_key(value: Any) -> str | None:
+    """Without control characters: a store may end a text at U+0000, and two keys were one."""
+    wrong = "a string of 1 to 255 characters, none of them a control one"
+    key: str | None = typed(Annotated[str, Meta(min_length=1, max_length=255)] | None, wrong)(value)
+    if key is not None and any(character < " " or character == "\x7f" for character in key):
+        raise Wrong(wrong)
+    return key
+
+
+_key = Field(_read_key)
 _kind = typed(Kind, "one of image, video, text")
 _name = typed(
     Annotated[str, Meta(min_length=1, max_length=200)] | None, "a string of 1 to 200 characters"
@@ -211,7 +219,7 @@ def _read_app_fields(
         asked=asked,
         key=key if key is not None else request_id,
         request_id=request_id,
-        warnings=tuple(f"{name} is ignored" for name in ignored),
+        warnings=_ignored(ignored),
     )
 
 
@@ -267,5 +275,5 @@ def read_join_gallery(payload: Any) -> JoinGallery:
     return JoinGallery(**values, warnings=_ignored(unknown))
 
 
-def _ignored(names: list[str]) -> tuple[str, ...]:
+def _ignored(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name[:80]} is ignored" for name in names[:MAX_NAMED])

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Payload = msgspec.Raw | bytes
+from .replies import Payload
 
 Reason = Literal["timeout", "disconnected", "crashed", "closed", "left"]
 

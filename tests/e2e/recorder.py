@@ -164,7 +164,7 @@ def fits(one: Any, other: Any) -> bool:
 
 def _line_shape(line: str) -> Any:
     field, _, value = line.partition(": ")
-    if line[:1] in "[{":
+    if line.startswith(("[", "{")):
         return _json_shape(json.loads(line))
     if field == "data":
         return _json_shape(json.loads(value))

@@ -31,6 +31,15 @@ from tests.doubles.raw_server import (
 )
 
 
+def test_a_new_client_waits_for_nothing() -> None:
+    """Before the first connection nothing is due, and nothing is heard or lost."""
+    to = client()
+    assert to.deadline == inf
+    assert to.tick(1e9) == []
+    assert event(to, 1) == []
+    assert to.disconnected(0.0, jitter=1.0) == [Disconnected(None, 0.1)]
+
+
 def test_a_topic_is_joined_on_connect() -> None:
     """What is wanted before the connection opens is joined as it opens."""
     to = client()
@@ -85,6 +94,7 @@ def test_a_refused_join_is_retried_by_its_code(response: Any, again: bool) -> No
     (told,) = hear(to, "501", "1", T, "phx_reply", reply, now=3.0)
     assert isinstance(told, NotJoined)
     assert (told.topic, told.retry_at) == (T, 4.0 if again else None)
+    assert body(told) == response
     expected = [["502", "2", T, "phx_join", {"after": None}]] if again else []
     assert frames(to.tick(4.0)) == expected
 

@@ -20,6 +20,7 @@ from tests.doubles.raw_client import (
     error_of,
     frames,
     give,
+    join,
     joined,
     push,
     read,

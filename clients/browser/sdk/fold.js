@@ -6,8 +6,8 @@
  * of a type added later changes only what every event carries.
  */
 
-/** @typedef {any} Snapshot see types.d.ts */
-/** @typedef {any} TaskEvent see types.d.ts */
+/** @typedef {import("../types.d.ts").Snapshot} Snapshot */
+/** @typedef {import("../types.d.ts").TaskEvent} TaskEvent */
 
 /** The statuses that end a task. */
 export const ENDED = new Set(["completed", "failed", "canceled"]);

@@ -6,11 +6,13 @@
  * paged in by `more`. Knows nothing of events.
  */
 
+/** @typedef {import("../types.d.ts").Snapshot} Snapshot */
+
 /**
  * @typedef {object} GalleryOptions
  * @property {number} [limit] tasks in a page, 1 to 200; 50 by default
- * @property {(tasks: any[]) => void} [onTasks] all of them, after every change
- * @property {(task: any) => void} [onTask] one that is new or has changed
+ * @property {(tasks: Snapshot[]) => void} [onTasks] all of them, after every change
+ * @property {(task: Snapshot) => void} [onTask] one that is new or has changed
  * @property {(id: string) => void} [onDeleted]
  * @property {(error: import("./errors.js").SafelightError) => void} [onError] refused for good
  */

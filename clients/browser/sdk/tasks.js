@@ -11,6 +11,10 @@ import { Socket } from "./socket.js";
 import { Watch } from "./watch.js";
 import { makeWorld } from "./world.js";
 
+/** @typedef {import("../types.d.ts").CreateTask} CreateTask */
+/** @typedef {import("../types.d.ts").AppCreateTask} AppCreateTask */
+/** @typedef {import("../types.d.ts").CreatedData} CreatedData */
+
 /**
  * @typedef {object} ConnectOptions
  * @property {string | URL} [url] where the server's paths begin; the page's own folder by default
@@ -57,9 +61,9 @@ export class Client {
   /**
    * Makes a task, or attaches to the one that this request already is. The key is minted
    * before the first try and goes with every further one, so a lost answer costs no second task.
-   * @param {object} body the native body or the app's, as in docs/wire.md
+   * @param {CreateTask | AppCreateTask} body
    * @param {{key?: string}} [options]
-   * @returns {Promise<any>} the snapshot, with `created`, `attached`, `cursor`, `warnings`
+   * @returns {Promise<CreatedData>} the snapshot, with `created`, `attached`, `cursor`, `warnings`
    */
   create(body, { key = this.#world.uuid() } = {}) {
     const headers = { "Idempotency-Key": key };

@@ -10,16 +10,19 @@
 import { fold, hasEnded } from "./fold.js";
 import { decodePreview } from "./frames.js";
 
+/** @typedef {import("../types.d.ts").Snapshot} Snapshot */
+/** @typedef {import("../types.d.ts").TaskEvent} TaskEvent */
+
 /**
  * @typedef {object} WatchOptions
  * @property {string | 0} [after] a cursor `<log>-<seq>` from which every event is told, 0 for
  *   all that is kept; without it, the events after the first snapshot
  * @property {boolean} [previews] defaults to whether `onPreview` is there
- * @property {(snapshot: any) => void} [onSnapshot] after the join and after every change
- * @property {(event: any, snapshot: any) => void} [onEvent] each event once, in order
+ * @property {(snapshot: Snapshot) => void} [onSnapshot] after the join and after every change
+ * @property {(event: TaskEvent, snapshot: Snapshot) => void} [onEvent] each event once, in order
  * @property {(preview: import("./frames.js").Preview) => void} [onPreview]
- * @property {(snapshot: any) => void} [onGap] events between were lost: only the snapshot is left
- * @property {(snapshot: any) => void} [onEnd] once; nothing comes after it
+ * @property {(snapshot: Snapshot) => void} [onGap] events between were lost: only the snapshot is left
+ * @property {(snapshot: Snapshot) => void} [onEnd] once; nothing comes after it
  * @property {(error: import("./errors.js").SafelightError) => void} [onError] refused for
  *   good (`not_found`, `gone`, …); nothing comes after it
  */

@@ -21,7 +21,7 @@ PAGE = 200
 
 
 def up_to(limit: int) -> str:
-    """A pattern for decimal strings from 0 to `limit`, zeros in front allowed."""
+    """A pattern for decimal strings from 0 to `limit` (10 or more), zeros in front allowed."""
     digits = str(limit)
     options = [f"[0-9]{{1,{len(digits) - 1}}}"]
     for place, digit in enumerate(digits):

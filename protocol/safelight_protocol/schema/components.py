@@ -120,7 +120,7 @@ def _exact(raw: Schema, struct: type[msgspec.Struct]) -> Schema:
 
 
 def _property(name: str, raw: Schema) -> Schema:
-    schema = _named({key: value for key, value in raw.items() if key != "default"})
+    schema: Schema = _named({key: value for key, value in raw.items() if key != "default"})
     options = schema.get("anyOf", [schema])
     note = dict(NOTES.get(name, {}))
     limits = {key: note.pop(key) for key in list(note) if key != "description"}

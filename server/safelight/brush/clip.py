@@ -18,6 +18,7 @@ from .canvas import View
 from .composition import compose
 from .finish import to_bytes
 from .paint import rendered
+from .scenes import falling
 from .spec import PaintSpec, Result, Step, check, message
 from .stage import Paints, prepare
 from .tray import Tray, preview, preview_size
@@ -51,13 +52,28 @@ def _clip(spec: PaintSpec, photo: Image.Image | None) -> Iterator[Step]:
     paints = prepare(compose(spec.prompt, spec.seed, spec.negative))
     small = View(*preview_size(spec.width, spec.height))
     tray = Tray(rendered(small, paints, photo, spec.strength, grit=0.0), spec.seed, spec.prompt)
-    frames: list[Image.Image] = []
+    still = not falling(paints.composition)
+    frames: dict[int, Image.Image] = {}
     for index in range(1, spec.steps + 1):
-        while len(frames) < FRAMES * index // spec.steps:
-            frames.append(_frame(spec, paints, photo, len(frames)))
+        for number in range(FRAMES * (index - 1) // spec.steps, FRAMES * index // spec.steps):
+            key = _key(number, still)
+            if key not in frames:
+                frames[key] = _frame(spec, paints, photo, key)
         shown = preview(tray.show(index / spec.steps))
-        result = _webp(frames) if index == spec.steps else None
+        last = index == spec.steps
+        result = _webp([frames[_key(k, still)] for k in range(FRAMES)]) if last else None
         yield Step(index, spec.steps, message(index, spec.steps), shown, result)
+
+
+def _key(number: int, still: bool) -> int:
+    """Which frame is rendered for a frame number.
+
+    The camera swings, so its way back can show the frames of its way out, unless
+    something falls, which must not rise again.
+    """
+    quarter = FRAMES // 4
+    way_out = number <= quarter or number >= 3 * quarter
+    return number if way_out or not still else (2 * quarter - number) % FRAMES
 
 
 def _frame(spec: PaintSpec, paints: Paints, photo: Image.Image | None, number: int) -> Image.Image:

@@ -7,12 +7,17 @@ day. Sizes are world units (see `canvas.py`); nothing here depends on pixels.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 
 from .lexicon import Reading, read
 from .noise import stream
 from .palette import PALETTES, Palette, tinted, turned
+
+Bloom = Literal["poppy", "daisy", "tulip", "lavender", "sunflower"]
+BLOOMS: tuple[Bloom, ...] = ("poppy", "daisy", "tulip", "lavender", "sunflower")
 
 
 class Light(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ class Composition(msgspec.Struct, frozen=True):
     clouds: float
     stars: float
     props: tuple[str, ...] = ()
-    bloom: str = "poppy"
+    bloom: Bloom = "poppy"
     snowy: bool = False
 
     def rng(self, *key: object) -> np.random.Generator:
@@ -100,7 +105,7 @@ _HEIGHTS = {
 def compose(prompt: str, seed: int, negative: str = "") -> Composition:
     """The composition for a prompt and a seed."""
     reading = read(prompt, negative)
-    taste = stream("compose", *reading.words)
+    taste = stream("compose 14", *reading.words)
     scene = _scene(reading, taste)
     hour = _hour(reading, taste, scene)
     weather = _weather(reading, taste, scene, hour)
@@ -121,7 +126,7 @@ def compose(prompt: str, seed: int, negative: str = "") -> Composition:
         clouds=_clouds(taste, hour, weather),
         stars={"night": 1.0, "dusk": 0.3}.get(hour, 0.0) * (weather in ("clear", "aurora", "snow")),
         props=reading.props[:3],
-        bloom=str(reading.blooms[0] if reading.blooms else taste.choice(["poppy", "daisy", "tulip"])),
+        bloom=_bloom(reading, taste),
         snowy="snow" in reading.weather,
     )
 
@@ -206,6 +211,11 @@ def _light(
     if {"sun", "moon", "sunset", "sunrise"} & set(reading.words):
         size *= 1.35
     return Light(x, max(0.12, y), size * float(chance.uniform(0.9, 1.15)), moon, moon and crescent)
+
+
+def _bloom(reading: Reading, taste: np.random.Generator) -> Bloom:
+    named = [bloom for bloom in BLOOMS if bloom in reading.blooms]
+    return named[0] if named else BLOOMS[int(taste.integers(3))]
 
 
 def _clouds(taste: np.random.Generator, hour: str, weather: str) -> float:

@@ -12,31 +12,36 @@ from .stage import Paints
 
 
 def nebula(sheet: Field, view: View, paints: Paints) -> None:
-    """Folded clouds of gas across the whole sheet, darkest at the rims."""
-    picture = paints.composition
+    """Folded clouds of gas along a slanting band, darkest at the rims."""
+    palette = paints.composition.palette
     part = 2 if view.width * view.height > 200_000 else 1
     small = View(max(48, view.width // part), max(48, view.height // part), view.pan, view.phase)
-    tall = small.height / small.scale
-    x = small.xs(0.05)[None, :]
-    y = (small.ys()[:, None] - 0.5) * np.float32(tall)
-    lean = np.float32(picture.rng("lean").uniform(-0.9, 0.9))
-    along, across = np.broadcast_arrays(x * np.cos(lean) + y * np.sin(lean), y * np.cos(lean) - x * np.sin(lean))
-    turn = np.float32(0.003 * np.sin(2 * np.pi * view.phase))
-    u, v = along * np.float32(0.17) + np.float32(0.4) + turn, across * np.float32(0.22) + np.float32(0.2)
+    u, v, across = _slanting(small, paints)
     one = sample(paints.soft, u * 1.2, v * 1.2)
     two = sample(paints.soft, u * 1.2 + 0.5, v * 1.2 + 0.3)
     folded = sample(paints.soft, u + 0.035 * one, v + 0.035 * two)
     dust = sample(paints.soft, u * 2.3 - 0.03 * two, v * 2.3 + 0.03 * one)
     band = np.exp(-((across / 0.36) ** 2))
     t = 0.10 + 0.62 * band * smoothstep(-1.0, 1.9, folded + 0.25 * one) + 0.05 * one * band
-    t = t * (1 - 0.55 * smoothstep(0.3, 1.6, dust) * band) + 0.35 * band**3 * smoothstep(0.5, 2.2, folded)
-    palette = picture.palette
-    stops = [*palette.sky, mix(palette.sky[-1], palette.light, 0.55)]
-    colours = spread(ramp(stops), np.asarray(t, np.float32))
+    t = t * (1 - 0.55 * smoothstep(0.3, 1.6, dust) * band)
+    t = t + 0.35 * band**3 * smoothstep(0.5, 2.2, folded)
+    colours = spread(ramp([*palette.sky, mix(palette.sky[-1], palette.light, 0.55)]), t)
     cool = smoothstep(0.2, 1.6, two) * band * np.float32(0.4)
     lay(colours, mix(palette.accent, palette.sky[1], 0.4), cool)
     for i in range(3):
         sheet[..., i] = enlarge(colours[..., i], view.width, view.height)
+
+
+def _slanting(view: View, paints: Paints) -> tuple[Field, Field, Field]:
+    """Texture coordinates along and across the band, and the distance across in world units."""
+    x = view.xs(0.05)[None, :]
+    y = (view.ys()[:, None] - 0.5) * np.float32(view.height / view.scale)
+    lean = np.float32(paints.composition.rng("lean").uniform(-0.9, 0.9))
+    along = x * np.cos(lean) + y * np.sin(lean)
+    across = y * np.cos(lean) - x * np.sin(lean)
+    turn = np.float32(0.003 * np.sin(2 * np.pi * view.phase))
+    u = along * np.float32(0.17) + np.float32(0.4) + turn
+    return u, across * np.float32(0.22) + np.float32(0.2), across
 
 
 def starfield(sheet: Field, view: View, paints: Paints) -> None:
@@ -61,7 +66,7 @@ def planet(sheet: Field, view: View, paints: Paints) -> None:
     light = picture.light
     if light is None:
         return
-    palette, radius = picture.palette, light.radius
+    radius = light.radius
     x = (view.xs(0.25)[None, :] - np.float32(light.x)) / np.float32(radius)
     y = (view.ys()[:, None] - np.float32(light.y)) * np.float32(view.height / view.scale / radius)
     rows = np.flatnonzero(np.abs(y[:, 0]) < 1.35)
@@ -78,7 +83,6 @@ def planet(sheet: Field, view: View, paints: Paints) -> None:
     if ring:
         _ring(part, paints, x, y, front=True)
     sheet[window] = part
-    _ = palette
 
 
 def _ball(part: Field, paints: Paints, x: Field, y: Field, pixel: float) -> None:
@@ -93,7 +97,12 @@ def _ball(part: Field, paints: Paints, x: Field, y: Field, pixel: float) -> None
     swirl = sample(paints.soft, across / (1.1 + z) * 0.2, bulge * np.float32(0.3))
     bands = sample(paints.rough, across * 0.02 + 0.2, bulge * np.float32(0.11) + 0.01 * swirl)
     t = np.clip(0.52 + 0.2 * bands + 0.13 * swirl, 0, 1)
-    stops = [palette.ground, palette.sky[2], mix(palette.accent, palette.sky[-1], 0.5), palette.light]
+    stops = [
+        palette.ground,
+        palette.sky[2],
+        mix(palette.accent, palette.sky[-1], 0.5),
+        palette.light,
+    ]
     colours = spread(ramp(stops), t) * (0.05 + 1.0 * lit)[..., None]
     colours += (np.asarray(palette.sky[1], np.float32) * 0.55) * (1 - lit)[..., None] * 0.5
     rim = smoothstep(0.72, 1.0, away) * (0.1 + lit)

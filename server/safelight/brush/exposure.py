@@ -33,8 +33,7 @@ def read(data: bytes) -> Image.Image:
         upright = ImageOps.exif_transpose(image).convert("RGBA")
     except UnidentifiedImageError:
         raise BadInput(
-            f"input image: found {len(data)} bytes of no known image,"
-            f" expected {', '.join(FORMATS)}"
+            f"input image: found {len(data)} bytes of no known image, expected {', '.join(FORMATS)}"
         ) from None
     except Image.DecompressionBombError:
         raise BadInput(f"input image: more than {MAX_PIXELS} pixels") from None

@@ -116,7 +116,9 @@ def _reflection(
     mask = stencil.mask()
     rows = np.arange(mask.shape[0], dtype=np.float32)
     deep = rows / max(1.0, 0.65 * high)
-    wave = np.sin(rows * np.float32(95 / view.scale * 3) + 2 * np.pi * view.phase) * deep * 0.03 * high
+    wave = (
+        np.sin(rows * np.float32(95 / view.scale * 3) + 2 * np.pi * view.phase) * deep * 0.03 * high
+    )
     columns = (np.arange(view.width)[None, :] + wave[:, None].astype(np.int32)) % view.width
     torn = mask[np.arange(mask.shape[0])[:, None], columns]
     lay(sheet[stencil.rows], colour, torn * np.clip(0.55 - 0.45 * deep, 0, 1)[:, None])
@@ -133,7 +135,9 @@ def path(ridge: Ridge, x: float) -> Stage:
         sway = picture.rng("path").uniform(0.05, 0.11)
         middle = view.column(x, ridge.near) + sway * view.scale * np.sin(t * 4.4) * t
         half = view.scale * (0.005 + 0.06 * t**1.6)
-        edges = np.concatenate([np.stack([middle - half, y], -1), np.stack([middle + half, y], -1)[::-1]])
+        edges = np.concatenate(
+            [np.stack([middle - half, y], -1), np.stack([middle + half, y], -1)[::-1]]
+        )
         stencil = Stencil(view, top - 2, view.height)
         stencil.polygon(edges)
         pale = mix(ground_colour(picture, ridge.near), picture.palette.sky[-1], 0.36)
@@ -177,12 +181,17 @@ def flock(x: float, row: float, count: int, size: float) -> Stage:
         stencil = Stencil(view, 0, view.height)
         for i in range(count):
             at_x = x + 0.036 * (i - count / 2) + rng.normal(0, 0.022)
-            at_y = row * view.height + (rng.normal(0, 0.02) + 0.012 * abs(i - count / 3)) * view.scale
+            at_y = (
+                row * view.height + (rng.normal(0, 0.02) + 0.012 * abs(i - count / 3)) * view.scale
+            )
             span = size * rng.uniform(0.6, 1.1) * view.scale
             lift = span * rng.uniform(0.2, 0.5)
             wing = np.array([[-1, -lift / span], [-0.45, -lift / span * 1.1], [0, 0.1]])
             wings = np.concatenate([wing, wing[1::-1] * (-1, 1) * rng.uniform(0.9, 1.05)])
-            curve = bent(np.asarray(wings, np.float32), closed=False) * span + (view.column(at_x, 0.3), at_y)
+            curve = bent(np.asarray(wings, np.float32), closed=False) * span + (
+                view.column(at_x, 0.3),
+                at_y,
+            )
             stencil.stroke(curve, span * 0.10)
         colour = mix(paints.composition.palette.deep, paints.composition.palette.haze, 0.25)
         lay(sheet, colour, stencil.mask() * np.float32(0.9))

@@ -66,4 +66,3 @@ def _printed(tone: Field, light: Field, grain: Field, paper: float, ink: float) 
 def to_bytes(sheet: Field) -> np.ndarray:
     """Eight bits a colour."""
     return np.asarray(sheet * np.float32(255) + np.float32(0.5), np.uint8)
-

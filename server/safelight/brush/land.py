@@ -1,6 +1,6 @@
 """Solid ground in layers: peaks, hills and dunes, each paler the farther it is.
 
-A `Ridge` says where a layer stands and how it is made; `ridges` turns it into a
+A `Ridge` says where a layer stands and how it is made; `ridge_stage` makes it a
 stage. The crest is a function of world x alone (`crest`), so that trees, towers
 and people can stand on it.
 """
@@ -15,18 +15,16 @@ import numpy as np
 from .canvas import View, below, lay, shade
 from .composition import Composition
 from .noise import Field, line, smoothstep
-from .palette import Rgb, mix, tone
+from .palette import Rgb, mix
 from .stage import Paints, Stage
-
-
-_SAND = (0.93, 0.83, 0.66)
 
 
 class Ridge(msgspec.Struct, frozen=True):
     """One layer. `base` is a fraction of the height, `rise` and `wave` are world units.
 
     `near` runs from 0 (the horizon) to 1 (at our feet). `mist` is how far its foot
-    fades into the air (0 to 1), `snow` how deep the snow reaches down (0 to 1).
+    fades into the air (0 to 1), `snow` how deep the snow reaches down (0 to 1), `tilt`
+    how much the whole layer rises to the right.
     """
 
     name: str
@@ -70,7 +68,9 @@ def _dune(at: Field, rng: np.random.Generator) -> Field:
 
 def crest_row(view: View, composition: Composition, ridge: Ridge, x: Field) -> Field:
     """The crest as pixel rows."""
-    return np.asarray(ridge.base * view.height - crest(composition, ridge, x) * view.scale * view.lift)
+    return np.asarray(
+        ridge.base * view.height - crest(composition, ridge, x) * view.scale * view.lift
+    )
 
 
 def air(composition: Composition) -> Rgb:
@@ -103,6 +103,11 @@ def ground_colour(composition: Composition, near: float) -> Rgb:
     return mix(colour, mix(palette.light, palette.sky[1], 0.35), 0.5 + 0.2 * near)
 
 
+def _sand(composition: Composition) -> Rgb:
+    dim = {"night": 0.75, "dusk": 0.5, "sunset": 0.25}.get(composition.hour, 0.05)
+    return mix((0.93, 0.83, 0.66), body_colour(composition, 0.7), dim)
+
+
 def ridge_stage(ridge: Ridge, under: Ridge | None = None) -> Stage:
     """The stage that lays this ridge, down to where `under`, laid later, is sure to cover it."""
 
@@ -128,15 +133,10 @@ def _surface(
     view: View, paints: Paints, ridge: Ridge, top_row: Field, rows: tuple[int, int]
 ) -> Field:
     picture = paints.composition
-    height = rows[1] - rows[0]
     y = np.arange(rows[0], rows[1], dtype=np.float32)[:, None]
     deep = (y - top_row[None, :]) / np.float32(view.scale)
-    colour = ground_colour(picture, ridge.near)
-    if ridge.sand:
-        dim = {"night": 0.75, "dusk": 0.5, "sunset": 0.25}.get(picture.hour, 0.05)
-        colour = mix(_SAND, body_colour(picture, 0.7), dim)
-    sheet = np.empty((height, view.width, 3), np.float32)
-    sheet[:] = colour
+    sheet = np.empty((rows[1] - rows[0], view.width, 3), np.float32)
+    sheet[:] = _sand(picture) if ridge.sand else ground_colour(picture, ridge.near)
     if ridge.form == "peak":
         _facets(sheet, view, paints, ridge, deep, rows)
     elif ridge.form == "dune":
@@ -154,27 +154,30 @@ def _lit_side(picture: Composition) -> float:
     return -1.0 if picture.light is None or picture.light.x < 0 else 1.0
 
 
-def _spine(
-    view: View, picture: Composition, ridge: Ridge, deep: Field, bend: Field
-) -> tuple[Field, Field]:
-    """How each point lies to the spine of its peak, in world units: side (x) and distance down.
+_PROFILE = np.linspace(-4, 4, 8192, dtype=np.float32)
+"""Where crests are looked at for their peaks; the same for every view, or a panning
+camera would see the faces change sides."""
 
-    A spine runs down from every peak, winding; left of it is one face, right of it the other.
+
+def _spine(view: View, picture: Composition, ridge: Ridge, bend: Field) -> Field:
+    """How far each point lies to the right of its peak's spine, in world units.
+
+    A spine runs down from every peak, winding by `bend`; left of it is one face of
+    the mountain or dune, right of it the other.
     """
-    x = view.xs(ridge.near)
-    wide = np.linspace(x[0] - 1.5, x[-1] + 1.5, 4096, dtype=np.float32)
-    up = crest(picture, ridge, wide)
-    reach = max(3, int(ridge.wave * (0.05 if ridge.form == "peak" else 0.25) / (wide[1] - wide[0])))
-    smooth = np.convolve(up, np.hanning(2 * reach + 1) / reach, "same")
+    reach = max(3, int(ridge.wave * (0.05 if ridge.form == "peak" else 0.25) * 1024))
+    kernel = np.hanning(2 * reach + 1) / reach
+    smooth = np.convolve(crest(picture, ridge, _PROFILE), kernel, "same")
     rising = np.diff(smooth) > 0
     peaks = np.flatnonzero(rising[:-1] & ~rising[1:]) + 1
     feet = np.flatnonzero(~rising[:-1] & rising[1:]) + 1
-    owner = np.searchsorted(feet, np.arange(4096))
-    first = int(np.searchsorted(feet, peaks[0])) if len(peaks) else 0
-    spine = wide[peaks[np.clip(owner - first, 0, len(peaks) - 1)]] if len(peaks) else wide
-    at = x[None, :] + bend
-    index = ((at - wide[0]) * np.float32(4095 / (wide[-1] - wide[0]))).astype(np.int32)
-    return np.asarray(at - spine[np.clip(index, 0, 4095)], np.float32), deep
+    at = view.xs(ridge.near)[None, :] + bend
+    if not len(peaks):
+        return at
+    owner = np.searchsorted(feet, np.arange(len(_PROFILE))) - np.searchsorted(feet, peaks[0])
+    spine = _PROFILE[peaks[np.clip(owner, 0, len(peaks) - 1)]]
+    index = ((at + np.float32(4)) * np.float32(len(_PROFILE) / 8)).astype(np.int32)
+    return np.asarray(at - spine[np.clip(index, 0, len(_PROFILE) - 1)], np.float32)
 
 
 def _facets(
@@ -185,7 +188,7 @@ def _facets(
     soft = view.brush(paints.soft, 0.5, 0.35, ridge.near, rows, 0.55)
     rough = view.brush(paints.rough, 0.55, 0.4, ridge.near, rows, 0.15)
     down = np.minimum(deep, 0.6)
-    side, _ = _spine(view, picture, ridge, deep, (0.22 * soft + 0.10 * rough) * down)
+    side = _spine(view, picture, ridge, (0.22 * soft + 0.10 * rough) * down)
     sign = np.float32(_lit_side(picture))
     face = np.tanh(side * sign * 60) * np.exp(-np.abs(side) / np.float32(0.55 * ridge.wave))
     fold = view.brush(paints.soft, 1.1, 0.5, ridge.near, rows, 0.9)
@@ -219,10 +222,9 @@ def _slopes(
     sign = np.float32(_lit_side(picture))
     wind = 0.10 * np.sin(deep * np.float32(9 + 6 * ridge.near)) + 0.05 * soft
     lean = sign * deep * np.float32(0.55)
-    side, _ = _spine(view, picture, ridge, deep, wind * smoothstep(0, 0.2, deep) * 1.6 - lean)
+    side = _spine(view, picture, ridge, wind * smoothstep(0, 0.2, deep) * 1.6 - lean)
     lit = smoothstep(-0.012, 0.012, side * sign)
     palette = picture.palette
-    body = body_colour(picture, ridge.near)
     sun = mix(body_colour(picture, ridge.near * 0.8), palette.light, 0.38)
     shadow = mix(body_colour(picture, min(1.0, ridge.near + 0.24)), palette.sky[0], 0.16)
     away = np.exp(-np.abs(side) / np.float32(0.3 * ridge.wave))
@@ -230,4 +232,3 @@ def _slopes(
     lay(sheet, sun, lit * (0.25 + 0.65 * away))
     ripple = np.sin((deep + 0.12 * side + 0.01 * soft) * np.float32(300 - 120 * ridge.near))
     shade(sheet, ripple * np.float32(0.03 * ridge.near) * (0.3 + lit))
-    _ = body, tone

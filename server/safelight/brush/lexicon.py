@@ -13,7 +13,6 @@ import msgspec
 
 from .palette import Rgb, rgb
 
-
 Table = dict[str, tuple[str, ...]]
 
 
@@ -28,17 +27,17 @@ def _table(lines: str) -> Table:
 
 
 SCENES = _table("""
-    mountains: mountain peak summit alp alps himalaya cliff volcano glacier everest ridge highland fuji
-    hills: hill valley countryside village farm path road rural pasture monastery abbey tuscany scotland
+    mountains: mountain peak summit alp alps himalaya cliff volcano glacier everest highland fuji
+    hills: hill valley countryside village farm path road rural pasture monastery abbey tuscany
     forest: forest wood woods woodland jungle grove pine taiga rainforest fairy elf mushroom
     sea: sea ocean coast beach shore wave island harbour harbor pier seaside bay marine sail coral
     lake: lake river pond fjord reflection swan waterfall stream venice
     desert: desert dune sahara sand canyon oasis camel egypt pyramid wasteland mars
-    city: city skyline skyscraper downtown metropolis street cyberpunk tokyo york urban manhattan neon
+    city: city skyline skyscraper downtown metropolis street cyberpunk tokyo urban manhattan neon
     town: town rooftop paris prague alley market cathedral london italian
-    space: space galaxy planet nebula cosmos cosmic universe saturn jupiter orbit alien astronomy interstellar
-    meadow: meadow flower field garden prairie poppy daisy tulip lavender sunflower bouquet spring rose wheat
-    abstract: abstract pattern geometric texture music jazz emotion dream idea shape minimal fractal thought
+    space: space galaxy planet nebula cosmos cosmic universe saturn jupiter orbit alien interstellar
+    meadow: meadow flower field garden prairie poppy daisy tulip lavender sunflower spring rose
+    abstract: abstract pattern geometric texture music jazz emotion dream idea shape fractal thought
 """)
 
 HOURS = _table("""
@@ -95,7 +94,7 @@ COLOURS = {
             " gold=dca63c green=3c9a56 emerald=1f9a6b olive=7f8a3a teal=1f9a9a turquoise=36b8b0"
             " cyan=35b6d6 blue=2f6fd0 azure=3a8fe0 navy=1f3a80 indigo=4438a0 purple=8a3fb0"
             " violet=8f5ad0 lilac=b48fd8 magenta=cf3fa8 pink=ee7fae rose=e0708f brown=8a5a34"
-            " turquoise=36b8b0 coral=f2765f peach=f5b08a"
+            " coral=f2765f peach=f5b08a"
         ).split()
     )
 }

@@ -7,19 +7,16 @@ shows depth. The kinds are poppy, daisy, tulip, lavender and sunflower.
 from __future__ import annotations
 
 from random import Random
-from typing import Literal
 
 import numpy as np
 
 from .canvas import Sketch, View
+from .composition import Bloom
 from .land import air, body_colour
 from .noise import Field
-from .outlines import bent
+from .outlines import bent, numbers
 from .palette import Rgb, mix, tone
 from .stage import Paints, Stage
-
-Bloom = Literal["poppy", "daisy", "tulip", "lavender", "sunflower"]
-BLOOMS: tuple[Bloom, ...] = ("poppy", "daisy", "tulip", "lavender", "sunflower")
 
 
 def field(bloom: Bloom, near: float, row: float, size: float, count: int) -> Stage:
@@ -67,8 +64,11 @@ def _grass(
     foot, half = (row + feet) * view.height, np.maximum(0.35, longs * 0.022)
     knee, bow = foot - longs * 0.6, x + leans * longs * 0.35
     blades = np.stack(
-        [x - half, foot, bow - half * 0.7, knee, x + leans * longs, foot - longs]
-        + [bow + half * 0.7, knee, x + half, foot],
+        (
+            *(x - half, foot, bow - half * 0.7, knee),
+            *(x + leans * longs, foot - longs),
+            *(bow + half * 0.7, knee, x + half, foot),
+        ),
         axis=-1,
     ).reshape(total, 5, 2)
     for blade, shade in zip(blades, shades, strict=True):
@@ -97,7 +97,9 @@ def _plant(
     if size < 5:
         sketch.oval(*head, max(0.7, size * 0.5), max(0.7, size * 0.42), colour)
     else:
-        _HEADS[bloom](sketch, rng, head, size, colour, mix(paints.composition.palette.deep, colour, 0.12))
+        _HEADS[bloom](
+            sketch, rng, head, size, colour, mix(paints.composition.palette.deep, colour, 0.12)
+        )
 
 
 def _petal(rng: Random, bloom: Bloom, paints: Paints, near: float) -> Rgb:
@@ -116,7 +118,9 @@ def _petal(rng: Random, bloom: Bloom, paints: Paints, near: float) -> Rgb:
     return mix(mix(colour, palette.deep, dim), air(picture), 0.42 * (1 - near))
 
 
-def _ring(head: tuple[float, float], size: float, count: int, turn: float, flat: float, thin: float) -> list[Field]:
+def _ring(
+    head: tuple[float, float], size: float, count: int, turn: float, flat: float, thin: float
+) -> list[Field]:
     """Petals round a head: long ovals turned about it, seen a little from the side."""
     t = np.linspace(0, 2 * np.pi, 14, endpoint=False)
     petals = []
@@ -134,20 +138,21 @@ _RED = (0.83, 0.21, 0.15)
 Head = tuple[float, float]
 
 
-def _poppy(
-    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
-) -> None:
+def _poppy(sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb) -> None:
     t = np.linspace(0, 2 * np.pi, 18, endpoint=False)
-    for k, (dx, dy, r) in enumerate(((-0.2, -0.1, 0.42), (0.22, -0.12, 0.42), (0.0, -0.24, 0.4), (0.02, 0.1, 0.44))):
+    for k, (dx, dy, r) in enumerate(
+        ((-0.2, -0.1, 0.42), (0.22, -0.12, 0.42), (0.0, -0.24, 0.4), (0.02, 0.1, 0.44))
+    ):
         wave = r * size * (1 + 0.10 * np.sin(3 * t + rng.uniform(0, 6)) + 0.05 * np.sin(7 * t))
-        points = np.stack([head[0] + dx * size + wave * np.cos(t), head[1] + dy * size + 0.72 * wave * np.sin(t)], -1)
+        points = np.stack(
+            [head[0] + dx * size + wave * np.cos(t), head[1] + dy * size + 0.72 * wave * np.sin(t)],
+            -1,
+        )
         sketch.polygon(points.astype(np.float32), tone(colour, (-0.10, -0.04, -0.07, 0.03)[k]))
     sketch.oval(head[0], head[1] - 0.08 * size, 0.13 * size, 0.10 * size, dark)
 
 
-def _daisy(
-    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
-) -> None:
+def _daisy(sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb) -> None:
     flat = rng.uniform(0.55, 0.9)
     for k, petal in enumerate(_ring(head, size, 13, rng.uniform(0, 1), flat, 0.075)):
         sketch.polygon(petal, tone(colour, -0.05 if k % 2 else 0.0))
@@ -165,25 +170,24 @@ def _sunflower(
     sketch.oval(*head, 0.15 * size, 0.15 * size * flat, mix((0.42, 0.26, 0.12), dark, 0.3))
 
 
-def _tulip(
-    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
-) -> None:
-    cup = np.array([[-0.3, 0.1], [-0.34, -0.25], [-0.26, -0.62], [-0.1, -0.36], [0, -0.68], [0.1, -0.36], [0.26, -0.62], [0.34, -0.25], [0.3, 0.1], [0.12, 0.26], [-0.12, 0.26]], np.float32)
-    sketch.polygon(bent(cup * np.float32(size), parts=3) + head, tone(colour, -0.06))
-    inner = np.array([[-0.16, 0.2], [-0.2, -0.2], [0, -0.6], [0.2, -0.2], [0.16, 0.2]], np.float32)
-    sketch.polygon(bent(inner * np.float32(size), parts=4) + head, tone(colour, 0.035))
-    _ = rng, dark
+_CUP = "-.3 .1  -.34 -.25  -.26 -.62  -.1 -.36  0 -.68  .1 -.36  .26 -.62  .34 -.25  .3 .1"
+_INNER = "-.16 .2  -.2 -.2  0 -.6  .2 -.2  .16 .2"
 
 
-def _lavender(
-    sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb
-) -> None:
+def _tulip(sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb) -> None:
+    cup = numbers(f"{_CUP}  .12 .26  -.12 .26") * np.float32(size)
+    inner = numbers(_INNER) * np.float32(size)
+    sketch.polygon(bent(cup, parts=3) + head, tone(colour, -0.06))
+    sketch.polygon(bent(inner, parts=4) + head, tone(colour, 0.035))
+
+
+def _lavender(sketch: Sketch, rng: Random, head: Head, size: float, colour: Rgb, dark: Rgb) -> None:
     for k in range(16):
         t = k / 15
         x = head[0] + rng.gauss(0, 0.09) * size * (1.1 - t * 0.6)
         y = head[1] + (0.75 - 1.5 * t) * size
-        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, tone(colour, (-0.08, -0.03, 0.02, 0.07)[rng.randrange(4)]))
-    _ = dark
+        shade = tone(colour, (-0.08, -0.03, 0.02, 0.07)[rng.randrange(4)])
+        sketch.oval(x, y, 0.13 * size * (1.2 - 0.7 * t), 0.10 * size, shade)
 
 
 _HEADS = {

@@ -9,13 +9,15 @@ Knows nothing of colours or scenes. Same library versions give the same numbers.
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Field = npt.NDArray[np.float32]
-"""A float32 array: (height, width) for masks and tones, (height, width, 3) for colours."""
+Field = npt.NDArray[np.floating[Any]]
+"""Floats, usually of 32 bits: (height, width) for masks and tones, with a third axis for
+colours, (n, 2) for outlines."""
 
 SIZE = 512
 """Samples on each side of a texture; a power of two, so that wrapping is a mask."""

@@ -199,7 +199,9 @@ def bent(points: Field, closed: bool = True, parts: int = 6) -> Field:
     t = np.linspace(0, 1, parts, endpoint=False, dtype=np.float32)[:, None]
     curve = []
     for i in range(count if closed else count - 1):
-        around = [(i + k) % count if closed else min(max(i + k, 0), count - 1) for k in (-1, 0, 1, 2)]
+        around = [
+            (i + k) % count if closed else min(max(i + k, 0), count - 1) for k in (-1, 0, 1, 2)
+        ]
         a, b, c, d = (points[k] for k in around)
         curve.append(
             0.5

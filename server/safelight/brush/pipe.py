@@ -1,105 +1,152 @@
-"""How a parent and a painting worker talk: framed messages over a pair of pipes.
+"""The pipe between the server and a brush worker: framing and message types, both ends.
 
-A message is a JSON header and a body of bytes, each after its length as a u32 in
-big-endian order. The same layout goes both ways. Pure: who reads and writes the pipes
-is not known here.
+A message is u32 big-endian header length, JSON header, u32 big-endian body length,
+body. Jobs go down, replies come up, one job at a time. The functions are pure or
+read a blocking stream; who starts and ends the process is not known here, and
+NumPy is not needed to import this.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import struct
+from typing import BinaryIO, Literal
 
 import msgspec
 
-MAX_PART = 512 * 1024 * 1024
-"""A length above this is no message of ours: the stream is out of step."""
+MAX_HEADER = 1024 * 1024
+MAX_BODY = 256 * 1024 * 1024
+_LENGTH = struct.Struct(">I")
 
 
-class Job(msgspec.Struct, kw_only=True, frozen=True):
-    """What the parent asks for; the body is the input image, or empty.
+class BrokenMessage(Exception):
+    """The stream holds no message here, or ends inside one; nothing after it can be read."""
 
-    `seed` is a decimal string, 0 to 2**64-1. `pace_seconds` is the least time that a
-    step takes. The job fails on purpose at `fail_at_step`, counted from 1.
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One job. The body that travels with it is the input image, or empty.
+
+    `seed` is decimal, 0 to 2**64-1; image i of `n` is made with seed + i. A step
+    takes at least `pace_seconds`. `fail_at_step` (counted from 1 over all images)
+    makes the job fail on reaching that step, honestly, with `fail_message`.
     """
 
     job: str
     kind: Literal["image", "video", "text"]
     prompt: str
     seed: str
-    negative_prompt: str = ""
     width: int = 1024
     height: int = 1024
     steps: int = 20
-    strength: float = 0.6
     n: int = 1
-    max_words: int = 120
     pace_seconds: float = 0.0
     fail_at_step: int | None = None
-    fail_message: str = "The brush slipped, as this model is meant to."
+    fail_message: str = "the demonstration model fails here on purpose"
+    negative: str = ""
+    max_words: int = 200
     metadata: bool = True
+    strength: float = 0.55
 
 
-class Header(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """What the worker tells; which fields are set depends on the type."""
+class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One reply; which fields are there depends on `type`.
+
+    progress: step, steps, message. preview: step, media_type, and the bytes as body.
+    text: delta. artifact: index, kind, media_type, width, height, and the bytes as
+    body. done: nothing. failed: code, message. `done` or `failed` ends a job, once.
+    """
 
     job: str
     type: Literal["progress", "preview", "text", "artifact", "done", "failed"]
     step: int | None = None
     steps: int | None = None
     message: str | None = None
+    media_type: str | None = None
     delta: str | None = None
     index: int | None = None
-    kind: Literal["image", "video", "text"] | None = None
-    media_type: str | None = None
+    kind: Literal["image", "video"] | None = None
     width: int | None = None
     height: int | None = None
     code: str | None = None
 
 
-class OutOfStep(Exception):
-    """The bytes are not messages; the other side has to be ended."""
-
-
-_encoder = msgspec.json.Encoder()
-
-
 def encode_message(header: Job | Header, body: bytes = b"") -> bytes:
-    """A message as it goes through the pipe."""
-    head = _encoder.encode(header)
-    return len(head).to_bytes(4, "big") + head + len(body).to_bytes(4, "big") + body
+    """One message as bytes."""
+    head = msgspec.json.encode(header)
+    return b"".join((_LENGTH.pack(len(head)), head, _LENGTH.pack(len(body)), body))
 
 
 class MessageReader:
-    """Cuts a stream into raw messages, however its bytes arrive."""
+    """Takes bytes as they come and gives whole replies; keeps at most one unfinished."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._decoder = msgspec.json.Decoder(Header)
 
     def feed(self, data: bytes) -> list[tuple[Header, bytes]]:
-        """The worker's messages that are complete now. Raises OutOfStep."""
+        """The replies that `data` completes, in order. Raises `BrokenMessage`, for good."""
         self._buffer += data
         found = []
-        while (message := self._next()) is not None:
-            head, body = message
-            try:
-                found.append((msgspec.json.decode(head, type=Header), body))
-            except msgspec.MsgspecError as error:
-                raise OutOfStep(str(error)) from None
+        while (parts := _split(self._buffer)) is not None:
+            head, body, end = parts
+            found.append((_decoded(self._decoder, head), body))
+            del self._buffer[:end]
         return found
 
-    def _next(self) -> tuple[bytes, bytes] | None:
-        head = self._part(0)
-        body = None if head is None else self._part(4 + len(head))
-        if head is None or body is None:
-            return None
-        del self._buffer[: 8 + len(head) + len(body)]
-        return head, body
 
-    def _part(self, start: int) -> bytes | None:
-        if len(self._buffer) < start + 4:
-            return None
-        size = int.from_bytes(self._buffer[start : start + 4], "big")
-        if size > MAX_PART:
-            raise OutOfStep(f"a part of {size} bytes")
-        end = start + 4 + size
-        return bytes(self._buffer[start + 4 : end]) if len(self._buffer) >= end else None
+def _split(buffer: bytearray) -> tuple[bytes, bytes, int] | None:
+    """Header, body and end of the first whole message, or None."""
+    head_end = _end(buffer, 0, MAX_HEADER)
+    if head_end is None:
+        return None
+    body_end = _end(buffer, head_end, MAX_BODY)
+    if body_end is None:
+        return None
+    return bytes(buffer[4:head_end]), bytes(buffer[head_end + 4 : body_end]), body_end
+
+
+def _end(buffer: bytearray, start: int, most: int) -> int | None:
+    """Where the part that begins with its length at `start` ends, once it is all there."""
+    if len(buffer) < start + 4:
+        return None
+    end = start + 4 + _bounded(_LENGTH.unpack_from(buffer, start)[0], most)
+    return end if len(buffer) >= end else None
+
+
+def _bounded(length: int, most: int) -> int:
+    if length > most:
+        raise BrokenMessage(f"length: found {length}, expected at most {most}")
+    return length
+
+
+def _decoded(decoder: msgspec.json.Decoder[Header], head: bytes) -> Header:
+    try:
+        return decoder.decode(head)
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        raise BrokenMessage(f"header: {trouble}") from None
+
+
+def read_message(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+    """The next header and body of a blocking stream, or None at its end between messages.
+
+    Raises `BrokenMessage`.
+    """
+    first = stream.read(4)
+    if not first:
+        return None
+    head = _exactly(stream, _bounded(_length(first), MAX_HEADER))
+    body = _exactly(stream, _bounded(_length(_exactly(stream, 4)), MAX_BODY))
+    return head, body
+
+
+def _length(four: bytes) -> int:
+    if len(four) < 4:
+        raise BrokenMessage("the stream ended inside a length")
+    length: int = _LENGTH.unpack(four)[0]
+    return length
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise BrokenMessage(f"the stream ended {count - len(data)} bytes too early")
+    return data

@@ -1,30 +1,18 @@
 """Which stages make which scene, from the sky down to what stands at our feet.
 
 `stages` is the whole contract: a list in the order in which they are laid. Props
-are put where they belong (ground, water or air); a scene without ground gets some
-when somebody has to stand on it.
+get their places in `cast.py`; a scene without ground gets some when somebody has to
+stand on it.
 """
 
 from __future__ import annotations
 
-import msgspec
-import numpy as np
-
 from . import abstract, cosmos, meadow, sky, town, trees, water, weather
+from .cast import HIGH, afloat, aloft, away, stand, standing, without, wood
 from .composition import Composition
-from .figures import BUILDINGS, flock, path, prop
-from .land import Ridge, chain, crest, ridge_stage
+from .figures import BUILDINGS, prop
+from .land import Ridge, chain, ridge_stage
 from .stage import Stage
-
-_HIGH = {
-    "monk": 0.21, "person": 0.17, "astronaut": 0.2, "cat": 0.19, "dog": 0.18, "deer": 0.17,
-    "boat": 0.15, "ship": 0.24, "lighthouse": 0.34, "cottage": 0.11, "castle": 0.19,
-    "church": 0.17, "windmill": 0.2, "balloon": 0.17, "whale": 0.14, "rocket": 0.26, "robot": 0.21,
-}  # fmt: skip
-_WATER = frozenset({"boat", "ship", "whale"})
-_AIR = frozenset({"balloon", "rocket"})
-_TREES = frozenset({"oak", "blossom"})
-_ELSEWHERE = frozenset({"flock", "path", "beach"})
 
 
 def stages(picture: Composition) -> list[Stage]:
@@ -32,8 +20,8 @@ def stages(picture: Composition) -> list[Stage]:
     return [
         *_heaven(picture),
         *_SCENES[picture.scene](picture),
-        *_aloft(picture),
-        *_falling(picture),
+        *aloft(picture),
+        *falling(picture),
     ]
 
 
@@ -53,7 +41,8 @@ def _heaven(picture: Composition) -> list[Stage]:
     return found
 
 
-def _falling(picture: Composition) -> list[Stage]:
+def falling(picture: Composition) -> list[Stage]:
+    """What falls in front of everything; nothing in most pictures."""
     found: list[Stage] = []
     if picture.scene in ("space", "abstract"):
         return found
@@ -61,69 +50,11 @@ def _falling(picture: Composition) -> list[Stage]:
         found.append(weather.rain)
     elif picture.snowy:
         found.append(weather.snow)
-    if "blossom" in picture.props or (picture.palette.name == "autumn" and picture.scene == "forest"):
+    if "blossom" in picture.props or (
+        picture.palette.name == "autumn" and picture.scene == "forest"
+    ):
         found.append(weather.petals)
     return found
-
-
-def _aloft(picture: Composition) -> list[Stage]:
-    taste, chance = picture.taste("aloft"), picture.rng("aloft")
-    side = -1 if picture.light and picture.light.x > 0 else 1
-    found: list[Stage] = []
-    for name in picture.props:
-        x, row = side * float(chance.uniform(0.08, 0.22)), picture.horizon * float(chance.uniform(0.42, 0.55))
-        if name in _AIR:
-            found.append(prop(name, x, _HIGH[name], None, row))
-            if name == "balloon":
-                found.append(prop(name, -x * 0.9, 0.07, None, row * 0.62))
-                found.append(prop(name, x * 0.2, 0.04, None, row * 1.2))
-    quiet = (
-        picture.scene in ("space", "abstract", "forest")
-        or picture.hour == "night"
-        or picture.weather in ("storm", "rain")
-    )
-    if "flock" in picture.props or (not quiet and taste.random() < 0.4):
-        row = picture.horizon * float(chance.uniform(0.35, 0.6))
-        found.append(flock(-side * float(chance.uniform(0.0, 0.18)), row, int(chance.integers(5, 10)), 0.019))
-    return found
-
-
-def _stand(picture: Composition, ridge: Ridge, back: Ridge | None = None) -> list[Stage]:
-    """The front ridge and who stands on it; houses stand on the one behind, if there is one."""
-    side = -1 if picture.light and picture.light.x > 0 else 1
-    behind: list[Stage] = []
-    before: list[Stage] = []
-    for i, name in enumerate(n for n in picture.props if n not in _WATER | _AIR | _ELSEWHERE):
-        x = _high_place(picture, ridge, side if i % 2 == 0 else -side)
-        if name in BUILDINGS:
-            crowd = len(picture.props) > 1
-            at = _high_place(picture, back or ridge, -side if crowd else side)
-            behind.append(prop(name, at, _HIGH[name] * (0.75 if crowd else 1), back or ridge))
-        elif name in _TREES:
-            before.append(trees.great(ridge, name, x + 0.06 * side, 0.52))
-        else:
-            before.append(prop(name, x, _HIGH[name], ridge))
-    ground: list[Stage] = [ridge_stage(ridge)]
-    if "path" in picture.props:
-        ground.append(path(ridge, -0.05 * side))
-    if back:
-        return [*behind, ridge_stage(back, ridge), *_wooded(picture, back), *ground, *before]
-    return [*behind, *ground, *before]
-
-
-def _high_place(picture: Composition, ridge: Ridge, side: int) -> float:
-    """Where on one side of the middle the ridge is highest, so that nobody stands below the frame."""
-    places = np.linspace(0.07, 0.24, 12, dtype=np.float32) * np.float32(side)
-    return float(places[int(np.argmax(crest(picture, ridge, places)))])
-
-
-def _wooded(picture: Composition, ridge: Ridge) -> list[Stage]:
-    kind: trees.Kind = "pine" if picture.snowy or picture.taste("wood").random() < 0.6 else "leaf"
-    return [trees.grove(ridge, kind, 34, 0.055)]
-
-
-def _standing(picture: Composition) -> bool:
-    return bool(set(picture.props) - _WATER - _AIR - _ELSEWHERE)
 
 
 def _mountains(picture: Composition) -> list[Stage]:
@@ -134,12 +65,12 @@ def _mountains(picture: Composition) -> list[Stage]:
         Ridge("main", 0.25, h + 0.04, 0.27, 0.75, "peak", 0.6, snow),
         Ridge("low", 0.46, h + 0.14, 0.12, 0.6, "peak", 0.6),
     ]
-    wood = Ridge("wood", 0.64, h + 0.22, 0.05, 0.8, mist=0.6)
+    slope = Ridge("wood", 0.64, h + 0.22, 0.05, 0.8, mist=0.6)
     back = Ridge("back", 0.8, h + 0.30, 0.05, 0.9, mist=0.5)
     return [
-        *chain([*rows, wood], back),
-        trees.grove(wood, "pine", 70, 0.045),
-        *_stand(picture, front, back),
+        *chain([*rows, slope], back),
+        trees.grove(slope, "pine", 70, 0.045),
+        *stand(picture, front, back),
     ]
 
 
@@ -152,92 +83,95 @@ def _hills(picture: Composition) -> list[Stage]:
     ]
     back = Ridge("back", 0.66, h + 0.19, 0.05, 0.7, mist=0.5)
     front = Ridge("front", 0.9, 0.94, 0.045, 0.9, mist=0.12)
-    kind: trees.Kind = "pine" if picture.snowy or picture.taste("wood").random() < 0.5 else "leaf"
+    kind = wood(picture)
     return [
         *chain(rows[:2], rows[2]),
         trees.grove(rows[1], kind, 60, 0.025),
         ridge_stage(rows[2], back),
         trees.grove(rows[2], kind, 40, 0.04),
-        *_stand(picture, front, back),
+        *stand(picture, front, back),
     ]
 
 
 def _forest(picture: Composition) -> list[Stage]:
-    if picture.taste("forest").random() < 0.5 and not _standing(picture):
+    if picture.taste("forest").random() < 0.5 and not standing(picture):
         return _pines(picture)
     found: list[Stage] = [] if picture.hour in ("dusk", "night") else [weather.shafts]
-    for near, count, thick, row in ((0.15, 40, 0.012, 0.68), (0.4, 24, 0.02, 0.75), (0.68, 13, 0.034, 0.84)):
+    for near, count, thick, row in (
+        (0.15, 40, 0.012, 0.68),
+        (0.4, 24, 0.02, 0.75),
+        (0.68, 13, 0.034, 0.84),
+    ):
         ground = Ridge(f"wood {near}", near + 0.03, row, 0.012, 0.8, mist=0.55)
         found += [trees.trunks(near, count, thick, row + 0.005), ridge_stage(ground)]
     front = Ridge("front", 0.93, 0.96, 0.02, 0.9, mist=0.1)
-    return [*found, *_stand(picture, front), trees.trunks(1.0, 6, 0.06, 1.04)]
+    return [*found, *stand(picture, front), trees.trunks(1.0, 6, 0.06, 1.04)]
 
 
 def _pines(picture: Composition) -> list[Stage]:
     h = picture.horizon
     found: list[Stage] = [ridge_stage(Ridge("far", 0.1, h - 0.1, 0.14, 0.6, "peak", 0.7))]
-    for near, down, tall, count in ((0.25, -0.05, 0.05, 80), (0.45, 0.05, 0.09, 52), (0.66, 0.16, 0.15, 30), (0.86, 0.29, 0.24, 17)):
+    for near, down, tall, count in (
+        (0.25, -0.05, 0.05, 80),
+        (0.45, 0.05, 0.09, 52),
+        (0.66, 0.16, 0.15, 30),
+        (0.86, 0.29, 0.24, 17),
+    ):
         ridge = Ridge(f"pines {near}", near, h + down, 0.05, 0.7, mist=0.75)
         found += [ridge_stage(ridge), trees.grove(ridge, "pine", count, tall)]
     front = Ridge("front", 1.0, 1.12, 0.03, 0.9, mist=0.0)
     return [*found, trees.grove(front, "pine", 8, 0.42, (-0.22, 0.2))]
 
 
-def _afloat(picture: Composition, low: float) -> list[Stage]:
-    chance = picture.rng("afloat")
-    side = 1 if picture.light and picture.light.x > 0 else -1
-    names = [name for name in picture.props if name in _WATER]
-    return [
-        prop(name, side * float(chance.uniform(-0.06, 0.18)) - 0.22 * side * i, _HIGH[name], None, low - 0.02 * i)
-        for i, name in enumerate(names)
-    ]
-
-
 def _sea(picture: Composition) -> list[Stage]:
-    h = picture.horizon
-    calm = {"storm": 0.0, "rain": 0.15}.get(picture.weather, 0.35)
+    h, side = picture.horizon, away(picture)
     found: list[Stage] = []
     if picture.taste("isles").random() < 0.6:
         found.append(ridge_stage(Ridge("isles", 0.14, h + 0.012, 0.035, 0.5, "peak", 0.45)))
-    found.append(water.water(h, calm))
-    side = -1.0 if picture.light and picture.light.x > 0 else 1.0
+    found.append(water.water(h, {"storm": 0.0, "rain": 0.15}.get(picture.weather, 0.35)))
     if "lighthouse" in picture.props:
         cliff = Ridge("cliff", 0.72, h + 0.17, 0.05, 0.4, "hill", 0.12, tilt=0.3 * side)
-        rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p != "lighthouse"))
-        found += [prop("lighthouse", 0.24 * side, 0.34, cliff), ridge_stage(cliff)]
-        picture = rest
-    found += _afloat(picture, h + 0.13)
+        found += [prop("lighthouse", 0.24 * side, HIGH["lighthouse"], cliff), ridge_stage(cliff)]
+        picture = without(picture, frozenset({"lighthouse"}))
+    found += afloat(picture, h + 0.13)
     if "beach" in picture.props:
-        found.append(ridge_stage(Ridge("beach", 0.5, 0.95, 0.02, 0.9, mist=0.0, tilt=0.16 * side, sand=True)))
-    if _standing(picture):
-        found += _stand(picture, Ridge("shore", 0.95, 0.975, 0.03, 0.9, mist=0.0, tilt=0.12 * side))
+        beach = Ridge("beach", 0.5, 0.95, 0.02, 0.9, mist=0.0, tilt=0.16 * side, sand=True)
+        found.append(ridge_stage(beach))
+    if standing(picture):
+        found += stand(picture, Ridge("shore", 0.95, 0.975, 0.03, 0.9, mist=0.0, tilt=0.12 * side))
     return found
 
 
 def _lake(picture: Composition) -> list[Stage]:
     h, snow = picture.horizon, 0.9 if picture.snowy else 0.6
-    bank = Ridge("bank", 0.62, h - 0.004, 0.018, 0.7, mist=0.3)
-    wood = Ridge("wood", 0.4, h - 0.03, 0.06, 0.6, mist=0.6)
+    calm = 0.9 if picture.weather in ("clear", "mist", "aurora", "snow") else 0.7
+    houses = [name for name in picture.props if name in BUILDINGS]
     peaks = [
         Ridge("far", 0.08, h - 0.09, 0.12, 0.5, "peak", 0.7, snow),
         Ridge("main", 0.24, h - 0.05, 0.20, 0.7, "peak", 0.6, snow),
     ]
-    found: list[Stage] = [
-        *chain([*peaks, wood], bank),
-        trees.grove(wood, "pine", 50, 0.035),
-        *(prop(n, 0.16, 0.10, bank) for n in picture.props if n in BUILDINGS),
+    slope = Ridge("wood", 0.4, h - 0.03, 0.06, 0.6, mist=0.6)
+    bank = Ridge("bank", 0.62, h - 0.004, 0.018, 0.7, mist=0.3)
+    return [
+        *chain([*peaks, slope], bank),
+        trees.grove(slope, "pine", 50, 0.035),
+        *(prop(name, 0.16, HIGH[name] * 0.9, bank) for name in houses),
         ridge_stage(bank),
-        trees.grove(bank, "pine", 70, 0.06, (0.08, 0.24) if set(picture.props) & BUILDINGS else None),
-        water.water(h, 0.9 if picture.weather in ("clear", "mist", "aurora", "snow") else 0.7),
-        *_afloat(picture, h + 0.14),
+        trees.grove(bank, "pine", 70, 0.06, (0.08, 0.24) if houses else None),
+        water.water(h, calm),
+        *afloat(picture, h + 0.14),
+        *_shore(without(picture, BUILDINGS)),
     ]
-    rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p not in BUILDINGS))
+
+
+def _shore(picture: Composition) -> list[Stage]:
+    """Our own side of a lake, with somebody on it, or a few pines, or nothing."""
     shore = Ridge("shore", 0.95, 1.0, 0.03, 0.8, mist=0.0, tilt=0.14)
-    if _standing(rest):
-        return [*found, *_stand(rest, shore)]
+    if standing(picture):
+        return stand(picture, shore)
     if picture.taste("shore").random() < 0.6:
-        return [*found, ridge_stage(shore), trees.grove(shore, "pine", 9, 0.2, (-0.3, 0.22))]
-    return found
+        return [ridge_stage(shore), trees.grove(shore, "pine", 9, 0.2, (-0.3, 0.22))]
+    return []
 
 
 def _desert(picture: Composition) -> list[Stage]:
@@ -248,7 +182,7 @@ def _desert(picture: Composition) -> list[Stage]:
         Ridge("a", 0.3, h + 0.03, 0.05, 0.5, "dune", 0.3),
         Ridge("b", 0.48, h + 0.15, 0.10, 0.7, "dune", 0.15),
     ]
-    return [*chain(rows, front), *_stand(picture, front)]
+    return [*chain(rows, front), *stand(picture, front)]
 
 
 def _city(picture: Composition) -> list[Stage]:
@@ -262,9 +196,13 @@ def _city(picture: Composition) -> list[Stage]:
         town.Row(0.38, h + 0.005, 0.37, 0.07, "modern", lit * 0.8, middle + 0.08, h + 0.03),
         town.Row(0.66, h + 0.02, 0.22, 0.09, "modern", lit, -middle, h + 0.03),
     ]
-    found: list[Stage] = [*map(town.street, rows), water.water(h + 0.02, 0.75), *_afloat(picture, h + 0.14)]
-    if _standing(picture):
-        found += _stand(picture, Ridge("shore", 0.97, 0.955, 0.015, 0.9, mist=0.0))
+    found: list[Stage] = [
+        *map(town.street, rows),
+        water.water(h + 0.02, 0.75),
+        *afloat(picture, h + 0.14),
+    ]
+    if standing(picture):
+        found += stand(picture, Ridge("shore", 0.97, 0.955, 0.015, 0.9, mist=0.0))
     return found
 
 
@@ -277,47 +215,55 @@ def _town(picture: Composition) -> list[Stage]:
         town.Row(0.84, h + 0.37, 0.14, 0.135, "old", lit),
     ]
     hill = Ridge("hill", 0.2, h + 0.03, 0.07, 0.7, mist=0.5)
-    houses = [prop(n, 0.1, _HIGH[n] * 0.8, hill) for n in picture.props if n in BUILDINGS]
-    found: list[Stage] = [
+    houses = [prop(n, 0.1, HIGH[n] * 0.8, hill) for n in picture.props if n in BUILDINGS]
+    people = without(picture, BUILDINGS)
+    roof = Ridge("roof", 1.0, 0.97, 0.012, 0.9, mist=0.0)
+    return [
         ridge_stage(Ridge("far", 0.1, h - 0.03, 0.10, 0.6, "peak", 0.6)),
         *houses,
         ridge_stage(hill),
         *map(town.street, rows),
+        *(stand(people, roof) if standing(people) else []),
     ]
-    rest = msgspec.structs.replace(picture, props=tuple(p for p in picture.props if p not in BUILDINGS))
-    if _standing(rest):
-        found += _stand(rest, Ridge("roof", 1.0, 0.97, 0.012, 0.9, mist=0.0))
-    return found
 
 
 def _space(picture: Composition) -> list[Stage]:
-    if not _standing(picture):
+    if not standing(picture):
         return []
     return [
         ridge_stage(Ridge("far", 0.55, 0.86, 0.05, 0.5, "peak", 0.0)),
-        *_stand(picture, Ridge("front", 0.85, 0.95, 0.04, 0.8, "dune", 0.0)),
+        *stand(picture, Ridge("front", 0.85, 0.95, 0.04, 0.8, "dune", 0.0)),
     ]
+
+
+_BANDS = (
+    (0.1, 0.12, 0.006, 150),
+    (0.25, 0.16, 0.011, 110),
+    (0.45, 0.22, 0.02, 70),
+    (0.7, 0.32, 0.04, 30),
+    (1.0, 0.46, 0.085, 10),
+)
+"""Flowers by nearness: how far down, how large, how many in a world unit."""
 
 
 def _meadow(picture: Composition) -> list[Stage]:
     h = picture.horizon
-    bloom = picture.bloom
     back = Ridge("back", 0.4, h + 0.07, 0.03, 0.8, mist=0.5)
-    found: list[Stage] = [
-        ridge_stage(Ridge("far", 0.1, h, 0.06, 0.6, mist=0.6)),
-        *_stand(picture, Ridge("field", 0.52, h + 0.11, 0.012, 0.8, mist=0.1), back),
+    field = Ridge("field", 0.52, h + 0.11, 0.012, 0.8, mist=0.1)
+    return [
+        ridge_stage(Ridge("far", 0.1, h, 0.06, 0.6, mist=0.6), back),
+        *stand(picture, field, back),
+        *(
+            meadow.field(picture.bloom, near, h + down, size, count)
+            for near, down, size, count in _BANDS
+        ),
     ]
-    for near, down, size, count in (
-        (0.1, 0.12, 0.006, 150), (0.25, 0.16, 0.011, 110), (0.45, 0.22, 0.02, 70), (0.7, 0.32, 0.04, 30), (1.0, 0.46, 0.085, 10),
-    ):  # fmt: skip
-        found.append(meadow.field(bloom, near, h + down, size, count))
-    return found
 
 
 def _abstract(picture: Composition) -> list[Stage]:
     found: list[Stage] = [abstract.sheets(int(picture.taste("sheets").integers(7, 11)))]
-    if _standing(picture):
-        found += _stand(picture, Ridge("front", 1.0, 0.97, 0.03, 0.9, mist=0.0))
+    if standing(picture):
+        found += stand(picture, Ridge("front", 1.0, 0.97, 0.03, 0.9, mist=0.0))
     return found
 
 

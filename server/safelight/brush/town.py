@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from .canvas import Sketch, View, glow, lay
+from .canvas import Sketch, View, lay
 from .land import air, body_colour
 from .noise import Field, enlarge, smoothstep
 from .palette import Rgb, mix, tone
@@ -81,8 +81,10 @@ def _houses(view: View, paints: Paints, row: Row) -> list[_House]:
     while x < 1.75:
         wide = row.wide * rng.uniform(0.55, 1.35)
         hill = 0.42 + 0.58 * np.exp(-(((x + wide / 2 - row.middle) / 0.42) ** 2))
-        tall = row.tall * hill * rng.uniform(0.45, 1.1) if row.style == "modern" else (
-            row.tall * (0.75 + 0.25 * hill) * rng.uniform(0.7, 1.05)
+        tall = (
+            row.tall * hill * rng.uniform(0.45, 1.1)
+            if row.style == "modern"
+            else (row.tall * (0.75 + 0.25 * hill) * rng.uniform(0.7, 1.05))
         )
         left, right = view.column(x, row.near), view.column(x + wide, row.near)
         salt = int(rng.integers(0, 2**32))
@@ -96,7 +98,7 @@ def _houses(view: View, paints: Paints, row: Row) -> list[_House]:
 def _modern(
     walls: Sketch, house: _House, colour: Rgb, rng: np.random.Generator, paints: Paints
 ) -> None:
-    left, right, top, foot, wide = house.left, house.right, house.top, house.foot, house.wide
+    left, right, top, wide = house.left, house.right, house.top, house.wide
     kind = rng.random()
     if kind < 0.25:
         inset = wide * rng.uniform(0.12, 0.28)
@@ -118,7 +120,7 @@ def _modern(
 def _old(
     walls: Sketch, house: _House, colour: Rgb, rng: np.random.Generator, paints: Paints, row: Row
 ) -> None:
-    left, right, top, foot, wide = house.left, house.right, house.top, house.foot, house.wide
+    left, right, top, wide = house.left, house.right, house.top, house.wide
     palette = paints.composition.palette
     roof = mix(mix(colour, palette.accent, 0.34 * row.near + 0.08), palette.deep, 0.25)
     kind, over = rng.random(), wide * 0.05
@@ -133,7 +135,12 @@ def _old(
         outline = [[left - over, top + over], [middle, peak], [right + over, top + over]]
     else:
         peak = top - wide * rng.uniform(0.32, 0.5)
-        outline = [[left - over, top], [left + wide * 0.2, peak], [right - wide * 0.2, peak], [right + over, top]]
+        outline = [
+            [left - over, top],
+            [left + wide * 0.2, peak],
+            [right - wide * 0.2, peak],
+            [right + over, top],
+        ]
         chimney = left + wide * rng.uniform(0.3, 0.65)
         walls.box(chimney, peak - wide * 0.16, chimney + wide * 0.09, peak + 2, roof)
     walls.box(left, top, right, walls.bottom, colour)
@@ -152,7 +159,11 @@ def _windows(
     if across < 1 or pane < 0.45 or row.lit <= 0:
         return
     start = house.left + (house.wide - across * step_x) / 2 + (step_x - pane) / 2
-    colours = (mix(palette.accent, palette.light, 0.55), mix(palette.accent, palette.light, 0.2), palette.light)
+    colours = (
+        mix(palette.accent, palette.light, 0.55),
+        mix(palette.accent, palette.light, 0.2),
+        palette.light,
+    )
     burning = rng.random((down, across)) < row.lit * rng.uniform(0.3, 1.2)
     tint = rng.integers(0, 3, (down, across))
     for j, i in zip(*np.nonzero(burning), strict=True):
@@ -168,7 +179,6 @@ def _light(sheet: Field, view: View, lamps: Sketch) -> None:
         wide = enlarge(small[..., i], view.width, lamps.bottom - lamps.top)
         part = sheet[lamps.top : lamps.bottom, :, i]
         part += (1 - part) * np.clip(wide * np.float32(1.3), 0, 0.6)
-    _ = glow
 
 
 def _air(sheet: Field, view: View, paints: Paints, row: Row) -> None:

@@ -29,7 +29,9 @@ def grove(
         rng = picture.rng("grove", ridge.name, kind)
         total = int(count * 3.2)
         places = np.sort(rng.uniform(-1.6, 1.6, total)).astype(np.float32)
-        heights = tall * rng.uniform(0.45, 1.0, total) ** 1.2 * (1 + 0.25 * rng.standard_normal(total))
+        heights = (
+            tall * rng.uniform(0.45, 1.0, total) ** 1.2 * (1 + 0.25 * rng.standard_normal(total))
+        )
         feet = crest_row(view, picture, ridge, places)
         top = float(feet.min()) - 1.7 * tall * view.scale
         stencil = Stencil(view, top, view.height)
@@ -103,7 +105,7 @@ def branch(
     stencil.stroke(np.array([at, middle, end]), width)
     if left == 0 or length < 1.5:
         return [end]
-    ends = [end] if left < 4 else []
+    ends: list[Field] = [end] if left < 4 else []
     for sign in (-1, 1) if rng.random() < 0.86 else (-1, 0, 1):
         fork = bend + sign * rng.uniform(0.22, 0.62) - 0.04 * np.cos(bend)
         shorter = length * rng.uniform(0.68, 0.86)
@@ -143,7 +145,9 @@ def _crown(
     rng = picture.rng("crown")
     palette = picture.palette
     dim = 0.35 if picture.hour in ("dusk", "night") else 0.0
-    pink = mix(mix(mix((0.96, 0.60, 0.70), palette.accent, 0.2), palette.light, 0.25), palette.sky[1], dim)
+    pink = mix(
+        mix(mix((0.96, 0.60, 0.70), palette.accent, 0.2), palette.light, 0.25), palette.sky[1], dim
+    )
     leaf = pink if kind == "blossom" else mix(palette.ground, palette.accent, 0.12)
     side = -1.0 if picture.light is None or picture.light.x < 0 else 1.0
     for step, (part, change) in enumerate(((1.0, -0.10), (0.8, -0.01), (0.45, 0.08))):
@@ -165,6 +169,7 @@ def trunks(near: float, count: int, thick: float, row: float) -> Stage:
     def paint(sheet: Field, view: View, paints: Paints) -> None:
         picture = paints.composition
         rng = picture.rng("trunks", near)
+        forks = 2 if near < 0.3 else 3 if near < 0.6 else 4
         stencil = Stencil(view, 0, view.height)
         for i in range(count):
             x = -1.5 + 3.0 * (i + rng.uniform(0.1, 0.9)) / count
@@ -174,7 +179,7 @@ def trunks(near: float, count: int, thick: float, row: float) -> Stage:
             column, salt = view.column(x, near), int(rng.integers(0, 2**32))
             if -0.4 * view.scale < column < view.width + 0.4 * view.scale:
                 bark = np.random.Generator(np.random.PCG64(salt))
-                _trunk(stencil, bark, column, foot, width, lean)
+                _trunk(stencil, bark, column, foot, width, lean, forks)
         fade = smoothstep(0.55, 1.05, view.ys() / np.float32(row)) * np.float32(0.8 * (1 - near))
         wood, far = np.asarray(body_colour(picture, near)), np.asarray(air(picture))
         tints = wood + (far - wood) * fade[:, None]
@@ -184,7 +189,13 @@ def trunks(near: float, count: int, thick: float, row: float) -> Stage:
 
 
 def _trunk(
-    stencil: Stencil, rng: np.random.Generator, x: float, foot: float, width: float, lean: float
+    stencil: Stencil,
+    rng: np.random.Generator,
+    x: float,
+    foot: float,
+    width: float,
+    lean: float,
+    forks: int,
 ) -> None:
     y = np.linspace(-5, foot, 9)
     t = (y + 5) / (foot + 5)
@@ -198,4 +209,4 @@ def _trunk(
         start = np.array([x + lean * (1 - k), foot * k])
         side = -1 if rng.random() < 0.5 else 1
         angle = -np.pi / 2 + side * rng.uniform(0.5, 1.25)
-        branch(stencil, rng, start, angle, width * rng.uniform(0.8, 2.4), width * 0.12, 4)
+        branch(stencil, rng, start, angle, width * rng.uniform(0.8, 2.4), width * 0.12, forks)

@@ -28,7 +28,7 @@ def water(line: float, calm: float) -> Stage:
         mirrored = _mirror(sheet, view, first, ripple * np.float32(0.5 + 2.2 * (1 - calm)), deep)
         palette = picture.palette
         clear = spread(paints.sky, np.clip(1.02 - deep * 0.9 + 0.05 * ripple, 0, 1))
-        lay(mirrored, clear, np.float32(0.75 - 0.7 * calm))
+        lay(mirrored, clear, 0.75 - 0.7 * calm)
         tint = mix(palette.sky[0], palette.ground, 0.4 if calm < 0.6 else 0.25)
         body = mix(tint, palette.deep, 0.3)
         lay(mirrored, body, np.float32(0.16 + 0.2 * (1 - calm)) + (0.34 - 0.12 * calm) * deep)
@@ -48,7 +48,6 @@ def _ripples(view: View, paints: Paints, first: int, deep: Field) -> Field:
     u = (x[None, :] * far * 0.11).astype(np.float32)
     v = np.broadcast_to(far * np.float32(0.42), u.shape)
     turn = 2 * np.pi * view.phase
-    from .noise import sample
 
     one = sample(paints.rough, u, v)
     two = sample(paints.rough, u + 0.37, v + 0.61)

@@ -19,12 +19,19 @@ def rain(sheet: Field, view: View, paints: Paints) -> None:
     stencil = Stencil(view, 0, view.height)
     for _ in range(420):
         near = rng.uniform(0.15, 1)
-        x, y = view.column(rng.uniform(-1.4, 1.4), near), (rng.uniform(0, 1.2) + 1.2 * view.phase) % 1.2 - 0.1
+        x, y = (
+            view.column(rng.uniform(-1.4, 1.4), near),
+            (rng.uniform(0, 1.2) + 1.2 * view.phase) % 1.2 - 0.1,
+        )
         long = view.scale * (0.02 + 0.05 * near)
         foot = y * view.height
         drop = np.array([[x, foot - long], [x - long * 0.17, foot]])
         stencil.stroke(drop, max(0.35, view.scale * 0.0011 * near), 0.25 + 0.4 * near)
-    lay(sheet, mix(picture.palette.sky[-1], picture.palette.light, 0.5), stencil.mask() * np.float32(0.55))
+    lay(
+        sheet,
+        mix(picture.palette.sky[-1], picture.palette.light, 0.5),
+        stencil.mask() * np.float32(0.55),
+    )
 
 
 def snow(sheet: Field, view: View, paints: Paints) -> None:
@@ -86,12 +93,19 @@ def shafts(sheet: Field, view: View, paints: Paints) -> None:
         return
     small = View(max(48, view.width // 4), max(48, view.height // 4), view.pan, view.phase)
     dx = small.xs(0.1)[None, :] - np.float32(picture.light.x)
-    dy = (small.ys()[:, None] - np.float32(picture.light.y - 0.25)) * np.float32(small.height / small.scale)
+    dy = (small.ys()[:, None] - np.float32(picture.light.y - 0.25)) * np.float32(
+        small.height / small.scale
+    )
     angle = np.arctan2(dx, np.maximum(dy, 1e-3))
     rng = picture.rng("shafts")
     rays = sum(
-        np.cos(angle * np.float32(rng.uniform(8, 40)) + np.float32(rng.uniform(0, 6))) for _ in range(4)
+        np.cos(angle * np.float32(rng.uniform(8, 40)) + np.float32(rng.uniform(0, 6)))
+        for _ in range(4)
     )
     mask = smoothstep(0.1, 2.6, np.asarray(rays, np.float32)) * np.exp(-np.hypot(dx, dy) * 1.1)
     mask = enlarge(np.asarray(mask * (dy > 0), np.float32), view.width, view.height)
-    glow(sheet, mix(picture.palette.light, picture.palette.accent, 0.2), np.clip(mask, 0, 1) * np.float32(0.5))
+    glow(
+        sheet,
+        mix(picture.palette.light, picture.palette.accent, 0.2),
+        np.clip(mask, 0, 1) * np.float32(0.5),
+    )

@@ -65,9 +65,10 @@ async def with_client(
         world.complain(str(trouble))
         world.note("Start one with `safelight serve` (or `make serve`), or name it with --server.")
     except RequestRefused as refused:
-        world.complain(f"refused: {refused.message} ({refused.code})")
-        for detail in refused.details:
-            world.note(f"  {_told(detail)}")
+        world.complain(f"refused ({refused.code}): {refused.message}")
+        if len(refused.details) > 1:  # the message tells the first
+            for detail in refused.details:
+                world.note(f"  {_told(detail)}")
         if refused.code == "unauthorized":
             world.note("Give a token with SAFELIGHT_TOKEN or --token.")
     except (WrongAnswer, Damaged, NotOpen) as trouble:

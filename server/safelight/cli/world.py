@@ -54,13 +54,13 @@ def shown(text: str) -> str:
 
 def one_line(text: str, width: int) -> str:
     """Text on one line of at most `width` characters."""
-    flat = " ".join(shown(text).split())
+    flat = shown(text).replace("\n", " ").replace("\t", " ")
     return flat if len(flat) <= width else flat[: max(0, width - 1)] + "…"
 
 
 def columns(stream: TextIO) -> int:
     """How wide the terminal is, or 100 where there is none."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno()).columns or FALLBACK_COLUMNS
     except (OSError, ValueError):
         return FALLBACK_COLUMNS

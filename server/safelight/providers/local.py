@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ..brush.pipe import Header, Job, MessageReader, encode_message
+from ..brush.pipe import Header, Job, MessageReader, BrokenMessage, encode_message
 from .base import (
     Again,
     Delta,
@@ -34,12 +34,21 @@ from .base import (
     Shown,
 )
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
+TAKEN = {
+    "width": "width",
+    "height": "height",
+    "steps": "steps",
+    "strength": "strength",
+    "max_words": "max_words",
+    "negative_prompt": "negative",
 }
+"""The parameters that the brush takes, and what it calls them."""
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """A worker keeps to one core: there are as many workers as the operator wants cores used."""
+
+ENDED = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenMessage)
+"""How a worker shows that nothing sensible comes from it any more."""
 
 
 class Local:
@@ -104,6 +113,10 @@ class Local:
         if worker is not None:
             await worker.kill()
 
+    def pids(self) -> list[int]:
+        """The process ids of the workers there are."""
+        return [worker.pid for worker in (*self._idle, *self._busy.values())]
+
     async def _job(self, prediction: Prediction) -> bytes:
         params = prediction.params
         failing = prediction.model == "local/broken" or (
@@ -113,7 +126,7 @@ class Local:
         if prediction.inputs:
             body = await anyio.Path(prediction.inputs[0].path).read_bytes()
         known: dict[str, Any] = {
-            name: params[name] for name in Job.__struct_fields__ if name in params
+            field: params[name] for name, field in TAKEN.items() if name in params
         }
         job = Job(
             **known
@@ -142,6 +155,11 @@ class _Worker:
         self._reader = MessageReader()
         self.at_rest = True
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     @classmethod
     async def start(cls) -> _Worker:
         command = [sys.executable, "-m", "safelight.brush.worker"]
@@ -160,7 +178,7 @@ class _Worker:
                     if outcome is not None:
                         self.at_rest = True
                         return outcome
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        except ENDED:
             return Gone("the worker process ended during the attempt")
 
     async def kill(self) -> None:

@@ -22,9 +22,9 @@ class NoCheckout(Exception):
     """There are no documents beside this package."""
 
 
-def checkout() -> Path:
+def checkout(module: str = __file__) -> Path:
     """The root of the source tree that this package lies in. Raises NoCheckout."""
-    root = Path(__file__).resolve().parents[3]
+    root = Path(module).resolve().parents[3]
     if not (root / FRAMES).is_file():
         raise NoCheckout(f"{root} is no checkout of Safelight: it has no {FRAMES}")
     return root

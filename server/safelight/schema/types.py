@@ -126,17 +126,23 @@ def declarations() -> str:
     return typescript(closure(components(), (*EVENTS, *REST, *SOCKET)), "EventEnvelope")
 
 
-def swift_file() -> str:
-    """The Swift file. Where a field takes several forms an app needs only the native one."""
+def swift_components() -> Components:
+    """What the Swift file has. Where a field takes several forms an app needs only the
+    native one."""
     made = dict(components())
     payload = made["JoinTaskPayload"]
     native = {"after": {"type": "string"}, "create": {"$ref": "CreateTask"}}
     described = {
-        name: {key: payload["properties"][name][key] for key in ("description",)} | form
+        name: {"description": payload["properties"][name]["description"]} | form
         for name, form in native.items()
     }
     made["JoinTaskPayload"] = payload | {"properties": payload["properties"] | described}
-    return swift(closure(made, IN_SWIFT), BUILT_BY_APPS)
+    return closure(made, IN_SWIFT)
+
+
+def swift_file() -> str:
+    """The Swift file."""
+    return swift(swift_components(), BUILT_BY_APPS)
 
 
 def as_json(value: object) -> str:

@@ -1,0 +1,124 @@
+"""One suite for every provider: what base.py promises of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from safelight.providers.base import (
+    Delta,
+    Done,
+    Ended,
+    Made,
+    Moved,
+    Prediction,
+    Provider,
+    Shown,
+)
+from safelight.providers.local import Local
+from safelight.providers.scripted import Scripted
+
+SMALL = {"width": 256, "height": 256, "steps": 4}
+
+
+class Heard:
+    """Everything a provider reported, in order, and an event at the first of it."""
+
+    def __init__(self) -> None:
+        self.reports: list[Any] = []
+        self.first = asyncio.Event()
+
+    async def __call__(self, report: Moved | Delta | Made | Shown) -> None:
+        self.reports.append(report)
+        self.first.set()
+
+    def of(self, kind: type) -> list[Any]:
+        """The reports of one kind."""
+        return [report for report in self.reports if isinstance(report, kind)]
+
+
+@pytest.fixture(params=["local", "scripted"])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    """Each provider in turn, opened."""
+    chosen: Provider = Local(1) if request.param == "local" else Scripted()
+    async with chosen.open():
+        yield chosen
+
+
+def prediction(provider: Provider, kind: Any = "image", **fields: Any) -> Prediction:
+    """A small prediction of the provider's own model."""
+    model = {"image": "local/paint", "video": "local/clip", "text": "local/prose"}[kind]
+    params = SMALL if provider.name == "local" else {}
+    return Prediction(
+        uid="u1",
+        attempt=fields.pop("attempt", 1),
+        kind=kind,
+        model=fields.pop("model", model),
+        prompt="a lighthouse at dusk",
+        params=params | fields.pop("params", {}),
+        seed=fields.pop("seed", 7),
+        n=fields.pop("n", 1),
+    )
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "text"])
+async def test_it_makes_what_its_kind_asks_for(provider: Provider, kind: str) -> None:
+    """One outcome, Done, after files or text of the kind were reported."""
+    asked, heard = prediction(provider, kind), Heard()
+    handle = await provider.start(asked)
+    outcome = await provider.follow(asked, handle, heard)
+    assert isinstance(outcome, Done)
+    if kind == "text":
+        assert "".join(d.text for d in heard.of(Delta))
+        return
+    assert [m.kind for m in heard.of(Made)] == [kind]
+    assert heard.of(Made)[0].data
+
+
+async def test_progress_never_falls(provider: Provider) -> None:
+    """Progress is between 0 and 1 and grows."""
+    asked, heard = prediction(provider), Heard()
+    await provider.follow(asked, await provider.start(asked), heard)
+    told = [m.progress for m in heard.of(Moved)]
+    assert told == sorted(told)
+    assert all(0 <= p <= 1 for p in told)
+
+
+async def test_handles_name_their_attempt(provider: Provider) -> None:
+    """Two attempts have two handles."""
+    one, two = prediction(provider), prediction(provider, attempt=2)
+    assert await provider.start(one) != await provider.start(two)
+
+
+async def test_cancel_ends_it_and_may_be_repeated(provider: Provider) -> None:
+    """A cancel in the middle makes `follow` return Ended; a second one changes nothing."""
+    slow = {"steps": 400} if provider.name == "local" else {"script": HANG}
+    asked, heard = prediction(provider, params=slow), Heard()
+    handle = await provider.start(asked)
+    following = asyncio.create_task(provider.follow(asked, handle, heard))
+    await asyncio.wait_for(heard.first.wait(), 20)
+    await provider.cancel(asked, handle)
+    await provider.cancel(asked, handle)
+    assert isinstance(await asyncio.wait_for(following, 20), Ended)
+    count = len(heard.reports)
+    await provider.cancel(asked, handle)
+    assert len(heard.reports) == count
+
+
+HANG = [{"do": "progress", "to": 0.1}, {"do": "hang"}]
+
+
+async def test_a_follower_that_is_cancelled_leaves_room(provider: Provider) -> None:
+    """After a cancelled `follow` the next prediction runs."""
+    slow = {"steps": 400} if provider.name == "local" else {"script": HANG}
+    asked, heard = prediction(provider, params=slow), Heard()
+    following = asyncio.create_task(provider.follow(asked, await provider.start(asked), heard))
+    await asyncio.wait_for(heard.first.wait(), 20)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    again = prediction(provider, attempt=2)
+    outcome = await provider.follow(again, await provider.start(again), Heard())
+    assert isinstance(outcome, Done)
