@@ -18,6 +18,7 @@ let seq = 0;
 const socket = new Socket(url, { transport: WebSocket });
 socket.onOpen(() => tell({ open: true }));
 socket.onClose((event) => tell({ closed: event.code ?? null }));
+socket.connect();
 
 const joinPayload = () => (log === null ? payload : { previews: payload.previews, after: `${log}-${seq}` });
 const channel = socket.channel(topic, joinPayload);

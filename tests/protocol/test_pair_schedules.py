@@ -47,6 +47,7 @@ class Ledger:
         self.open: dict[str, Any] = {}
         self.over: dict[str, set[Any]] = defaultdict(set)
         self.ended: dict[str, set[Any]] = defaultdict(set)
+        self.gone: dict[str, set[Any]] = defaultdict(set)
         self.leaving: dict[tuple[str, Any], Any] = {}
 
     def read(self, frame: list[Any]) -> None:
@@ -56,9 +57,11 @@ class Ledger:
         if event == "phx_join":
             self.latest[topic] = join_ref
         current = self.latest.get(topic)
-        if event == "phx_leave" and join_ref in (None, current):
-            if current not in self.ended[topic]:
-                self.leaving[topic, ref] = current
+        if event not in ("phx_leave", "phx_close") or join_ref not in (None, current):
+            return
+        if current not in self.gone[topic] and event == "phx_leave":
+            self.leaving[topic, ref] = current
+        self.gone[topic].add(current)
 
     def wrote(self, frame: list[Any]) -> None:
         """A frame of the server."""
@@ -91,6 +94,7 @@ class Ledger:
         left = [id for (where, _), id in self.leaving.items() if where == topic]
         assert join_ref not in left, "a leave is answered before its close"
         self.ended[topic].add(join_ref)
+        self.gone[topic].add(join_ref)
         self.over[topic].add(join_ref)
 
 

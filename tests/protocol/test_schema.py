@@ -1,7 +1,7 @@
 """The published schemas: nothing has drifted, and they say what the code does.
 
-Whether a server still sends what the schemas say is held by tests/e2e/test_frames.py,
-which plays the recording again; here the recording itself is held against them.
+Whether they say what a server sends is held by test_schema_frames.py, for bodies of
+clients by test_schema_bodies.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from safelight import schema
 from safelight.app import ROUTES
-from safelight.schema import asyncapi, openapi, types
+from safelight.schema import types
 from safelight.schema.decisions import DECISIONS, Case, Decision
 from safelight.schema.lifecycle import cells
 from safelight_protocol.codes import CODES, Refused
@@ -27,22 +27,11 @@ from safelight_protocol.events import TaskEvent
 from safelight_protocol.identity import Comparison, Difference, Found, decide
 from safelight_protocol.inputs import HAPPENINGS
 from safelight_protocol.lifecycle import TABLE
-from safelight_protocol.schema import closure, emitted, located
+from safelight_protocol.schema import emitted
 from safelight_protocol.task import Asked, Resolved, Task
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "docs/schema").glob("*.json"))
-FRAMES = json.loads((ROOT / schema.FRAMES).read_text())
-
-
-def validator(name: str, *, closed: bool = False) -> Draft202012Validator:
-    """Checks values against a component; `closed` refuses fields that it does not name."""
-    found = located(closure(types.components(), [name]), "#/$defs/")
-    if closed:
-        for one in found.values():
-            if "properties" in one:
-                one["additionalProperties"] = False
-    return Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": found})
 
 
 def test_nothing_has_drifted() -> None:
@@ -141,97 +130,6 @@ def test_the_lifecycle_page_has_every_cell() -> None:
     lines = [line for line in cells().splitlines()[2:] if line.startswith("|")]
     assert len(lines) == len(HAPPENINGS)
     assert all(len(re.split(r"(?<!\\)\|", line)) == 7 + 3 for line in lines)
-
-
-def frames_of(door: str) -> list[Any]:
-    """Everything that was recorded at a door, with who said it and in which scene."""
-    return [
-        pytest.param(line["by"], line["text"], id=f"{scene['name']}-{place}")
-        for scene in FRAMES
-        if scene["door"] == door
-        for place, line in enumerate(scene["lines"])
-        if not line["text"].startswith(("close ", "binary"))
-    ]
-
-
-REST_DATA = {
-    "events": "EventsData",
-    "models": "ModelsData",
-    "tasks": "TaskListData",
-    "created": "CreatedData",
-    "input_data": "TaskData",
-    "task_id": "DeletedData",
-    "version": "ReadyData",
-}
-"""Which component an answer's `data` is, by the first of these fields that it has."""
-
-
-@pytest.mark.parametrize(("by", "text"), frames_of("rest"))
-def test_recorded_answers_fit_their_schemas(by: str, text: str) -> None:
-    """What REST answered has exactly the fields that the schemas name."""
-    for line in text.splitlines():
-        body = line.removeprefix("data: ")
-        if by == "server" and body.startswith("{"):
-            check_rest(json.loads(body))
-
-
-def check_rest(body: dict[str, Any]) -> None:
-    """One answer, or one event of a stream."""
-    if "seq" in body:
-        name, value = "TaskEvent", body
-    elif "success" not in body:
-        name, value = "GapData", body
-    elif body["success"]:
-        value = body["data"]
-        name = next(name for field, name in REST_DATA.items() if field in value)
-    else:
-        app = isinstance(body["error"]["details"], dict)
-        name, value = "AppProblem" if app else "Problem", body
-    validator(name, closed=True).validate(value)
-
-
-@pytest.mark.parametrize(("by", "text"), frames_of("socket"))
-def test_recorded_frames_fit_the_channels(by: str, text: str) -> None:
-    """Every recorded frame of the socket is a message of its channel in asyncapi.json."""
-    frame = json.loads(text) if text.startswith(("[", "{")) else None
-    if isinstance(frame, dict) and "event" in frame:
-        frame = [None, frame["ref"], frame["topic"], frame["event"], frame["payload"]]
-    if isinstance(frame, list) and not frame[2].startswith("room:"):
-        check_frame(by, frame)
-
-
-def check_frame(by: str, frame: list[Any]) -> None:
-    """One frame against the messages of its channel, in closed form if it is the server's."""
-    channel = {"tasks:mine": "gallery", "phoenix": "phoenix"}.get(frame[2], "task")
-    if frame[2].startswith(("task:chat_", "task:llm_", "task:swift_")):
-        channel = "conversation"
-    payloads = []
-    for asked in asyncapi.ASKED[channel]:
-        if by == "client" and asked.event == frame[3]:
-            payloads.append(asked.payload)
-        elif by == "server" and frame[3] == "phx_reply":
-            payloads.append(asked.response)
-    if by == "server":
-        payloads += [told.payload for told in asyncapi.TOLD[channel] if told.event == frame[3]]
-    if frame[4].get("status") == "error" and frame[3] == "phx_reply":
-        payloads = [{"$ref": openapi.PLACE + "SocketError"}]
-    value = frame[4]["response"] if frame[3] == "phx_reply" else frame[4]
-    assert payloads or frame[3] == "paint", frame[3]
-    found = [fits(payload, value, closed=by == "server") for payload in payloads]
-    assert any(found) or frame[3] == "paint" or expects_refusal(value), frame
-
-
-def expects_refusal(value: Any) -> bool:
-    """Whether a client's frame was sent to be refused: its prompt is blank."""
-    return not str(value.get("create", value).get("prompt", "")).strip()
-
-
-def fits(payload: Any, value: Any, *, closed: bool) -> bool:
-    """Whether a value is what a payload of asyncapi.json says."""
-    names = [ref.removeprefix(openapi.PLACE) for ref in references(payload)]
-    if not names:
-        return Draft202012Validator(payload).is_valid(value)
-    return any(validator(name, closed=closed).is_valid(value) for name in names)
 
 
 def test_openapi_and_the_routes_agree() -> None:

@@ -45,8 +45,8 @@ def crest(composition: Composition, ridge: Ridge, x: Field) -> Field:
     at = x / np.float32(ridge.wave)
     if ridge.form == "peak":
         slow = line(at * 0.55, rng, 2, 0.5)
-        folded = line(at, rng, 6, 0.47, ridged=0.82)
-        up = 0.55 * folded + 0.45 * slow
+        folded = line(at, rng, 6, 0.4, ridged=0.9)
+        up = 0.72 * folded + 0.3 * slow - 0.12
     elif ridge.form == "dune":
         up = _dune(at, rng)
     else:
@@ -206,9 +206,9 @@ def _facets(
 
 def _snow(sheet: Field, ridge: Ridge, deep: Field, face: Field, rough: Field, white: Rgb) -> None:
     reach = np.float32(ridge.snow * (0.05 + ridge.rise))
-    cover = smoothstep(0.5, -0.1, deep / reach - 0.45 - 0.3 * face - 0.22 * rough)
+    cover = smoothstep(0.5, -0.1, deep / reach - 0.5 - 0.2 * face - 0.22 * rough)
     shadow = np.asarray(white, np.float32) * np.array([0.66, 0.74, 0.88], np.float32)
-    lit = smoothstep(-0.35, 0.3, face)[..., None]
+    lit = smoothstep(-0.2, 0.42, face)[..., None]
     pale = shadow * (1 - lit) + np.asarray(white, np.float32) * lit
     lay(sheet, pale, cover * np.float32(0.95 - 0.4 * ridge.mist))
 

@@ -51,7 +51,7 @@ _LINES = {
     "noon": "2a7bae 6bb2d0 bddfdf f6efdb 86b5c2 4c8a6d 1a4650 fffbe9 e8634a",
     "spring": "74b3c8 b3d8d2 e7ecd3 fdf5dc a9c9ab 6f9e63 2a5342 fffce4 ee8499",
     "autumn": "66838f b3b5a4 e9d09f f9e5ba c4a382 a5572c 432521 fff3d0 cf4527",
-    "winter": "849fb6 b7c8d5 dfe6e8 f8f0e7 b9c8d4 8fa3b4 2e4052 fffbf2 c8503f",
+    "winter": "5f82a6 93afc8 c3d3de efe6de a3b8ca 7d95aa 27394c fffaf0 cf4f3c",
     "slate": "27323c 52616b 8b9897 d0cfbe 6b7a81 3d4b52 141b22 f6efd6 dbb24a",
     "desert": "3a7c92 9dbaac f1d2a0 fbe5ba e2ac7d c4713f 6b2a20 fff4d5 b9472a",
     "sage": "a3b9b1 c6d3c8 e5e6d6 f6f0e0 b6c5b7 7d9881 27403c fffdf1 c97439",

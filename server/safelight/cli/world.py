@@ -14,7 +14,7 @@ from typing import TextIO
 
 import msgspec
 
-FALLBACK_COLUMNS = 100
+FALLBACK_COLUMNS = 200
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -59,7 +59,7 @@ def one_line(text: str, width: int) -> str:
 
 
 def columns(stream: TextIO) -> int:
-    """How wide the terminal is, or 100 where there is none."""
+    """How wide the terminal is; 200 where there is none, or where it does not say."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or FALLBACK_COLUMNS
     except (OSError, ValueError):

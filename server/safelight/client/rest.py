@@ -146,7 +146,7 @@ class Rest:
 def _why(trouble: httpx2.HTTPError) -> str:
     match trouble:
         case httpx2.ConnectError():
-            return "connection refused" if "refused" in str(trouble) else str(trouble) or "no route"
+            return "no connection"
         case httpx2.TimeoutException():
             return "no answer in time"
         case _:

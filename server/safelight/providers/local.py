@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from ..brush.pipe import Header, Job, MessageReader, BrokenMessage, encode_message
+from ..brush.pipe import BrokenMessage, Header, Job, MessageReader, encode_message
 from .base import (
     Again,
     Delta,
