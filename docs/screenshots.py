@@ -43,8 +43,8 @@ RUNNING = {
     "params": {"width": 1024, "height": 1024, "steps": 12},
     "seed": 27,
 }
-SHOWN_AT = 0.6
-"""Of the running task: far enough to see what it will be, not so far that it is done."""
+SHOWN_AT = 0.5
+"""Of the running task: far enough to see what it will be, still in the red light."""
 
 
 @contextmanager
@@ -95,14 +95,17 @@ PICTURES_ARE_THERE = """() => [...document.querySelectorAll('#cards img[src]')]
     .slice(0, 12).every((img) => img.complete)"""
 
 
+HAS_REACHED = "(percent) => document.querySelector('#stage .bar').ariaValueNow >= percent"
+
+
 def take_desk(browser: Browser, url: str, http: httpx2.Client) -> None:
     """A task that runs, before a filled gallery."""
     page = open_page(browser, url, (1440, 900), 1)
     page.fill("#prompt", RUNNING["prompt"])
-    create(http, RUNNING)
-    reached = "(part) => Number(document.querySelector('#stage .bar')?.ariaValueNow) >= part * 100"
-    page.wait_for_function(reached, arg=SHOWN_AT)
-    page.wait_for_selector("#stage .layer.front")
+    id = create(http, RUNNING)
+    page.goto(f"{url}/#/t/{id}")
+    page.wait_for_selector("#stage .print[data-status=processing] .layer.front")
+    page.wait_for_function(HAS_REACHED, arg=SHOWN_AT * 100)
     page.screenshot(path=IMAGES / "studio.png", animations="disabled")
     page.close()
 
@@ -120,12 +123,12 @@ def main() -> None:
     chromium = sys.argv[1] if len(sys.argv) > 1 else shutil.which("chromium")
     IMAGES.mkdir(exist_ok=True)
     with server() as url, httpx2.Client(base_url=url, timeout=120) as http:
-        ids = [create(http, body) for body in GALLERY]
-        for id in ids:
+        for body in GALLERY:
+            id = create(http, body)
             wait_for_end(http, id)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            take_phone(browser, url, ids[-1])
+            take_phone(browser, url, id)
             take_desk(browser, url, http)
             browser.close()
 

@@ -42,6 +42,7 @@ from .production import Production
 from .providers.base import Provider
 from .providers.local import Local
 from .providers.scripted import Scripted
+from .pulse import Pulse
 from .recovery import recover
 from .registry import Registry
 from .retry import RetryPolicy
@@ -93,6 +94,7 @@ class Parts(msgspec.Struct, frozen=True):
     registry: Registry
     dispatcher: Dispatcher
     policy: RetryPolicy
+    pulse: Pulse
 
 
 @asynccontextmanager
@@ -110,6 +112,7 @@ async def running(settings: Settings, providers: Mapping[str, Provider]) -> Asyn
         orchestrator = _orchestrator(parts, providers, group)
         await recover(store, parts.log, orchestrator, providers, parts.policy, now_ms())
         group.start_soon(orchestrator.dispatch)
+        group.start_soon(parts.pulse.beat)
         stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
@@ -135,6 +138,7 @@ def _parts(
             base_seconds=settings.retry_base_seconds,
             max_seconds=settings.retry_max_seconds,
         ),
+        pulse=Pulse(anyio.sleep, time.monotonic),
     )
 
 
@@ -194,6 +198,7 @@ def _context(parts: Parts, orchestrator: Orchestrator, stopping: anyio.Event) ->
             **parts.subscriptions.statistics(),
             **parts.artifacts.statistics(),
             **parts.store.statistics(),
+            **parts.pulse.statistics(),
         },
     )
 

@@ -11,11 +11,13 @@ import ast
 import functools
 import inspect
 import re
+from argparse import _SubParsersAction
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from safelight.cli import build_parser
 from safelight.edges import channels, conversation, follow, socket, tasks
 from safelight.gallery import TEXT_CHARACTERS
 from safelight.settings import NAMES, PREFIX
@@ -71,6 +73,18 @@ def test_every_setting_is_told() -> None:
 def test_every_log_event_is_told() -> None:
     """docs/operations.md has every log event and every counter."""
     assert rows("docs/operations.md") >= EVENTS.keys() | COUNTERS.keys()
+
+
+def test_every_command_is_told() -> None:
+    """docs/operations.md has every command of the command line, with its long options."""
+    page = text_of("docs/operations.md")
+    (commands,) = (a for a in build_parser()._actions if isinstance(a, _SubParsersAction))
+    for name, parser in commands.choices.items():
+        line = re.search(rf"^\| `safelight {name}` .*$", page, re.MULTILINE)
+        assert line is not None, name
+        options = {option for action in parser._actions for option in action.option_strings}
+        told = options - {"-h", "--help", "--server", "--url", "--token", "-o", "--output"}
+        assert [option for option in told if f"`{option}`" not in line[0]] == []
 
 
 IDLE = inspect.signature(Session).parameters["idle_seconds"].default

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
@@ -22,12 +23,14 @@ from safelight.app import ROUTES
 from safelight.schema import types
 from safelight.schema.decisions import DECISIONS, Case, Decision
 from safelight.schema.lifecycle import cells
+from safelight.schema.meanings import Undescribed, meaning
 from safelight_protocol.codes import CODES, Refused
 from safelight_protocol.events import TaskEvent
 from safelight_protocol.identity import Comparison, Difference, Found, decide
 from safelight_protocol.inputs import HAPPENINGS
 from safelight_protocol.lifecycle import TABLE
 from safelight_protocol.schema import emitted
+from safelight_protocol.schema.components import struct_components
 from safelight_protocol.task import Asked, Resolved, Task
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +75,8 @@ def test_a_wheel_has_no_documents(tmp_path: Path) -> None:
     """Outside a checkout there is nothing to compare with, and that is said."""
     with pytest.raises(schema.NoCheckout, match="no checkout"):
         schema.checkout(str(tmp_path / "site-packages/safelight/schema/__init__.py"))
+    with pytest.raises(schema.NoCheckout, match="no checkout"):
+        schema.files(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +115,29 @@ def resolves(document: Any, reference: str) -> bool:
             return False
         document = document[part]
     return True
+
+
+class Spare(msgspec.Struct, omit_defaults=True):
+    """A struct that leaves out what is as it always is; None says nothing."""
+
+    name: str
+    size: int = 3
+    note: str | None = None
+
+
+def test_what_is_left_out_may_be_absent_and_is_never_null() -> None:
+    """The schema of a struct that omits its defaults says what is really sent."""
+    made = struct_components({"Spare": Spare})["Spare"]
+    assert made["required"] == ["name"]
+    assert made["properties"]["size"] == {"type": "integer"}
+    assert made["properties"]["note"] == {"type": "string"}
+    assert made["description"].endswith("; null says nothing.")
+
+
+def test_a_setting_needs_its_sentence() -> None:
+    """A setting that nobody has described is refused by name."""
+    with pytest.raises(Undescribed, match="setting nothing"):
+        meaning("nothing")
 
 
 def test_every_event_has_its_schema() -> None:

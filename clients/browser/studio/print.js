@@ -2,8 +2,8 @@
  * The sheet of paper on which a task develops: previews that sharpen, then the result.
  *
  * Owns the frame and what lies in it; its shape is fixed from the first moment, so that
- * nothing moves when a picture comes. Under the safelight all is red; the colours come
- * with the progress, and the white border with the end (print.css).
+ * nothing moves when a picture comes. Under the safelight the paper's border is red; it is
+ * white at the end, when the light goes on (print.css).
  */
 
 import { hasEnded } from "../sdk/index.js";
@@ -35,8 +35,7 @@ export class Print {
     this.#layers.forEach((layer) => (layer.hidden = true));
     const isText = task.kind === "text";
     this.#text.setAttribute("aria-label", "Text");
-    const tint = make("div", { class: "tint" });
-    const inside = isText ? [this.#text] : [...this.#layers, tint, this.#result];
+    const inside = isText ? [this.#text] : [...this.#layers, this.#result];
     this.#frame = make("div", { class: "frame" }, ...inside, this.#words);
     const look = isText ? "of-text" : "of-picture";
     this.element = make("div", { class: `print ${look}` }, this.#frame);

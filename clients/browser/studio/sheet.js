@@ -106,7 +106,6 @@ class Card {
     const state = task.status === "processing" ? percent(task) : headline(task, Date.now());
     this.#link.setAttribute("aria-label", `${prompt}. ${task.kind}, ${state}`);
     this.#fill.style.transform = `scaleX(${task.progress})`;
-    this.#link.style.setProperty("--p", String(task.progress));
     say(this.#words, cardWords(task));
     say(this.#badge, badge(task));
     if (task.status === "completed" && task.kind !== "text") this.#use(resultUrl(task));

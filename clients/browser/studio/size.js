@@ -1,6 +1,6 @@
 /** The fields for shape and size. What they come to for a model is in `sizes.js`. */
 
-import { byId, make, say } from "./dom.js";
+import { byId, make } from "./dom.js";
 import { hasPixels, limits, pixels, ratio, shapesOf, sidesOf } from "./sizes.js";
 
 /** What a kind begins with, where its model does not say. */
@@ -59,7 +59,6 @@ export class SizeFields {
     this.#showShapes(names);
     this.#showSides(params);
     this.#showCustom(params);
-    say(byId("size-value"), this.words());
   }
 
   /** The size in words: pixels where they are known. */
@@ -67,8 +66,7 @@ export class SizeFields {
     const { shape, side, width, height } = this.#size;
     if (shape === "custom") return `${width || "?"} × ${height || "?"}`;
     if (!hasPixels(this.#params)) return shapesOf(this.#params).length > 0 ? shape : "";
-    const made = pixels(shape, side, limits(this.#params.width).least);
-    return `${made.width} × ${made.height}`;
+    return this.#pixels(shape, side);
   }
 
   #fit(names, params) {
@@ -109,12 +107,18 @@ export class SizeFields {
   }
 
   #showSides(params) {
-    const isThere = hasPixels(params) && this.#size.shape !== "custom";
-    byId("side-field").hidden = !isThere;
+    const { shape, side } = this.#size;
+    const isThere = hasPixels(params) && shape !== "custom";
+    byId("side").hidden = !isThere;
     if (!isThere) return;
-    const { side } = this.#size;
-    const option = (value) => make("option", { value, selected: value === side }, `${value} px`);
+    const option = (value) =>
+      make("option", { value, selected: value === side }, this.#pixels(shape, value));
     byId("side").replaceChildren(...sidesOf(params).map(option));
+  }
+
+  #pixels(shape, side) {
+    const { width, height } = pixels(shape, side, limits(this.#params.width).least);
+    return `${width} × ${height}`;
   }
 
   #showCustom(params) {
@@ -133,7 +137,6 @@ export class SizeFields {
   #edge(edge, input) {
     const value = input.value === "" ? undefined : Number(input.value);
     this.#sizes[this.#kind] = { ...this.#size, [edge]: value };
-    say(byId("size-value"), this.words());
     this.#onChange();
   }
 }

@@ -56,17 +56,17 @@ def _clip(spec: PaintSpec, photo: Image.Image | None) -> Iterator[Step]:
     frames: dict[int, Image.Image] = {}
     for index in range(1, spec.steps + 1):
         for number in range(FRAMES * (index - 1) // spec.steps, FRAMES * index // spec.steps):
-            key = _key(number, still)
+            key = frame_shown(number, still)
             if key not in frames:
                 frames[key] = _frame(spec, paints, photo, key)
         shown = preview(tray.show(index / spec.steps))
         last = index == spec.steps
-        result = _webp([frames[_key(k, still)] for k in range(FRAMES)]) if last else None
+        result = _webp([frames[frame_shown(k, still)] for k in range(FRAMES)]) if last else None
         yield Step(index, spec.steps, message(index, spec.steps), shown, result)
 
 
-def _key(number: int, still: bool) -> int:
-    """Which frame is rendered for a frame number.
+def frame_shown(number: int, still: bool) -> int:
+    """The frame (0 to 23) that is rendered for a frame number.
 
     The camera swings, so its way back can show the frames of its way out, unless
     something falls, which must not rise again.

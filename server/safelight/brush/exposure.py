@@ -59,29 +59,33 @@ def brushed(image: Image.Image, view: View) -> Field:
 
 def _dabs(image: Image.Image, reach: int) -> Field:
     """Of four squares around each pixel the calmest gives the colour (Kuwahara's filter)."""
+    half = (reach + 1) // 2
+    border = ((half, half), (half, half))
     mean = np.asarray(image.filter(ImageFilter.BoxBlur(reach / 2)), np.float32) / np.float32(255)
     grey = np.asarray(image.convert("L"), np.float32) / np.float32(255)
-    rough = _box(grey * grey, reach) - _box(grey, reach) ** 2
-    best, calm = mean, np.full_like(rough, np.inf)
-    half = (reach + 1) // 2
-    for dy in (-half, half):
-        for dx in (-half, half):
-            other = _shifted(rough, dy, dx)
+    rough = np.pad(_box(grey * grey, half) - _box(grey, half) ** 2, border, mode="edge")
+    wide = np.pad(mean, (*border, (0, 0)), mode="edge")
+    best, calm = mean, np.full_like(grey, np.inf)
+    height, width = grey.shape
+    for dy in (0, 2 * half):
+        for dx in (0, 2 * half):
+            other = rough[dy : dy + height, dx : dx + width]
             take = other < calm
             calm = np.where(take, other, calm)
-            best = np.where(take[..., None], _shifted(mean, dy, dx), best)
+            best = np.where(take[..., None], wide[dy : dy + height, dx : dx + width], best)
     return np.asarray(best, np.float32)
 
 
-def _box(field: Field, reach: int) -> Field:
-    return np.asarray(Image.fromarray(field).filter(ImageFilter.BoxBlur(reach / 2)), np.float32)
-
-
-def _shifted(field: Field, dy: int, dx: int) -> Field:
-    """The field moved by whole pixels, its border repeated."""
-    rows = np.clip(np.arange(field.shape[0]) + dy, 0, field.shape[0] - 1)
-    columns = np.clip(np.arange(field.shape[1]) + dx, 0, field.shape[1] - 1)
-    return np.asarray(field[rows][:, columns])
+def _box(field: Field, half: int) -> Field:
+    """The mean over a square of 2 x `half` + 1 pixels."""
+    span = 2 * half + 1
+    for axis in (0, 1):
+        border = [(0, 0), (0, 0)]
+        border[axis] = (half + 1, half)
+        sums = np.cumsum(np.pad(field, border, mode="edge"), axis=axis, dtype=np.float64)
+        starts = np.arange(sums.shape[axis] - span)
+        field = (np.take(sums, starts + span, axis) - np.take(sums, starts, axis)) / span
+    return np.asarray(field, np.float32)
 
 
 def expose(sheet: Field, photo: Field, picture: Composition, strength: float) -> None:

@@ -44,14 +44,21 @@ def crest(composition: Composition, ridge: Ridge, x: Field) -> Field:
     rng = composition.rng("ridge", ridge.name)
     at = x / np.float32(ridge.wave)
     if ridge.form == "peak":
-        slow = line(at * 0.55, rng, 2, 0.5)
-        folded = line(at, rng, 6, 0.4, ridged=0.9)
-        up = 0.72 * folded + 0.3 * slow - 0.12
+        up = _peaks(at, rng)
     elif ridge.form == "dune":
         up = _dune(at, rng)
     else:
-        up = 0.92 * line(at, rng, 3, 0.36) + 0.035 * line(at * 14, rng, 3, 0.6)
+        up = _rolling(at, rng)
     return np.asarray(ridge.rise * up + ridge.tilt * x, np.float32)
+
+
+def _peaks(at: Field, rng: np.random.Generator) -> Field:
+    slow = line(at * 0.55, rng, 2, 0.5)
+    return 0.72 * line(at, rng, 6, 0.4, ridged=0.9) + 0.3 * slow - 0.12
+
+
+def _rolling(at: Field, rng: np.random.Generator) -> Field:
+    return 0.92 * line(at, rng, 3, 0.36) + 0.035 * line(at * 14, rng, 3, 0.6)
 
 
 def _dune(at: Field, rng: np.random.Generator) -> Field:

@@ -93,5 +93,5 @@ def _png(sheet: Field, spec: PaintSpec) -> Result:
         notes.add_text("Software", SOFTWARE)
     out = BytesIO()
     image = Image.fromarray(to_bytes(sheet))
-    image.save(out, "PNG", pnginfo=notes, compress_level=4)
+    image.save(out, "PNG", pnginfo=notes, compress_level=2)
     return Result("image/png", out.getvalue(), spec.width, spec.height)

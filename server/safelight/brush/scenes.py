@@ -59,7 +59,7 @@ def falling(picture: Composition) -> list[Stage]:
 
 def _mountains(picture: Composition) -> list[Stage]:
     h, snow = picture.horizon, 0.9 if picture.snowy else 0.6
-    front = Ridge("front", 0.94, 1.0, 0.05, 0.9, mist=0.15)
+    front = Ridge("front", 0.94, 0.965, 0.04, 0.9, mist=0.15)
     rows = [
         Ridge("far", 0.08, h - 0.03, 0.13, 0.5, "peak", 0.7, snow),
         Ridge("main", 0.25, h + 0.04, 0.27, 0.75, "peak", 0.6, snow),

@@ -89,7 +89,7 @@ def _houses(view: View, paints: Paints, row: Row) -> list[_House]:
         left, right = view.column(x, row.near), view.column(x + wide, row.near)
         salt = int(rng.integers(0, 2**32))
         if right > -40 and left < view.width + 40:
-            houses.append(_House(left, right, foot - tall * view.scale, foot, salt))
+            houses.append(_House(left, right, foot - tall * view.scale * view.lift, foot, salt))
         gap = 0.12 if row.style == "modern" else -0.02
         x += wide * (1 + max(0.0, gap * rng.uniform(-0.6, 1.4)))
     return houses

@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -36,21 +36,31 @@ class _Planned(Exception):
     """The failure that the job asked for."""
 
 
+class Clock(NamedTuple):
+    """Seconds that only grow, and a way to let them pass."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+REAL = Clock()
+
+
 class _Pace:
     """Makes a step last at least so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._since = time.monotonic()
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._since = clock.now()
 
     def wait(self) -> None:
-        left = self._since + self._seconds - time.monotonic()
+        left = self._since + self._seconds - self._clock.now()
         if left > 0:
-            time.sleep(left)
-        self._since = time.monotonic()
+            self._clock.sleep(left)
+        self._since = self._clock.now()
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> int:
+def serve(source: BinaryIO, sink: BinaryIO, clock: Clock = REAL) -> int:
     """Do jobs until the source ends; returns the exit code."""
     decoder = msgspec.json.Decoder(Job)
     while True:
@@ -67,7 +77,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> int:
         except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
             _sender(sink, "")("failed", code="invalid", message=f"no job: {trouble}")
             continue
-        _do(job, body, _sender(sink, job.job))
+        _do(job, body, _sender(sink, job.job), clock)
 
 
 def _sender(sink: BinaryIO, job: str) -> Send:
@@ -79,10 +89,14 @@ def _sender(sink: BinaryIO, job: str) -> Send:
     return send
 
 
-def _do(job: Job, body: bytes, send: Send) -> None:
+def _do(job: Job, body: bytes, send: Send, clock: Clock) -> None:
     """One job, to exactly one `done` or `failed`."""
     try:
-        _write(job, send) if job.kind == "text" else _paint(job, body, send)
+        pace = _Pace(job.pace_seconds, clock)
+        if job.kind == "text":
+            _write(job, send, pace)
+        else:
+            _paint(job, body, send, pace)
     except BrokenPipeError:
         raise
     except BadInput as trouble:
@@ -98,8 +112,8 @@ def _do(job: Job, body: bytes, send: Send) -> None:
         send("done")
 
 
-def _paint(job: Job, body: bytes, send: Send) -> None:
-    total, pace, first = job.steps * job.n, _Pace(job.pace_seconds), _seed(job)
+def _paint(job: Job, body: bytes, send: Send, pace: _Pace) -> None:
+    total, first = job.steps * job.n, _seed(job)
     for index in range(job.n):
         spec = _spec(job, (first + index) % (MAX_SEED + 1), body)
         for step in clip(spec) if job.kind == "video" else paint(spec):
@@ -126,8 +140,7 @@ def _show(step: Step, number: int, send: Send) -> None:
         send("preview", step.preview.data, step=number, media_type=step.preview.media_type)
 
 
-def _write(job: Job, send: Send) -> None:
-    pace = _Pace(job.pace_seconds)
+def _write(job: Job, send: Send, pace: _Pace) -> None:
     spec = WriteSpec(
         prompt=job.prompt, seed=_seed(job), max_words=job.max_words, negative=job.negative
     )

@@ -24,10 +24,7 @@ class NoCheckout(Exception):
 
 def checkout(module: str = __file__) -> Path:
     """The root of the source tree that this package lies in. Raises NoCheckout."""
-    root = Path(module).resolve().parents[3]
-    if not (root / FRAMES).is_file():
-        raise NoCheckout(f"{root} is no checkout of Safelight: it has no {FRAMES}")
-    return root
+    return _checked(Path(module).resolve().parents[3])
 
 
 def files(root: Path | None = None) -> dict[str, str]:
@@ -36,7 +33,7 @@ def files(root: Path | None = None) -> dict[str, str]:
     Documents are read first, since only parts of them are generated. Raises
     NoCheckout or BadMarkers.
     """
-    root = checkout() if root is None else root
+    root = checkout() if root is None else _checked(root)
     made = {
         "docs/schema/events.schema.json": types.document(
             "An event of a Safelight task", types.EVENTS, union=True
@@ -58,6 +55,12 @@ def differing(root: Path | None = None) -> list[str]:
     """The generated files that are not as they should be, or not there."""
     root = checkout() if root is None else root
     return [path for path, text in files(root).items() if _read(root / path) != text]
+
+
+def _checked(root: Path) -> Path:
+    if not (root / FRAMES).is_file():
+        raise NoCheckout(f"{root.resolve()} is no checkout of Safelight: it has no {FRAMES}")
+    return root
 
 
 def _parts(root: Path) -> dict[str, dict[str, str]]:

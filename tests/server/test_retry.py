@@ -1,0 +1,88 @@
+"""What follows from an outcome: the next attempt and its time, or the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from safelight.providers.base import Again, Ended, Gone, Never, Unclear
+from safelight.retry import RetryPolicy
+from safelight_protocol.events import Charge, error_data
+from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
+from tests.doubles.lives import CHARGED, NOW, fresh
+
+POLICY = RetryPolicy(attempts=4, losses=2, base_seconds=2.0, max_seconds=5.0)
+AGAIN = Again("provider_failed", "it broke")
+ERROR = error_data("provider_failed", "it broke", retryable=True)
+
+
+def waited(faults: int, die: float, after_seconds: float | None = None) -> int:
+    """Milliseconds until the next attempt."""
+    outcome = Again("provider_failed", "it broke", after_seconds)
+    verdict = POLICY.verdict(fresh(faults=faults, attempt=faults + 1), outcome, NOW, die)
+    assert isinstance(verdict, Faulted)
+    return verdict.retry_at - NOW
+
+
+@pytest.mark.parametrize(
+    ("faults", "least", "most"), [(0, 1_000, 2_000), (1, 2_000, 4_000), (2, 2_500, 5_000)]
+)
+def test_the_wait_doubles_up_to_its_bound(faults: int, least: int, most: int) -> None:
+    """Half of each wait is drawn: never at once, and never past the longest."""
+    assert (waited(faults, 0.0), waited(faults, 1.0)) == (least, most)
+    assert waited(faults, 0.5) == (least + most) / 2
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(0.5, 1_000), (1.5, 1_500), (90.0, 90_000)])
+def test_a_provider_may_ask_for_more(asked: float, wait: int) -> None:
+    """Its own wish is a floor, also beyond our longest wait; less than ours is not taken."""
+    assert waited(0, 0.0, asked) == wait
+
+
+def test_faults_are_given_up_at_last() -> None:
+    """The last attempt's fault is the end, free, and says that it may be asked for again."""
+    verdict = POLICY.verdict(fresh(faults=3, attempt=4), AGAIN, NOW, 0.5)
+    assert verdict == GaveUp(ERROR, FREE)
+    assert POLICY.verdict(fresh(faults=2, attempt=9), AGAIN, NOW, 0.0) == Faulted(
+        ERROR, NOW + 2_500
+    )
+
+
+def test_one_attempt_means_no_retry() -> None:
+    """Who wants a single attempt has its fault at once."""
+    once = RetryPolicy(attempts=1)
+    assert once.verdict(fresh(), AGAIN, NOW, 0.0) == GaveUp(ERROR, FREE)
+
+
+def test_a_loss_is_started_again_at_once() -> None:
+    """What is gone and free needs no pause."""
+    verdict = POLICY.verdict(fresh(), Gone("the server restarted"), NOW, 1.0)
+    assert verdict == Lost(error_data("lost", "the server restarted", retryable=True), NOW)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "faults", "again"),
+    [(1, 0, True), (2, 0, True), (3, 0, False), (5, 3, True), (6, 3, False)],
+)
+def test_losses_are_counted_without_faults(attempt: int, faults: int, again: bool) -> None:
+    """Two losses are allowed, whatever faults lie between them; the third is the end."""
+    verdict = POLICY.verdict(fresh(attempt=attempt, faults=faults), Gone("gone"), NOW, 0.0)
+    assert isinstance(verdict, Lost if again else GaveUp)
+    assert isinstance(verdict, Lost | GaveUp) and verdict.error.code == "lost"
+
+
+def test_what_fails_for_good_is_the_end() -> None:
+    """No further attempt, with the provider's own code and charge, and no hope held out."""
+    verdict = POLICY.verdict(fresh(), Never("invalid_input", "too dark", CHARGED), NOW, 0.0)
+    error = error_data("invalid_input", "too dark", retryable=False)
+    assert verdict == GaveUp(error, CHARGED)
+
+
+def test_what_cannot_be_told_is_not_guessed() -> None:
+    """Nothing is started again where a second one could be billed."""
+    assert POLICY.verdict(fresh(), Unclear("no answer"), NOW, 0.0) == InDoubt()
+
+
+def test_a_stop_is_a_stop() -> None:
+    """A prediction that was stopped ends with what it cost."""
+    charge = Charge(verdict="estimated", amount_micros=5)
+    assert POLICY.verdict(fresh(), Ended(charge), NOW, 0.0) == Stopped(charge)
