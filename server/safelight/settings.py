@@ -21,7 +21,6 @@ from msgspec import Meta
 
 from safelight_protocol.identity import shown
 
-DAY = 86_400.0
 MEBIBYTE = 1024 * 1024
 FILE = "safelight.toml"
 PREFIX = "SAFELIGHT_"
@@ -87,11 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_max_seconds: Seconds = 60.0
     attempt_timeout_seconds: Span = 600.0
     cancel_timeout_seconds: Span = 30.0
-    log_retention_seconds: Span | None = 7 * DAY
-    task_retention_seconds: Span | None = None
     drain_seconds: Seconds = 10.0
     tail_events: Count = 1024
-    default_backend: Word | None = None
     local_concurrency: Few = 2
     local_pace_seconds: Seconds = 0.12
     scripted: bool = False

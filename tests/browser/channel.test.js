@@ -1,3 +1,5 @@
+/** One topic: joins and their generations, refusals, pushes and replies. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

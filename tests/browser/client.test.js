@@ -1,3 +1,5 @@
+/** REST through the client: keys, tries, refusals, tokens, addresses. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** The fold of a log, by itself and against the vectors that the server is held to. */
+
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -1,3 +1,5 @@
+/** Bytes to frames and back: text, the three binary kinds, and previews. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

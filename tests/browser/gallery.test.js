@@ -1,3 +1,5 @@
+/** The list of tasks: order, positions, deletions, pages. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

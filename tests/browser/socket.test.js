@@ -1,3 +1,5 @@
+/** The line: heartbeats, the ladder of waits, sleep and wake. Time and chance are arguments. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,3 +1,5 @@
+/** One task: every event once and in order, over losses, restarts, gaps and holes. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -18,14 +18,15 @@ const { task_id: id } = await client.create(body);
 client.watch(id, {
   after: 0,
   onEvent: ({ seq, type, progress }) => tell({ seq, type, progress }),
-  onPreview: ({ step, media_type, bytes }) => tell({ preview: step, media_type, size: bytes.length }),
+  onPreview: ({ step, media_type }) => tell({ preview: step, media_type }),
   onGap: () => tell({ gap: true }),
   onError: ({ code }) => tell({ error: code }),
   onEnd: async (snapshot) => {
     const whole = await client.get(id);
     delete whole.cursor;
     delete whole.log;
-    tell({ end: snapshot.status, isTheServers: JSON.stringify(whole) === JSON.stringify(snapshot) });
+    const isTheServers = JSON.stringify(whole) === JSON.stringify(snapshot);
+    tell({ end: snapshot.status, isTheServers });
     client.close();
   },
 });

@@ -89,7 +89,7 @@ def test_every_form_of_value_is_read_from_the_environment() -> None:
             "SAFELIGHT_SCRIPTED": "true",
             "SAFELIGHT_ALLOWED_ORIGINS": "https://a.example, https://b.example:8443",
             "SAFELIGHT_TOKENS": "ann:one,bob:two:three, ann:four",
-            "SAFELIGHT_LOG_RETENTION_SECONDS": "none",
+            "SAFELIGHT_PUBLIC_URL": "none",
             "SAFELIGHT_LOG_FORMAT": "json",
             "SAFELIGHT_DATA_DIR": "",
             "HOME": "/root",
@@ -100,7 +100,7 @@ def test_every_form_of_value_is_read_from_the_environment() -> None:
     assert settings.scripted is True
     assert settings.allowed_origins == ("https://a.example", "https://b.example:8443")
     assert settings.tokens == {"one": "ann", "two:three": "bob", "four": "ann"}
-    assert settings.log_retention_seconds is None
+    assert settings.public_url is None
     assert settings.log_format == "json"
     assert settings.data_dir == "data"
 
@@ -127,7 +127,7 @@ WRONG_FILES = {
     "public_url = 'ftp://x'": "public_url: .* expected an http or https address .*, or none",
     "public_url = 'http://x/?a'": "public_url: .* expected an http or https address",
     "drain_seconds = nan": "drain_seconds: .* expected a number of seconds, 0 or more",
-    "log_retention_seconds = 0": "expected a number of seconds above 0, or none",
+    "attempt_timeout_seconds = 0": "expected a number of seconds above 0",
     "data_dir = ''": "data_dir: .* expected a string that is not empty",
     "tokens = ['x']": r"tokens: found \*\*\*\*\*, expected a table",
     "port = ": r"safelight\.toml cannot be read",

@@ -21,7 +21,8 @@ import { decodePreview } from "./frames.js";
  * @property {(snapshot: Snapshot) => void} [onSnapshot] after the join and after every change
  * @property {(event: TaskEvent, snapshot: Snapshot) => void} [onEvent] each event once, in order
  * @property {(preview: import("./frames.js").Preview) => void} [onPreview]
- * @property {(snapshot: Snapshot) => void} [onGap] events between were lost: only the snapshot is left
+ * @property {(snapshot: Snapshot) => void} [onGap] events between were lost: only the
+ *   snapshot is left
  * @property {(snapshot: Snapshot) => void} [onEnd] once; nothing comes after it
  * @property {(error: import("./errors.js").SafelightError) => void} [onError] refused for
  *   good (`not_found`, `gone`, …); nothing comes after it

@@ -143,6 +143,6 @@ function badge(task) {
   if (task.status === "failed") return "Failed";
   if (task.status === "canceled") return "Canceled";
   if (task.status === "queued") return task.retry_at === null ? "Waiting" : "Again soon";
-  if (task.status === "processing") return percent(task);
+  if (task.status === "processing") return task.kind === "text" ? "Writing" : percent(task);
   return task.kind === "video" ? "Clip" : "";
 }

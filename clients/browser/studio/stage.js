@@ -168,7 +168,8 @@ export class Stage {
     const isWord = hasEnded(task) || quarter === 0;
     const words = isWord ? headline(task, Date.now()) : `${quarter} % done`;
     const whole = task.status === "failed" ? `${words}: ${whyFailed(task)}` : words;
-    if (task.retry_at !== null || whole === this.#told) return;
+    const isCounting = task.status === "queued" && task.retry_at !== null;
+    if (isCounting || whole === this.#told) return;
     this.#told = whole;
     say(byId("announcer"), whole);
   }

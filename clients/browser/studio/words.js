@@ -36,8 +36,9 @@ function finished({ result_data, kind }) {
   return took === undefined ? verb : `${verb} in ${duration(took)}`;
 }
 
-/** Steps and the time that is left, where they are known. */
+/** Steps and the time left, where they are known; between attempts, why there is another. */
 export function pace(task) {
+  if (task.status === "queued" && task.retry_at !== null) return whyFailed(task);
   if (task.status !== "processing") return "";
   const step = task.steps ? `step ${task.step ?? 0} of ${task.steps}` : "";
   return [step, left(task.eta)].filter(Boolean).join(" · ");

@@ -51,7 +51,7 @@ def act(args: argparse.Namespace, world: World) -> int:
     if (args.prompt is None) == (args.attach is None):
         args.fail("expected a prompt, or --attach with the id of a task")
     server = remote.remote_of(args, world)
-    run = Run(args, world)
+    run = Run(world, args.attach, {} if args.attach else body_of(args), args.output)
     try:
         return asyncio.run(remote.with_client(server, world, run.go, run.bar.line))
     except KeyboardInterrupt:
@@ -64,21 +64,23 @@ def act(args: argparse.Namespace, world: World) -> int:
 
 
 class Run:
-    """One run of the command. `task_id` is known once the server has accepted."""
+    """One run of the command. `task_id` is known once the server has accepted `body`."""
 
-    def __init__(self, args: argparse.Namespace, world: World) -> None:
-        self._args = args
+    def __init__(
+        self, world: World, task_id: str | None, body: dict[str, Any], output: Path | None
+    ) -> None:
         self._world = world
+        self._body = body
+        self._output = output
         self.bar = Bar(world.err)
-        self.task_id: str | None = args.attach
+        self.task_id = task_id
         self._text: tuple[int, str] = (0, "")
 
     async def go(self, client: Client) -> int:
         """All of it."""
         await client.version()  # no server at all is said at once, not after many tries
         if self.task_id is None:
-            body = body_of(self._args)
-            accepted = await client.create(**body, on_warning=self._warn)
+            accepted = await client.create(**self._body, on_warning=self._warn)
             self.task_id = accepted.task_id
             self._world.note(f"task {self.task_id}")
         last = None
@@ -90,7 +92,7 @@ class Run:
         return await self._end(client, last)
 
     def _show(self, snapshot: Snapshot) -> None:
-        if snapshot.kind == "text" and self._args.output is None:
+        if snapshot.kind == "text" and self._output is None:
             self._stream(snapshot)
         else:
             self.bar.show(snapshot)
@@ -121,21 +123,22 @@ class Run:
         return 1
 
     async def _keep_text(self, snapshot: Snapshot) -> int:
-        if self._args.output is None:
+        path = self._output
+        if path is None:
             if not snapshot.text.endswith("\n"):
                 self._world.say("")
             return 0
-        part = self._args.output.with_name(f".{self._args.output.name}.part")
-        await anyio.Path(part).write_text(snapshot.text, encoding="utf-8")
-        await anyio.Path(part).replace(self._args.output)
-        self._world.say(str(self._args.output))
+        part = anyio.Path(path.with_name(f".{path.name}.part"))
+        await part.write_text(snapshot.text, encoding="utf-8")
+        await part.replace(path)
+        self._world.say(str(path))
         return 0
 
     async def _keep_files(self, client: Client, snapshot: Snapshot) -> int:
         result = snapshot.result_data
         artifacts = () if result is None else result.artifacts
         for number, artifact in enumerate(artifacts, start=1):
-            path = path_for(artifact, number, snapshot.task_id, self._args.output)
+            path = path_for(artifact, number, snapshot.task_id, self._output)
             await client.artifact(artifact.url, path, artifact.sha256)
             self._world.say(str(path))
         if not artifacts:

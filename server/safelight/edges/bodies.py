@@ -43,8 +43,8 @@ def parse_json(body: bytes) -> Any:
 
 
 def compact(body: bytes) -> bytes:
-    """JSON without blanks: a client that cuts frames at commas needs it so
-    (facts/phoenix-wire.md, rule 1)."""
+    """JSON without blanks: JavaPhoenixClient cuts frames at their commas by hand, and a
+    blank behind one becomes part of what follows."""
     return msgspec.json.format(body, indent=-1)
 
 

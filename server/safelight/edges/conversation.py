@@ -45,7 +45,8 @@ GENERATE: dict[str, Kind] = {
 }
 
 MAX_TEXT_FRAME = 512 * 1024
-"""iOS closes a socket at 1 MiB messages (facts/phoenix-wire.md, rule 13)."""
+"""URLSessionWebSocketTask closes the socket at messages above 1 MiB, its default maximum
+(SwiftPhoenixClient issue 254)."""
 
 CUT_CHARACTERS = 20_000
 """Texts of a snapshot that would not fit into a frame are cut to this length."""

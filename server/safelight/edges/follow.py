@@ -24,7 +24,7 @@ from .context import Context, context_of
 
 BATCH = 256
 HEARTBEAT_SECONDS = 10.0
-"""Proxies were seen to cut silent streams after 16 s (facts/anchors.md, section 6)."""
+"""Proxies have been seen to cut streams that were silent for 16 s."""
 
 SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 

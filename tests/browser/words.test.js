@@ -1,0 +1,88 @@
+/** What the Studio says about a task, in words. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import * as words from "../../clients/browser/studio/words.js";
+import { snapshot } from "./tasks.js";
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const SOON = "2026-01-01T00:00:03Z";
+const error = { code: "provider_failed", message: "the brush broke" };
+
+for (const [task, expected] of [
+  [{ status: "queued" }, "Waiting for its turn"],
+  [{ status: "queued", reason: "Two tasks are before it." }, "Two tasks are before it."],
+  [{ status: "queued", error, retry_at: SOON }, "Attempt 1 failed, trying again in 3 s"],
+  [{ status: "queued", error, retry_at: "2025-12-31T00:00:00Z" }, "Attempt 1 failed, trying again"],
+  [{ status: "processing" }, "Developing"],
+  [{ status: "processing", kind: "text" }, "Writing"],
+  [{ status: "processing", message: "Fixing" }, "Fixing"],
+  [{ status: "processing", canceling: true }, "Canceling"],
+  [{ status: "completed", result_data: { timings: { running_ms: 4210 } } }, "Developed in 4.2 s"],
+  [{ status: "failed", error_data: error }, "Failed"],
+  [{ status: "canceled", confirmed: true }, "Canceled"],
+  [{ status: "canceled", confirmed: false }, "Canceled, perhaps too late"],
+]) {
+  test(`a task is told as: ${expected}`, () => {
+    assert.equal(words.headline(snapshot(task), NOW), expected);
+  });
+}
+
+test("steps and the time left are told where they are known", () => {
+  const task = snapshot({ status: "processing", step: 3, steps: 9, eta: { low: 4.2, high: 8 } });
+  assert.equal(words.pace(task), "step 3 of 9 · 4 to 8 s left");
+  const nearly = { ...task, eta: { low: 0.1, high: 0.6 } };
+  assert.equal(words.pace(nearly), "step 3 of 9 · about 1 s left");
+  assert.equal(words.pace({ ...task, steps: null, eta: null }), "");
+});
+
+test("between attempts the reason of the last one is told", () => {
+  const task = snapshot({ error, retry_at: SOON });
+  assert.equal(words.pace(task), "the brush broke");
+});
+
+test("times are told as a person would", () => {
+  const told = [612, 4210, 59_960, 125_000].map(words.duration);
+  assert.deepEqual(told, ["612 ms", "4.2 s", "60.0 s", "2 min 5 s"]);
+});
+
+test("prices and charges are told in dollars, or as free", () => {
+  assert.deepEqual([0, 0.02, 1.5, null].map((price) => words.price({ price })), [
+    "free",
+    "$0.02",
+    "$1.50",
+    "price unknown",
+  ]);
+  const charge = { verdict: "charged", amount_micros: 40_000, currency: "USD", reason: "" };
+  assert.equal(words.cost(charge), "$0.04");
+  assert.equal(words.cost({ ...charge, verdict: "estimated" }), "about $0.04");
+  assert.equal(words.cost({ ...charge, verdict: "free" }), "free");
+  assert.equal(words.cost(null), null);
+});
+
+test("a file is named after the prompt and the seed", () => {
+  const artifacts = [{ media_type: "image/png" }];
+  const input_data = { type: "image", prompt: "Grüße, vom <See>!" };
+  assert.equal(words.fileName(snapshot({ input_data, artifacts })), "grüße-vom-see-7.png");
+});
+
+test("the command makes the same task again, and survives quotes in the prompt", () => {
+  const input_data = { type: "image", prompt: "it's late", width: 512, height: 512 };
+  const command = words.curl(snapshot({ input_data }), new URL("http://safelight.test/"), true);
+  assert.ok(command.includes("http://safelight.test/api/tasks"));
+  assert.ok(command.includes("$SAFELIGHT_TOKEN"));
+  const [, quoted] = command.match(/-d '(.*)'$/s);
+  assert.deepEqual(JSON.parse(quoted.replaceAll("'\\''", "'")), {
+    kind: "image",
+    prompt: "it's late",
+    model: "local/painter",
+    params: { width: 512, height: 512 },
+    seed: 7,
+  });
+});
+
+test("trying again leaves the seed open and asks for the model that was asked for", () => {
+  const body = words.bodyOf(snapshot({ substituted_for: "google/x" }), { withSeed: false });
+  assert.deepEqual(body, { kind: "image", prompt: "a lamp", model: "google/x" });
+});
