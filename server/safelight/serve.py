@@ -52,7 +52,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_listening()
+        if not self.should_exit:
+            self._on_listening()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -119,13 +120,7 @@ async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str
 
     app = create_app(settings)
     server = _Server(_config(app, settings), welcome)
-    loop = asyncio.get_running_loop()
-
-    def leave(number: int) -> None:
-        if not server.should_exit:
-            app.state.context.drain()
-        server.handle_exit(number, None)
-
+    _on_signals(lambda number: server.handle_exit(number, None))
     # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
     # here, and when a part of the house fails later, the process ends with it.
     async with AsyncExitStack() as house:
@@ -135,9 +130,21 @@ async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str
             raise CannotServe(str(trouble)) from None
         except (OSError, sqlite3.DatabaseError) as trouble:
             raise CannotServe(f"data directory {settings.data_dir}: {trouble}") from None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, leave, number)
+        _on_signals(lambda number: _stop(server, app.state.context.drain, number))
         await server.serve(sockets=[listener])
+
+
+def _on_signals(act: Callable[[int], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act, number)
+
+
+def _stop(server: uvicorn.Server, drain: Callable[[], None], number: int) -> None:
+    """Streams end by themselves, then uvicorn ends; the second SIGINT ends it at once."""
+    if not server.should_exit:
+        drain()
+    server.handle_exit(number, None)
 
 
 def _config(app: object, settings: Settings) -> uvicorn.Config:

@@ -132,9 +132,12 @@ test("events that were folded into one frame count as told", () => {
   assert.equal(watch.cursor(), "log-a-6");
 });
 
-test("a hole makes it ask again from its cursor instead of going on", () => {
-  const { server, told } = startJoined();
+test("a hole makes it ask again from its cursor, after a pause, instead of going on", () => {
+  const { world, server, told } = startJoined();
   server.broadcast(TOPIC, "progress", progress(4));
+  server.broadcast(TOPIC, "progress", progress(3));
+  assert.equal(server.countHeard("phx_join"), 1);
+  world.clock.advance(1000);
   assert.deepEqual(server.heard("phx_join").payload, { after: "log-a-2" });
   answerJoin(server, snapshot({ seq: 4 }), { cursor: "log-a-2" });
   server.broadcast(TOPIC, "progress", progress(3));

@@ -126,9 +126,10 @@ class Schedules(RuleBasedStateMachine):
             return "error", b'{"reason":"busy","code":"too_many"}'
         return "ok", b"{}"
 
-    @rule(topic=TOPICS)
-    def join(self, topic: str) -> None:
-        self.pair.hear(self.pair.client.join(topic, asks, self.pair.now))
+    @rule(topic=TOPICS, times=st.integers(1, 2))
+    def join(self, topic: str, times: int) -> None:
+        for _ in range(times):
+            self.pair.hear(self.pair.client.join(topic, asks, self.pair.now))
 
     @rule(topic=TOPICS)
     def leave(self, topic: str) -> None:
@@ -146,12 +147,20 @@ class Schedules(RuleBasedStateMachine):
     @precondition(lambda self: self.pair.session is not None)
     @rule(
         topic=TOPICS,
-        join_ref=st.sampled_from([None, str(FIRST_JOIN_REF), "7"]),
+        which=st.sampled_from(["none", "first", "last"]),
         event=st.sampled_from(["ping", "phx_leave", "phx_close"]),
     )
-    def stray(self, topic: str, join_ref: str | None, event: str) -> None:
+    def stray(self, topic: str, which: str, event: str) -> None:
+        """A frame of no client of ours: without a join_ref, or with one of this topic."""
         self.strays += 1
-        self.pair.up.append(json.dumps([join_ref, f"stray {self.strays}", topic, event, {}]))
+        joins = [e.join_ref for e in self.joins_here() if e.topic == topic]
+        join_ref = {"none": None, "first": joins[:1], "last": joins[-1:]}[which]
+        named = join_ref[0] if join_ref else None
+        self.pair.up.append(json.dumps([named, f"stray {self.strays}", topic, event, {}]))
+
+    def joins_here(self) -> list[Join]:
+        """Every join that the server read on this connection."""
+        return [e for e in (*self.pair.done, *self.pair.effects) if isinstance(e, Join)]
 
     @precondition(lambda self: self.pair.session is not None)
     @rule(topic=TOPICS)
@@ -166,9 +175,10 @@ class Schedules(RuleBasedStateMachine):
         self.pair.say((self.session.crash if crash else self.session.close)(topic))
 
     @precondition(lambda self: self.pair.up)
-    @rule()
-    def carry_up(self) -> None:
-        self.pair.carry_up()
+    @rule(all=st.booleans())
+    def carry_up(self, all: bool) -> None:
+        for _ in range(len(self.pair.up) if all else 1):
+            self.pair.carry_up()
 
     @precondition(lambda self: self.pair.effects)
     @rule()
@@ -203,11 +213,11 @@ class Schedules(RuleBasedStateMachine):
     def one_join_of_a_topic_is_current(self) -> None:
         if self.pair.session is None:
             return
-        joins = [e for e in (*self.pair.done, *self.pair.effects) if isinstance(e, Join)]
-        current = Counter(join.topic for join in joins if self.session.is_current(join))
+        current = Counter(e.topic for e in self.joins_here() if self.session.is_current(e))
         assert all(count == 1 for count in current.values())
 
     def teardown(self) -> None:
+        self.pair.settle()
         ledger = Ledger()
         for direction, data in self.pair.wire:
             match direction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,3 +296,33 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert (caught.value.code, capsys.readouterr().out) == (0, f"safelight {__version__}\n")
+
+
+def copied_checkout(folder: Path) -> Path:
+    """The documents and generated files of this checkout, in another place."""
+    root = Path(__file__).parents[2]
+    for part in ("docs", "clients/browser", "clients/swift"):
+        if (root / part).exists():
+            shutil.copytree(root / part, folder / part)
+    return folder
+
+
+def test_schemas_are_written_and_checked(tmp_path: Path) -> None:
+    """A file that differs fails the check and is named; writing mends it."""
+    root = ["--root", str(copied_checkout(tmp_path))]
+    assert Said("schema", *root).code == 0
+    assert Said("schema", "--check", *root).out == ""
+    stale = tmp_path / "docs/schema/events.schema.json"
+    stale.write_text("{}")
+    checked = Said("schema", "--check", *root)
+    assert (checked.code, checked.out) == (1, "differs: docs/schema/events.schema.json\n")
+    assert stale.read_text() == "{}"
+    written = Said("schema", *root)
+    assert (written.code, written.out) == (0, "written: docs/schema/events.schema.json\n")
+    assert Said("schema", "--check", *root).code == 0
+
+
+def test_schemas_need_a_checkout(tmp_path: Path) -> None:
+    """Where there are no documents, that is told."""
+    said = Said("schema", "--check", "--root", str(tmp_path))
+    assert (said.code, "is no checkout" in said.err) == (1, True)

@@ -92,7 +92,7 @@ def test_every_form_of_value_is_read_from_the_environment() -> None:
             "SAFELIGHT_PUBLIC_URL": "none",
             "SAFELIGHT_LOG_FORMAT": "json",
             "SAFELIGHT_DATA_DIR": "",
-            "HOME": "/root",
+            "HOME": "/home/ann",
         }
     ).settings
     assert settings.port == 0

@@ -62,6 +62,11 @@ export class Channel {
     this.#failReplies("The connection was lost before the answer came.");
   }
 
+  /** As `rejoin`, after a pause: whatever went wrong may go wrong again at once. */
+  retry() {
+    this.#retryJoin();
+  }
+
   /** Joins again on a live line, with a fresh payload. The server closes the earlier join. */
   rejoin() {
     if (this.#state !== "left" && this.#socket.isLive) this.#join();

@@ -113,7 +113,7 @@ export class Watch {
 
   #event(event) {
     if (!(event.seq > this.#cursor.seq)) return;
-    if ((event.from_seq ?? event.seq) > this.#cursor.seq + 1) return this.#channel.rejoin();
+    if ((event.from_seq ?? event.seq) > this.#cursor.seq + 1) return this.#channel.retry();
     this.#cursor.seq = event.seq;
     this.#snapshot = fold(this.#snapshot, event);
     this.#tell("onEvent", event, this.#snapshot);

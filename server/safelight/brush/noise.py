@@ -8,6 +8,7 @@ Knows nothing of colours or scenes. Same library versions give the same numbers.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -35,11 +36,18 @@ def texture(rng: np.random.Generator, slope: float = 1.7, low: float = 2.0) -> F
     `slope` is the fall of its spectrum: 1 is rough, 2.5 is soft. Waves longer than
     1/`low` of the tile are left out, so that no tile is bright at one end.
     """
-    rough = rng.standard_normal((SIZE, SIZE), dtype=np.float32)
+    gain = _gain(slope, low)
+    real, imaginary = rng.standard_normal((2, *gain.shape), dtype=np.float32) * gain
+    field = np.fft.irfft2(real + 1j * imaginary, (SIZE, SIZE))
+    return np.asarray(field / field.std(), np.float32)
+
+
+@lru_cache(16)
+def _gain(slope: float, low: float) -> Field:
+    """How strong each wave of a spectrum is."""
     waves = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None, :]) * SIZE
     gain = np.where(waves < low, 0.0, np.maximum(waves, low) ** -slope)
-    field = np.fft.irfft2(np.fft.rfft2(rough) * gain, (SIZE, SIZE))
-    return np.asarray(field / field.std(), np.float32)
+    return np.asarray(gain, np.float32)
 
 
 def patch(tile: Field, box: tuple[float, float, float, float], width: int, height: int) -> Field:

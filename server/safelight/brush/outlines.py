@@ -195,23 +195,13 @@ def numbers(points: str) -> Field:
 
 def bent(points: Field, closed: bool = True, parts: int = 6) -> Field:
     """A smooth curve through the points (Catmull-Rom), `parts` pieces between two."""
-    count = len(points)
-    t = np.linspace(0, 1, parts, endpoint=False, dtype=np.float32)[:, None]
-    curve = []
-    for i in range(count if closed else count - 1):
-        around = [
-            (i + k) % count if closed else min(max(i + k, 0), count - 1) for k in (-1, 0, 1, 2)
-        ]
-        a, b, c, d = (points[k] for k in around)
-        curve.append(
-            0.5
-            * (
-                2 * b
-                + (c - a) * t
-                + (2 * a - 5 * b + 4 * c - d) * t**2
-                + (3 * b - a - 3 * c + d) * t**3
-            )
-        )
-    if not closed:
-        curve.append(points[-1:])
-    return np.concatenate(curve)
+    if closed:
+        a, b, c, d = (np.roll(points, shift, axis=0) for shift in (1, 0, -1, -2))
+    else:
+        wide = np.concatenate([points[:1], points, points[-1:]])
+        a, b, c, d = wide[:-3], wide[1:-2], wide[2:-1], wide[3:]
+    t = np.linspace(0, 1, parts, endpoint=False, dtype=np.float32)[None, :, None]
+    line, bow, twist = c - a, 2 * a - 5 * b + 4 * c - d, d - a + 3 * (b - c)
+    curve = b[:, None] + 0.5 * t * (line[:, None] + t * (bow[:, None] + t * twist[:, None]))
+    flat = curve.reshape(-1, 2)
+    return flat if closed else np.concatenate([flat, points[-1:]])

@@ -42,10 +42,14 @@ def _paint(spec: PaintSpec, photo: Image.Image | None) -> Iterator[Step]:
     picture = compose(spec.prompt, spec.seed, spec.negative)
     paints = prepare(picture)
     small = View(*preview_size(spec.width, spec.height))
-    tray = Tray(rendered(small, paints, photo, spec.strength), spec.seed, spec.prompt)
+    plate = rendered(small, paints, photo, spec.strength)
+    tray = Tray(plate, spec.seed, spec.prompt)
     view = View(spec.width, spec.height)
-    sheet = blank(view, picture.palette.sky[0])
-    work = _work(picture, photo, spec.strength, grit=1.0)
+    if small == view:
+        sheet, work = plate, []
+    else:
+        sheet = blank(view, picture.palette.sky[0])
+        work = _work(picture, photo, spec.strength, grit=1.0)
     done = 0
     for index in range(1, spec.steps + 1):
         due = len(work) * index // spec.steps

@@ -157,8 +157,9 @@ def _fail_at(job: Job, number: int) -> None:
 
 
 def _seed(job: Job) -> int:
-    if not (job.seed.isascii() and job.seed.isdigit() and len(job.seed) <= 20):
-        raise BadSpec(f"seed: found {job.seed[:40]!r}, expected decimal digits")
+    digits = job.seed.isascii() and job.seed.isdigit() and len(job.seed) <= 20
+    if not digits or int(job.seed) > MAX_SEED:
+        raise BadSpec(f"seed: found {job.seed[:40]!r}, expected 0 to {MAX_SEED} in decimal")
     return int(job.seed)
 
 

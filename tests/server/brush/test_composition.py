@@ -21,7 +21,7 @@ from safelight.brush.lexicon import read
     ],
 )
 def test_subjects_choose_the_scene(prompt: str, scene: str) -> None:
-    """Named places win, then what the things in the picture imply; plurals and case do not matter."""
+    """Named places win, then what the things imply; plurals and case do not matter."""
     assert compose(prompt, 1).scene == scene
 
 

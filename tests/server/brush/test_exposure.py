@@ -80,7 +80,7 @@ BAD = {
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
 def test_a_bad_image_is_refused_with_a_reason(data: bytes) -> None:
     """Whatever is wrong with the bytes, one error says so before the first step."""
-    with pytest.raises(BadInput, match="^input image: .{10}"):
+    with pytest.raises(BadInput, match=r"^input image: .{10}"):
         paint(PaintSpec(prompt="x", seed=1, image=data))
 
 
