@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +75,12 @@ BODY = {
 def test_the_sdk_in_node_lives_through_a_crash(tmp_path: Path) -> None:
     """Killed by SIGKILL in mid-task and started again: the watch is told every seq once, in
     order, to one end; previews came as bytes; its fold is the server's snapshot."""
-    with server_process(tmp_path / "data", scripted=True) as server:
-        command = ["node", str(ROOT / "tests/e2e/sdk_client.mjs"), server.url]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as client:
-            assert client.stdin is not None
-            assert client.stdout is not None
-            client.stdin.write(json.dumps(BODY))
-            client.stdin.close()
-            told = lines(client.stdout)
-            seen = until(told, "preview")
-            server.kill()
-            seen += until(told, "line")
-            server.start()
-            seen += list(told)
+    with server_process(tmp_path / "data", scripted=True) as server, sdk(server.url) as told:
+        seen = until(told, "preview")
+        server.kill()
+        seen += until(told, "line")
+        server.start()
+        seen += list(told)
     assert [line for line in seen if "gap" in line or "error" in line] == []
     assert next(line for line in seen if "preview" in line)["media_type"] == "image/png"
     events = [line for line in seen if "seq" in line]
@@ -95,8 +89,23 @@ def test_the_sdk_in_node_lives_through_a_crash(tmp_path: Path) -> None:
     assert seen[-2] == {"end": "completed", "isTheServers": True}
 
 
-def lines(stdout: Any) -> Iterator[dict[str, Any]]:
-    return (json.loads(line) for line in stdout)
+@contextmanager
+def sdk(url: str) -> Iterator[Iterator[dict[str, Any]]]:
+    """The SDK at work in Node: what it tells, to its end, which comes in bounded time."""
+    command = ["node", str(ROOT / "tests/e2e/sdk_client.mjs"), url]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as client:
+        deadline = threading.Timer(SECONDS, client.kill)
+        deadline.start()
+        try:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write(json.dumps(BODY))
+            client.stdin.close()
+            yield (json.loads(line) for line in client.stdout)
+        finally:
+            deadline.cancel()
+            client.kill()
 
 
 def until(told: Iterator[dict[str, Any]], name: str) -> list[dict[str, Any]]:

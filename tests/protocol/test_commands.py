@@ -126,6 +126,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "request_id long": ({"request_id": "r" * 256}, "1 to 255 characters"),
     "request_id with NUL": ({"request_id": "a\u0000b"}, "control"),
     "request_id with line break": ({"request_id": "a\n"}, "control"),
+    "request_id with DEL": ({"request_id": "a\u007f"}, "control"),
     "max_cost negative": ({"max_cost": -0.01}, "0 or more"),
     "max_cost text": ({"max_cost": "1"}, "0 or more"),
     "webhook": ({"webhook": "https://example.com"}, "no webhooks"),

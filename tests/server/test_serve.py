@@ -79,7 +79,7 @@ def test_it_comes_back_on_its_port(server: ServerProcess) -> None:
 
 
 async def test_followers_are_sent_away(server: ServerProcess) -> None:
-    """Open sockets are closed with 1012, and streams that nobody closes hold nothing up."""
+    """Open sockets are closed with 1012, streams end whole, and nobody holds the end up."""
     task_id = await hanging_task(server.url)
     socket_url = server.url.replace("http", "ws") + "/socket/websocket?vsn=2.0.0"
     async with (
@@ -96,6 +96,8 @@ async def test_followers_are_sent_away(server: ServerProcess) -> None:
             while True:
                 await follower.recv()
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+        told = [line async for line in stream.aiter_lines()]
+        assert any("progress" in line for line in told)
         assert await stopping == 0
 
 

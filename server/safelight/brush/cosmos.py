@@ -60,6 +60,9 @@ def starfield(sheet: Field, view: View, paints: Paints) -> None:
         spark(sheet, view.column(x, 0.05), row, radius, colour, min(1.0, float(power)) * faint)
 
 
+_RINGED = {"ring", "rings", "ringed", "saturn"}
+
+
 def planet(sheet: Field, view: View, paints: Paints) -> None:
     """A ball lit from one side, its bands bent round it, with air at its rim."""
     picture = paints.composition
@@ -76,7 +79,7 @@ def planet(sheet: Field, view: View, paints: Paints) -> None:
     window = np.ix_(rows, columns)
     x, y = x[:, columns], y[rows]
     part = sheet[window]
-    ring = bool(picture.rng("ring").random() < 0.55) or "ring" in picture.props
+    ring = _RINGED & set(picture.words) or picture.taste("ring").random() < 0.55
     if ring:
         _ring(part, paints, x, y, front=False)
     _ball(part, paints, x, y, 1.5 / (radius * view.scale))

@@ -201,7 +201,7 @@ async def _told(header: Header, body: bytes, report: Report) -> Outcome | None:
             await report(Made(header.kind or "image", header.media_type or "", body))
         case "failed":
             message = header.message or "the brush failed"
-            if header.code == "invalid_input":
+            if header.code in ("invalid", "invalid_input"):
                 return Never("invalid_input", message)
             return Again(header.code or "provider_failed", message)
         case "done":

@@ -14,7 +14,7 @@ from safelight.brush.composition import compose
 from safelight.brush.scenes import falling
 from safelight.brush.spec import BadSpec, PaintSpec, Step
 
-SPEC = PaintSpec(prompt="a sailboat at sunset", seed=5, width=320, height=256, steps=4)
+SPEC = PaintSpec(prompt="a cat on a hill at noon", seed=5, width=320, height=256, steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def test_the_clip_is_an_animated_webp(steps: list[Step], film: Image.Image) -> N
 
 
 def test_it_moves_and_ends_where_it_began(film: Image.Image) -> None:
-    """Neighbouring frames differ a little, and the last leads to the first as any two do."""
+    """Neighbouring frames differ a little, nowhere much more, the last and the first included."""
     moves = [np.abs(frame(film, k) - frame(film, (k + 1) % FRAMES)).mean() for k in range(FRAMES)]
-    assert max(moves) > 0.004
-    assert moves[-1] < 1.5 * max(moves[:-1])
+    assert float(np.median(moves)) > 0.003
+    assert max(moves) < 3 * float(np.median(moves))
 
 
 def test_steps_and_previews(steps: list[Step]) -> None:

@@ -46,6 +46,14 @@ def test_another_seed_is_a_variation(last: Last, look: Look, apart: Apart) -> No
     assert 0.02 < apart(first, second) < 0.7 * apart(first, other)
 
 
+def test_shapes_are_the_seeds() -> None:
+    """With light, horizon and palette kept, another seed still draws other mountains."""
+    view, one = View(160, 160), compose("mountains at noon", 1)
+    other = msgspec.structs.replace(one, seed=2)
+    first, second = (rendered(view, prepare(picture), None, 0.5) for picture in (one, other))
+    assert np.abs(first - second)[80:].mean() > 0.03
+
+
 @pytest.mark.parametrize(
     ("width", "height"), [(256, 256), (257, 301), (640, 384), (2048, 256), (256, 1100)]
 )
