@@ -162,7 +162,8 @@ def test_run_cannot_write(server: ServerProcess, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "a.png"
     said = Said("run", "x", *scripted({"do": "image"}), "-o", str(path), url=server.url)
     assert said.code == 1
-    assert "cannot write" in said.err.splitlines()[-1]
+    assert "cannot write the result" in said.err.splitlines()[-1]
+    assert "nowhere" in said.err.splitlines()[-1]
 
 
 def test_interrupting_leaves_the_task_alone(server: ServerProcess) -> None:

@@ -28,6 +28,9 @@ from .spec import MAX_SEED, BadInput, BadSpec, PaintSpec, Step
 Send = Callable[..., None]
 """Sends a reply of the current job: type, body, and the fields of `Header`."""
 
+NICE = 10
+"""Painting may wait; the server that tells of it, on the same cores, may not."""
+
 BROKEN_INPUT = 2
 """The exit code when standard input holds no message."""
 
@@ -180,6 +183,7 @@ def _spec(job: Job, seed: int, body: bytes) -> PaintSpec:
 def main() -> None:
     """Serve standard input and output, and end with them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
     # Whatever a library prints must not land between two messages.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

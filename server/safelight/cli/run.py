@@ -59,7 +59,8 @@ def act(args: argparse.Namespace, world: World) -> int:
         world.note(_farewell(run.task_id, server))
         return INTERRUPTED
     except OSError as trouble:
-        world.complain(f"cannot write {trouble.filename}: {trouble.strerror}")
+        run.bar.wipe()
+        world.complain(f"cannot write the result: {trouble}")
         return 1
 
 
