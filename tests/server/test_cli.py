@@ -251,9 +251,10 @@ def test_a_missing_token_is_told(tmp_path: Path) -> None:
         assert watched.code == 0
 
 
-def test_tasks_are_a_table(server: ServerProcess) -> None:
+def test_tasks_are_a_table(server: ServerProcess, tmp_path: Path) -> None:
     """Newest first, one line each, whatever is in the prompt."""
-    Said("run", "two\nlines \x1b[2J and more", *scripted({"do": "image"}), url=server.url)
+    kept = ["-o", str(tmp_path / "a.png")]
+    Said("run", "two\nlines \x1b[2J and more", *scripted({"do": "image"}), *kept, url=server.url)
     task_id = created(server, {"do": "image"})
     said = Said("tasks", "--limit", "2", url=server.url)
     heads, first, second = said.out.splitlines()

@@ -42,9 +42,10 @@ async def events(request: Request) -> Response:
 async def wait_for_end(
     context: Context, task: Task, snapshot: Snapshot, seconds: float | None
 ) -> Snapshot:
-    """The task's snapshot at its end, or as it is when the time is over (None: never)."""
+    """The task's snapshot at its end, or as it is when the time is over (None: never) or
+    the server is going down."""
     with _woken(context, task.uid) as changed, anyio.move_on_after(seconds):
-        while snapshot.status not in TERMINAL:
+        while snapshot.status not in TERMINAL and not context.draining():
             snapshot = await context.log.snapshot(task)
             if snapshot.status not in TERMINAL:
                 await changed.wait()
@@ -87,7 +88,7 @@ async def _poll(request: Request, context: Context, task: Task) -> Response:
     place = await _place(request, context, task)
     with _woken(context, task.uid) as changed, anyio.move_on_after(wait):
         while not place.gap and not await context.log.read(task.uid, place.seq, 1):
-            if (await context.log.snapshot(task)).status in TERMINAL:
+            if await _is_over(context, task, place.seq):
                 break
             await changed.wait()
     snapshot = await context.log.snapshot(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,23 @@ async def _stream(house: Served, id: str, cursor: str) -> list[dict[str, Any]]:
     headers = {"Last-Event-ID": cursor}
     async with house.http.stream("GET", f"/api/tasks/{id}/events", headers=headers) as stream:
         return [json.loads(line[6:]) async for line in stream.aiter_lines() if line[:5] == "data:"]
+
+
+async def test_whoever_waits_is_let_go_when_the_server_goes_down(house: Served) -> None:
+    """A drain ends streams, long-polls and waits at once, with what there is."""
+    id = (await house.create(params={"script": [{"do": "hang"}]}))["task_id"]
+    body = {"kind": "image", "prompt": "b", "model": "scripted/image", "params": GATED}
+    address, log = f"/api/tasks/{id}/events?wait=60&after=", house.context.log.id
+    await house.http.get(f"{address}{log}-1")
+    polling = asyncio.create_task(house.http.get(f"{address}{log}-2"))
+    waiting = asyncio.create_task(house.post("/api/tasks", body, prefer="wait=60"))
+    streaming = asyncio.create_task(house.events(id))
+    while house.context.subscriptions.statistics()["followers"] < 3:
+        await asyncio.sleep(0)
+    house.context.drain()
+    async with asyncio.timeout(10):
+        poll, wait, stream = await asyncio.gather(polling, waiting, streaming)
+    assert poll.json()["data"]["ended"] is False
+    assert wait.status_code == 202
+    assert [e["type"] for e in stream] == ["queued", "started"]
+    assert (await house.http.get("/readyz")).status_code == 503
