@@ -20,6 +20,9 @@ from websockets.exceptions import ConnectionClosed
 from safelight_protocol.binary import decode_server
 from tests.doubles.served import Phone, Served
 
+REASONS = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""The words that changed between versions of Python, as RFC 9110 has them."""
+
 SHOWN_HEADERS = (
     "content-type",
     "location",
@@ -220,7 +223,10 @@ def _request(method: str, path: str, body: Any, headers: dict[str, str]) -> str:
 
 
 def _answer(response: httpx2.Response, cut: Callable[[Any], None]) -> str:
-    lines = [f"HTTP/1.1 {response.status_code} {response.reason_phrase}"]
+    # Not the server's own words, which come with the version of Python: RFC 9110 calls
+    # 422 "Unprocessable Content", Python 3.11 still "Unprocessable Entity".
+    phrase = REASONS.get(response.status_code, response.reason_phrase)
+    lines = [f"HTTP/1.1 {response.status_code} {phrase}"]
     shown = [name for name in SHOWN_HEADERS if name in response.headers]
     lines += [f"{name.title()}: {response.headers[name]}" for name in shown]
     if _is_json(response):

@@ -117,7 +117,8 @@ async def test_a_silent_move_is_fenced_too(store: Store) -> None:
     """Without an event the seq stays; the state still tells the one who comes too late."""
     task = (await written(store, "u1", CLAIMED)).task
     saved = change(task, lifecycle.step(task, happened.HandleSaved("p"), NOW))
-    await store.put(saved)
+    outcomes = await asyncio.gather(store.put(saved), store.put(saved), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Task, Fenced]
     assert (await store.read.tasks(["u1"]))["u1"].handle == "p"
     with pytest.raises(Fenced):
         await store.put(saved)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from safelight.store import Created, Creation, Fenced, Removal, Store
+from safelight.store import Birth, Created, Creation, Fenced, Removal, Store
 from safelight_protocol import inputs as happened
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Artifact
@@ -76,11 +76,16 @@ async def test_one_id_in_one_instant_is_one_task(store: Store) -> None:
     outcomes = await at_once(
         store,
         creation(fresh("u1"), id="x"),
-        creation(fresh("u2"), id="x"),
-        creation(fresh("u3", asked=CAT), id="x"),
+        creation(fresh("u2"), id="x", bear=never_born),
+        creation(fresh("u3", asked=CAT), id="x", bear=never_born),
         creation(fresh("u4", owner="bob"), id="x"),
     )
     assert codes(outcomes) == ["new", "attached", "id_conflict", "new"]
+
+
+def never_born() -> Birth:
+    """For a creation that must find what another one of its batch has made."""
+    raise AssertionError("it was already there")
 
 
 async def test_one_key_in_one_instant_is_one_task(store: Store) -> None:
@@ -250,6 +255,14 @@ async def test_what_runs_is_not_deleted(store: Store) -> None:
         with pytest.raises(Fenced):
             await store.put(Removal(task))
     assert len(await store.read.events("u1", 0, 9)) == 2
+
+
+async def test_two_deletions_are_one(store: Store) -> None:
+    """Of two in one instant the second is told that there is nothing left to delete."""
+    writing = await written(store, "u1", CLAIMED, happened.Produced(ARTIFACT), FINISHED)
+    twice = [store.put(Removal(writing.task)), store.put(Removal(writing.task))]
+    first, second = await asyncio.gather(*twice, return_exceptions=True)
+    assert first == [ARTIFACT.sha256] and isinstance(second, Fenced)
 
 
 async def test_shared_bytes_stay_until_the_last_is_deleted(store: Store) -> None:
