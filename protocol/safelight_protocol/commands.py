@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from .codes import Refused
 from .events import Kind
-from .fields import MAX_NAMED, Field, Wrong, read_object, read_prompt, read_seed, typed
+from .fields import MAX_NAMED, Field, Wrong, invalid, read_object, read_prompt, read_seed, typed
 from .identity import Reuse, shown
 from .task import Asked, Input
 from .topics import CONVERSATION_PREFIXES, TASK_ID, is_id
@@ -85,6 +85,17 @@ def _read_key(value: Any) -> str | None:
     if key is not None and any(character < " " or character == "\x7f" for character in key):
         raise Wrong(wrong)
     return key
+
+
+def read_key_header(value: str | None) -> str | None:
+    """The Idempotency-Key header. Raises Refused `invalid`, like a `request_id`."""
+    try:
+        return _read_key(value)
+    except Wrong as wrong:
+        found = shown(value)
+        raise invalid(
+            [{"field": "Idempotency-Key", "found": found, "expected": str(wrong)}]
+        ) from None
 
 
 _key = Field(_read_key)

@@ -17,6 +17,9 @@ from .identity import shown
 
 MAX_SEED = 2**64 - 1
 MAX_PROMPT = 20_000
+MAX_NAME = 64
+"""The longest unknown field for which a near one is looked up: looking costs by length."""
+
 MAX_NAMED = 20
 """Unknown fields that are named one by one: a body of nothing else must not be answered
 with one a hundred times its size."""
@@ -104,7 +107,7 @@ def invalid(problems: list[dict[str, object]]) -> Refused:
 
 
 def _unknown(where: str, name: str, value: Any, fields: Mapping[str, Field]) -> dict[str, object]:
-    near = difflib.get_close_matches(name, fields, n=1)
+    near = difflib.get_close_matches(name, fields, n=1) if len(name) <= MAX_NAME else []
     hint = f"; did you mean {near[0]}?" if near else ""
     known = ", ".join(fields)
     return {

@@ -118,7 +118,7 @@ def _moved(to: State, task: Task, happening: Happening, now: int) -> Task:
             changes |= {"not_before": None}
         case happened.HandleSaved(handle=handle):
             changes |= {"handle": handle}
-        case happened.Progressed(progress=progress) if progress is not None:
+        case happened.Progressed(progress=progress) if progress is not None and progress >= 0:
             changes |= {"progress": max(task.progress, min(round(progress, 4), 1.0))}
         case happened.Finished():
             changes |= {"progress": 1.0}

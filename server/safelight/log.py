@@ -131,7 +131,8 @@ class Log:
         return (await self.snapshots([task]))[0]
 
     async def snapshots(self, tasks: Iterable[Task]) -> list[Snapshot]:
-        """The snapshots of several tasks, in their order."""
+        """The snapshots of several tasks, in their order. Raises Refused `gone` for one
+        that was deleted meanwhile."""
         tasks = list(tasks)
         absent = [task.uid for task in tasks if self._tail(task.uid) is None]
         stored = await self._store.read.snapshots(absent) if absent else {}
@@ -144,7 +145,10 @@ class Log:
         if task.uid in stored:
             return msgspec.json.decode(stored[task.uid], type=Snapshot)
         # Seen in the instant between its commit and `append`: fold what is stored.
-        return (await self._rebuilt(task)).snapshot
+        found = (await self._rebuilt(task)).snapshot
+        if found.seq == 0:
+            raise Refused("gone", f"Task {task.id} was deleted or has expired.")
+        return found
 
     def recent(self, uid: str, after: int, limit: int) -> list[Entry] | None:
         """Entries after a seq from memory; None means that `read` must be asked."""

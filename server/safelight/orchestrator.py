@@ -19,14 +19,13 @@ from safelight_protocol import lifecycle
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
 from safelight_protocol.events import encode_event
-from safelight_protocol.identity import Difference
-from safelight_protocol.inputs import CancelAsked, Claimed, Finished, Happening
+from safelight_protocol.inputs import CancelAsked, Claimed, Finished, Happening, Stopped
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot, fold, result_of
 from safelight_protocol.task import State, Task
 
 from .admission import Admission, Admitted
-from .artifacts import new_id
+from .care import Answer, Live
 from .dispatch import Dispatcher
 from .insist import insist, see_through
 from .log import Log
@@ -34,18 +33,9 @@ from .production import Production
 from .providers.base import Provider, Shown
 from .retry import RetryPolicy
 from .runner import Finishing, Runner
-from .store import Change, Created, Fenced, Removal, Store
+from .store import Change, Created, Fenced, Removal, Store, StoreTrouble
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a create came to: the task, its snapshot, and what the caller should know."""
-
-    task: Task
-    snapshot: Snapshot
-    created: bool
-    warnings: tuple[str | Difference, ...] = ()
 
 
 class Orchestrator:
@@ -78,7 +68,7 @@ class Orchestrator:
         self._attempt_ms = round(attempt_seconds * 1000)
         self._clock = clock
         self._group = group
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._ready = asyncio.Event()
         self.late = 0
         self._runner = Runner(
@@ -135,7 +125,7 @@ class Orchestrator:
 
     def adopt(self, task: Task) -> None:
         """Take a live task into care after a restart. Its log is already restored."""
-        live = self._live[task.uid] = _Live()
+        live = self._live[task.uid] = Live()
         live.task = task
         if task.state is State.QUEUED:
             self._dispatcher.enqueue(task.uid, task.resolved.provider, task.not_before or 0)
@@ -174,10 +164,10 @@ class Orchestrator:
         admitted = await self._admission.admit(owner, command)
         # In place before the commit makes the task visible, its lock held until the task
         # is told: a cancel that comes in between waits instead of finding nobody.
-        live = self._live[admitted.uid] = _Live()
+        live = self._live[admitted.uid] = Live()
         async with live.lock:
             try:
-                outcome: Created = await self._store.put(admitted.creation)
+                outcome = await self._put(admitted)
             except BaseException:
                 del self._live[admitted.uid]
                 raise
@@ -186,7 +176,20 @@ class Orchestrator:
         snapshot = await self._log.snapshot(task)
         return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
 
-    def _welcome(self, live: _Live, admitted: Admitted, outcome: Created) -> None:
+    async def _put(self, admitted: Admitted) -> Created:
+        try:
+            outcome: Created = await self._store.put(admitted.creation)
+            return outcome
+        except StoreTrouble as trouble:
+            if not trouble.unknown or admitted.step is None:
+                raise
+            # The commit was begun: whether the task is there has to be looked up.
+            stored = await insist(lambda: self._store.read.tasks([admitted.uid]))
+            if admitted.uid not in stored:
+                raise
+            return Created(stored[admitted.uid], fresh=True)
+
+    def _welcome(self, live: Live, admitted: Admitted, outcome: Created) -> None:
         task, step = outcome.task, admitted.step
         if step is None or not outcome.fresh:
             del self._live[admitted.uid]
@@ -207,6 +210,7 @@ class Orchestrator:
         except Fenced:
             raise Refused("gone", f"Task {id} was deleted or has expired.") from None
         self._log.forget(task.uid)
+        self._subscriptions.wake(task.uid)
         await self._production.remove(unused, made)
         record("task.deleted", uid=task.uid, id=id, owner=owner)
         self._subscriptions.wake(tasks_of(owner))
@@ -235,23 +239,32 @@ class Orchestrator:
                 step = await self._relearn(live, step)
         self._act(step)
 
-    async def _relearn(self, live: _Live, step: Step) -> Step:
+    async def _relearn(self, live: Live, step: Step) -> Step:
         """The store has another state than we hold: a commit whose end we did not learn
-        had happened after all. What is stored is right; if it is our step, it counts."""
-        uid = live.task.uid
+        had happened after all. What is stored is right; if it is our step, it acts."""
+        uid, owner = live.task.uid, live.task.owner
         record("store.fenced", uid=uid, seq=live.task.seq)
-        stored = (await self._store.read.tasks([uid])).get(uid)
+        stored = (await insist(lambda: self._store.read.tasks([uid]))).get(uid)
         if stored is None or stored.ended:
-            del self._live[uid]
+            self._part(live.task)
             self._log.forget(uid)
+            learnt = Step(stored or live.task, effect=Effect.RELEASE)
         else:
+            await insist(lambda: self._log.restore(stored))
             live.task = stored
-            await self._log.restore(stored)
+            ours = (stored.seq, stored.state, stored.claim)
+            same = ours == (step.task.seq, step.task.state, step.task.claim)
+            learnt = Step(stored, effect=step.effect if same else Effect.NONE)
         self._subscriptions.wake(uid)
-        self._subscriptions.wake(tasks_of(step.task.owner))
-        return step if stored == step.task else Step(live.task, late=True)
+        self._subscriptions.wake(tasks_of(owner))
+        return learnt
 
-    async def _commit(self, live: _Live, step: Step, happening: Happening) -> None:
+    def _part(self, task: Task) -> None:
+        """The task has its end: nothing of it is kept in memory but its tail."""
+        del self._live[task.uid]
+        self._subscriptions.clear(task.uid)
+
+    async def _commit(self, live: Live, step: Step, happening: Happening) -> None:
         body = None if step.event is None else encode_event(step.event)
         ended = step.task.ended and step.event is not None
         change = Change(
@@ -264,8 +277,7 @@ class Orchestrator:
         await self._store.put(change)
         live.task = step.task
         if ended:
-            del self._live[step.task.uid]
-            self._subscriptions.clear(step.task.uid)
+            self._part(step.task)
             record("task.ended", uid=step.task.uid, id=step.task.id, status=step.task.status)
         self._tell(step, body)
 
@@ -306,6 +318,9 @@ class Orchestrator:
     # -- predictions ---------------------------------------------------------
 
     async def _run(self, task: Task) -> None:
+        live = self._live.get(task.uid)
+        if task.handle is None and live is not None and live.task.state is State.CANCELING:
+            return await self._report(task, Stopped())  # asked before anything was started
         inputs = await insist(lambda: self._admission.files(task))
         self._runner.run(task, self._providers[task.resolved.provider], inputs)
         live = self._live.get(task.uid)
@@ -319,15 +334,3 @@ class Orchestrator:
         live = self._live.get(task.uid)
         if live is not None and live.task.attempt == task.attempt:
             self._production.show(task, live.preview_token, shown)
-
-
-class _Live:
-    """A task that has not ended, and the lock that serializes its moves."""
-
-    __slots__ = ("lock", "preview_token", "task")
-
-    task: Task
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.preview_token = new_id()

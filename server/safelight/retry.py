@@ -15,6 +15,10 @@ from safelight_protocol.task import Task
 
 from .providers.base import Again, Ended, Gone, Never, Unclear
 
+MAX_WAIT_SECONDS = 6 * 3600.0
+"""The longest pause that a provider may ask for: whoever asks for more is as good as gone,
+and a number without an end must not reach the clock."""
+
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """`attempts` counts faults, `losses` the attempts that a restart of ours may cost.
@@ -56,5 +60,5 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if task.faults + 1 >= self.attempts:
             return GaveUp(error, FREE)
         wait = min(self.base_seconds * 2**task.faults, self.max_seconds) * (0.5 + die / 2)
-        wait = max(wait, outcome.after_seconds or 0.0)
+        wait = max(wait, min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS))
         return Faulted(error, retry_at=now + round(wait * 1000))

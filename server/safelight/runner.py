@@ -39,6 +39,7 @@ from .providers.base import (
     Prediction,
     Provider,
     Shown,
+    Unclear,
 )
 from .retry import RetryPolicy
 from .telemetry import log as record
@@ -125,15 +126,21 @@ class Runner:
             run.finish()
             if self._runs.get(run.task.uid) is run:
                 del self._runs[run.task.uid]
+        try:
+            await self._tell(run.task, self._ending(run, outcome))
+        except Exception as defect:
+            self._note_defect(run, defect)
+            await self._tell(run.task, _internal(run, defect))
+
+    def _ending(self, run: _Run, outcome: Outcome | GaveUp) -> Happening | Finishing:
+        """The input that an outcome becomes."""
         if isinstance(outcome, Done):
-            await self._tell(run.task, Finishing(outcome.charge))
-        elif isinstance(outcome, GaveUp):
-            await self._tell(run.task, outcome)
-        else:
-            verdict = self._policy.verdict(run.task, outcome, self._clock(), self._die())
-            if isinstance(outcome, Again | Never):
-                _note_fault(run, outcome)
-            await self._tell(run.task, verdict)
+            return Finishing(outcome.charge)
+        if isinstance(outcome, GaveUp):
+            return outcome
+        if isinstance(outcome, Again | Never):
+            _note_fault(run, outcome)
+        return self._policy.verdict(run.task, outcome, self._clock(), self._die())
 
     async def _outcome(self, run: _Run) -> Outcome | GaveUp:
         """What became of the attempt; past its deadline it is cancelled and given up."""
@@ -148,9 +155,10 @@ class Runner:
             except Refused as refused:
                 return _refused(refused)
             except Exception as defect:
-                name = run.provider.name
-                record("prediction.defect", uid=run.task.uid, provider=name, exc=defect)
-                return Again("internal", f"{run.provider.name} failed: {defect}")
+                self._note_defect(run, defect)
+                failed = f"{run.provider.name} failed: {defect}"
+                # What a provider had begun when its code broke may be on its bill.
+                return Unclear(failed) if run.provider.billed else Again("internal", failed)
         return await self._abandoned(run, timed_out=limit.cancelled_caught)
 
     async def _start_and_follow(self, run: _Run) -> Outcome:
@@ -166,7 +174,7 @@ class Runner:
             return _unknown("the cancel was not confirmed")
         if run.handle is not None:
             with anyio.move_on_after(self._cancel_seconds, shield=True):
-                await run.provider.cancel(run.prediction, run.handle)
+                await self._ask_to_end(run)
         charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
         message = "the prediction passed its deadline"
         return GaveUp(error_data("timeout", message, retryable=True), charge)
@@ -174,11 +182,24 @@ class Runner:
     async def _cancel(self, run: _Run) -> None:
         with anyio.move_on_after(self._cancel_seconds) as limit:
             await run.started.wait()
-            if run.handle is not None and not run.ended.is_set():
-                await run.provider.cancel(run.prediction, run.handle)
+            if not run.ended.is_set():
+                await self._ask_to_end(run)
             await run.ended.wait()
         if limit.cancelled_caught:
             run.scope.cancel()
+
+    async def _ask_to_end(self, run: _Run) -> None:
+        """A provider that cannot be asked has not confirmed; that is all it means."""
+        if run.handle is None:
+            return
+        try:
+            await run.provider.cancel(run.prediction, run.handle)
+        except Exception as defect:
+            self._note_defect(run, defect)
+
+    def _note_defect(self, run: _Run, defect: Exception) -> None:
+        name, attempt = run.provider.name, run.task.attempt
+        record("prediction.defect", uid=run.task.uid, attempt=attempt, provider=name, exc=defect)
 
     async def _wait_out(self, task: Task) -> None:
         await anyio.sleep(_seconds_until(task.deadline, self._clock()) or 0.0)
@@ -255,6 +276,13 @@ def _refused(refused: Refused) -> Again | Never:
     """A result that we cannot keep: too large for good, or no room for the moment."""
     outcome = Again if refused.code.retry == "later" else Never
     return outcome(refused.code.name, refused.message)
+
+
+def _internal(run: _Run, defect: Exception) -> GaveUp:
+    charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
+    return GaveUp(
+        error_data("internal", f"the attempt met a bug: {defect}", retryable=True), charge
+    )
 
 
 def _unknown(message: str) -> GaveUp:

@@ -62,6 +62,7 @@ EVENTS: dict[str, LogEvent] = {
     ),
     "socket.refused": LogEvent("info", "A socket was refused.", ("reason",)),
     "socket.gone": LogEvent("debug", "A client went while we wrote.", ()),
+    "socket.trouble": LogEvent("warning", "A channel could not be read.", ("code",)),
     "socket.defect": LogEvent("error", "A join or command met a bug.", ("exc",)),
     "socket.opened": LogEvent("debug", "A socket was accepted.", ("socket", "owner", "vsn")),
     "socket.closed": LogEvent(

@@ -28,8 +28,8 @@ from safelight_protocol.session import Session
 from safelight_protocol.snapshot import Snapshot, brief
 from safelight_protocol.task import Task
 
+from ..care import Answer
 from ..log import Place
-from ..orchestrator import Answer
 from ..telemetry import log
 from .bodies import compact, parse_json
 from .channels import Channel, GalleryChannel, TaskChannel, status_push

@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from safelight_protocol.codes import Refused
 from safelight_protocol.events import TERMINAL
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
@@ -141,7 +142,10 @@ async def _sse(context: Context, task: Task, place: Place) -> AsyncIterator[byte
 
 
 async def _is_over(context: Context, task: Task, seq: int) -> bool:
-    snapshot = await context.log.snapshot(task)
+    try:
+        snapshot = await context.log.snapshot(task)
+    except Refused:
+        return True  # deleted, or unreadable: the stream ends, the task need not have
     return (snapshot.status in TERMINAL and seq >= snapshot.seq) or context.draining()
 
 
@@ -159,7 +163,6 @@ async def _place(request: Request, context: Context, task: Task) -> Place:
     after: str | int | None = request.headers.get("last-event-id") or None
     if after is None:
         after = request.query_params.get("after")
-    after = int(after) if isinstance(after, str) and after.isdigit() and len(after) < 16 else after
     log = request.query_params.get("log")
     place = await context.log.place(task, 0 if after is None else after, log)
     assert place is not None, "a cursor was given"

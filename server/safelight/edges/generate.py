@@ -12,7 +12,7 @@ from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind, timestamp
 from safelight_protocol.snapshot import Snapshot
 
-from ..orchestrator import Answer
+from ..care import Answer
 from .context import Context
 
 RESPONSES: dict[Kind, str] = {

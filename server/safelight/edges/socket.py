@@ -35,6 +35,9 @@ read any further."""
 SLOW_SECONDS = 30.0
 """How long one frame may take to be written before the reader counts as gone."""
 
+CLOSE_SECONDS = 2.0
+"""How long the farewell may take."""
+
 
 async def socket(websocket: WebSocket) -> None:
     """/socket/websocket: accept, run, close with a code that says why."""
@@ -161,10 +164,24 @@ class Connection:
                 elif self._close_with is None:
                     self._something.clear()
                     await self._something.wait()
-            await self._websocket.close(self._close_with.code, self._close_with.reason)
+        except Refused as trouble:
+            log("socket.trouble", code=trouble.code.name)
+            self._close_with = Hangup(code("slow_reader").close or 1013, trouble.code.name)
         except (WebSocketDisconnect, RuntimeError, OSError):
             log("socket.gone")
+        await self._close()
         scope.cancel()
+
+    async def _close(self) -> None:
+        """Say why, if the other side still takes it; a client that reads nothing does not."""
+        why = self._close_with
+        if why is None:
+            return
+        with anyio.move_on_after(CLOSE_SECONDS):
+            try:
+                await self._websocket.close(why.code, why.reason)
+            except (WebSocketDisconnect, RuntimeError, OSError):
+                log("socket.gone")
 
     async def _pull(self, topic: str) -> None:
         channel = self._dirty.pop(topic)
@@ -197,4 +214,7 @@ class Connection:
 
 
 async def _awaited(work: Coroutine[Any, Any, None]) -> None:
-    await work
+    try:
+        await work
+    except Refused as trouble:  # deleted meanwhile, or the store is in trouble
+        log("socket.trouble", code=trouble.code.name)

@@ -13,18 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
-from safelight_protocol.commands import Create, read_app, read_native
+from safelight_protocol.commands import Create, read_app, read_key_header, read_native
 from safelight_protocol.events import TERMINAL, Kind
 from safelight_protocol.snapshot import Snapshot
 
-from ..orchestrator import Answer
+from ..care import Answer
 from .bodies import answer, plain, query_number, read_json
 from .context import Context, context_of
 from .follow import wait_for_end
 from .problems import mark_app_form
 
 MAX_WAIT_SECONDS = 60
-MAX_KEY = 255
 KINDS: tuple[Kind, ...] = ("image", "video", "text")
 
 
@@ -112,14 +111,7 @@ def task_data(context: Context, snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _command(request: Request, body: Any) -> Create:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= MAX_KEY:
-        wrong = {
-            "field": "Idempotency-Key",
-            "found": f"{len(key)} characters",
-            "expected": "1 to 255",
-        }
-        raise Refused("invalid", "The Idempotency-Key has no allowed length.", [dict(wrong)])
+    key = read_key_header(request.headers.get("idempotency-key"))
     if isinstance(body, dict) and "input_data" in body:
         mark_app_form(request)
         return read_app(body, key=key)
@@ -137,8 +129,9 @@ def _wait_seconds(request: Request) -> int:
     """`Prefer: wait=N` (RFC 7240, section 4.3), at most a minute; 0 where it is not sent."""
     for preference in request.headers.get("prefer", "").replace(";", ",").split(","):
         name, _, value = preference.strip().partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdigit():
-            return min(int(value), MAX_WAIT_SECONDS)
+        digits = value.strip()
+        if name.strip().lower() == "wait" and digits.isascii() and digits.isdigit():
+            return min(int(digits[:9]), MAX_WAIT_SECONDS)
     return 0
 
 

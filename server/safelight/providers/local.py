@@ -64,6 +64,7 @@ class Local:
         self._pace_seconds = pace_seconds
         self._idle: list[_Worker] = []
         self._busy: dict[str, _Worker] = {}
+        self._followed: set[str] = set()
         self._canceled: set[str] = set()
 
     def open(self) -> AbstractAsyncContextManager[None]:
@@ -86,31 +87,48 @@ class Local:
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
         """Paint it on a free worker."""
         job = await self._job(prediction)
-        async with self._places:
-            if handle in self._canceled:
-                self._canceled.discard(handle)
-                return Ended()
-            worker = self._idle.pop() if self._idle else await _Worker.start()
-            self._busy[handle] = worker
-            try:
-                outcome = await worker.run(job, report)
-            finally:
-                del self._busy[handle]
-                if worker.at_rest:
-                    self._idle.append(worker)
-                else:
-                    with anyio.CancelScope(shield=True):
-                        await worker.kill()
-        if handle in self._canceled:
+        self._followed.add(handle)
+        try:
+            async with self._places:
+                return await self._paint(handle, job, report)
+        finally:
+            self._followed.discard(handle)
             self._canceled.discard(handle)
-            return outcome if isinstance(outcome, Done) else Ended()
-        return outcome
 
     async def cancel(self, prediction: Prediction, handle: str) -> None:
         """Kill the worker that paints it."""
+        if handle not in self._followed:
+            return
         self._canceled.add(handle)
         worker = self._busy.get(handle)
         if worker is not None:
+            await worker.kill()
+
+    async def _paint(self, handle: str, job: bytes, report: Report) -> Outcome:
+        worker = await self._worker()
+        self._busy[handle] = worker
+        try:
+            # A cancel that came while the worker started found nobody to kill.
+            outcome = Ended() if handle in self._canceled else await worker.run(job, report)
+        finally:
+            del self._busy[handle]
+            await self._put_back(worker)
+        stopped = handle in self._canceled and not isinstance(outcome, Done)
+        return Ended() if stopped else outcome
+
+    async def _worker(self) -> _Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            await worker.kill()
+        return await _Worker.start()
+
+    async def _put_back(self, worker: _Worker) -> None:
+        if worker.at_rest and worker.alive:
+            self._idle.append(worker)
+            return
+        with anyio.CancelScope(shield=True):
             await worker.kill()
 
     def pids(self) -> list[int]:
@@ -159,6 +177,11 @@ class _Worker:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs, as far as we have heard."""
+        return self._process.returncode is None
 
     @classmethod
     async def start(cls) -> _Worker:

@@ -115,5 +115,5 @@ class Reader:
     async def _all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         try:
             return list(await self._connection.execute_fetchall(statement, values))
-        except sqlite3.OperationalError as error:
+        except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: it is closed
             raise StoreTrouble(f"the database cannot be read: {error}") from error

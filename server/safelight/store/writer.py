@@ -19,6 +19,9 @@ import aiosqlite
 from .batch import Batch
 from .records import Item, StoreTrouble
 
+DEFECTS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
+"""Errors that our own statements cause; all others are the file's or the disk's."""
+
 MAX_BATCH = 512
 """Members of one transaction; from 16 on an event costs hardly more than without
 fsync (measured: 22 against 16 µs), and a bound keeps the wait of the first member short."""
@@ -101,8 +104,10 @@ class Writer:
             outcomes = await batch.write(items)
             committing = True
             await self._connection.execute_fetchall("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             await self._roll_back()
+            if isinstance(error, DEFECTS):
+                raise
             raise _trouble(error, unknown=committing) from error
         except BaseException:
             await self._roll_back()
@@ -129,6 +134,6 @@ def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
         future.set_result(outcome)
 
 
-def _trouble(error: sqlite3.OperationalError, *, unknown: bool) -> StoreTrouble:
+def _trouble(error: sqlite3.DatabaseError, *, unknown: bool) -> StoreTrouble:
     full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
     return StoreTrouble(f"the database cannot be written: {error}", full=full, unknown=unknown)
