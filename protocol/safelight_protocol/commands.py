@@ -141,6 +141,12 @@ _NATIVE = {
     "webhook": Field(_read_webhook),
 }
 
+_PARAMS = {
+    name: f"params.{name}"
+    for name in ("width", "height", "aspect_ratio", "steps", "negative_prompt", "max_words")
+}
+"""Parameters that are often sent beside the prompt; the app's own body has them there."""
+
 _APP_FIELDS = {
     "prompt": Field(read_prompt, required=True),
     "model": Field(_name),
@@ -153,7 +159,7 @@ _ASKED = ("kind", "prompt", "model", "params", "backend", "seed", "inputs", "n")
 
 def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create:
     """The native body. Unknown fields are refused. `key` is the Idempotency-Key."""
-    values, _ = read_object(body, _NATIVE, where=where)
+    values, _ = read_object(body, _NATIVE, where=where, elsewhere=_PARAMS)
     if values.get("id") is not None:
         _refuse_reuse(values.get("reuse"), where)
     asked = Asked(**{name: values[name] for name in _ASKED if name in values})

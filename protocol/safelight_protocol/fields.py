@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -70,12 +71,18 @@ def read_seed(value: Any) -> int | None:
 
 
 def read_object(
-    body: Any, fields: Mapping[str, Field], *, where: str = "", strict: bool = True
+    body: Any,
+    fields: Mapping[str, Field],
+    *,
+    where: str = "",
+    strict: bool = True,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], list[str]]:
     """The known fields of an object, read, and the names of the unknown ones.
 
     Raises Refused `invalid` with every problem in `details`; unknown fields are
-    problems only if `strict`. `where` goes before each field's name.
+    problems only if `strict`. `where` goes before each field's name. `elsewhere` tells
+    where a name belongs that is often put here.
     """
     if not isinstance(body, dict):
         wrong = {"field": where.rstrip(".") or "body", "found": shown(body)}
@@ -92,7 +99,8 @@ def read_object(
             problems.append({"field": where + name, "found": found, "expected": str(wrong_value)})
     unknown = [name for name in body if name not in fields]
     if strict:
-        problems += [_unknown(where, name, body[name], fields) for name in unknown[:MAX_NAMED]]
+        for name in unknown[:MAX_NAMED]:
+            problems.append(_unknown(where, name, body[name], fields, elsewhere.get(name)))
     if problems:
         raise invalid(problems)
     return values, [where + name for name in unknown]
@@ -106,9 +114,12 @@ def invalid(problems: list[dict[str, object]]) -> Refused:
     return Refused("invalid", message, problems)
 
 
-def _unknown(where: str, name: str, value: Any, fields: Mapping[str, Field]) -> dict[str, object]:
+def _unknown(
+    where: str, name: str, value: Any, fields: Mapping[str, Field], belongs: str | None
+) -> dict[str, object]:
     near = difflib.get_close_matches(name, fields, n=1) if len(name) <= MAX_NAME else []
-    hint = f"; did you mean {near[0]}?" if near else ""
+    meant = belongs or (near[0] if near else None)
+    hint = f"; did you mean {meant}?" if meant else ""
     known = ", ".join(fields)
     return {
         "field": where + shown(name)[1:-1],

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -70,13 +70,22 @@ def providers_of(settings: Settings) -> dict[str, Provider]:
     return providers
 
 
-def create_app(settings: Settings, providers: Mapping[str, Provider] | None = None) -> Starlette:
-    """The ASGI application. `providers` replaces the configured ones (tests)."""
+OpenStore = Callable[[Path, int], AbstractAsyncContextManager[Store]]
+"""How the store in a directory is opened, at a time."""
+
+
+def create_app(
+    settings: Settings,
+    providers: Mapping[str, Provider] | None = None,
+    opened: OpenStore = open_store,
+) -> Starlette:
+    """The ASGI application. `providers` replaces the configured ones, and `opened` the
+    way the store is opened: a test may put trouble between."""
     chosen = dict(providers) if providers is not None else providers_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with running(settings, chosen) as context:
+        async with running(settings, chosen, opened) as context:
             app.state.context = context
             yield
 
@@ -98,12 +107,14 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def running(settings: Settings, providers: Mapping[str, Provider]) -> AsyncIterator[Context]:
+async def running(
+    settings: Settings, providers: Mapping[str, Provider], opened: OpenStore = open_store
+) -> AsyncIterator[Context]:
     """Everything behind the doors, started and recovered; stopped at exit."""
     directory = Path(settings.data_dir)
     artifacts = ArtifactStore(directory / "artifacts", settings.max_artifact_bytes)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(directory, now_ms()))
+        store = await stack.enter_async_context(opened(directory, now_ms()))
         await artifacts.open()
         for provider in providers.values():
             await stack.enter_async_context(provider.open())

@@ -115,6 +115,7 @@ def greeting(address: str, settings: Settings) -> list[str]:
 
 async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str], None]) -> None:
     def welcome() -> None:
+        telemetry.log("server.listening", url=address_of(listener))
         for line in greeting(address_of(listener), settings):
             say(line)
 
@@ -132,6 +133,7 @@ async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str
             raise CannotServe(f"data directory {settings.data_dir}: {trouble}") from None
         _on_signals(lambda number: _stop(server, app.state.context.drain, number))
         await server.serve(sockets=[listener])
+    telemetry.log("server.stopped")
 
 
 def _on_signals(act: Callable[[int], None]) -> None:

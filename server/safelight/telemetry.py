@@ -38,8 +38,8 @@ EVENTS: dict[str, LogEvent] = {
         "info", "The parts are up and tasks are recovered.", ("version", "data_dir", "log")
     ),
     "server.listening": LogEvent("info", "The doors are open.", ("url",)),
-    "server.stopping": LogEvent("info", "No new work; followers are sent away.", ("reason",)),
-    "server.stopped": LogEvent("info", "Everything is closed.", ("seconds",)),
+    "server.stopping": LogEvent("info", "No new work; followers are sent away."),
+    "server.stopped": LogEvent("info", "Everything is closed."),
     "server.recovered": LogEvent(
         "info", "Unfinished tasks of the last run were picked up.", ("tasks",)
     ),

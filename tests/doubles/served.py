@@ -23,6 +23,7 @@ from safelight.app import create_app
 from safelight.edges.context import Context
 from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
+from safelight.store import open_store
 
 PATIENCE = 10.0
 """Seconds a test waits for what must come; it never waits them out when all is well."""
@@ -135,13 +136,14 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     """Start a server on a free port; it is stopped and its loop drained at exit."""
     scripted = settings.pop("scripted_provider", None) or Scripted()
     name = settings.pop("scripted_as", "scripted")
+    opened = settings.pop("opened", open_store)
     defaults: dict[str, Any] = {
         "data_dir": str(directory),
         "scripted": True,
         "retry_base_seconds": 0.001,
         "local_pace_seconds": 0.0,
     }
-    app = create_app(Settings(**defaults | settings), {name: scripted})
+    app = create_app(Settings(**defaults | settings), {name: scripted}, opened)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,

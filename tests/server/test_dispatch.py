@@ -159,6 +159,8 @@ def test_who_waits_for_a_retry_is_in_nobodys_way() -> None:
     dispatcher.enqueue("a", "local")
     dispatcher.enqueue("b", "local")
     assert dispatcher.reason("local") == "local is busy (0 of 2 places, 2 waiting ahead)"
+    dispatcher.remove("r")
+    assert dispatcher.reason("local") == "local is busy (0 of 2 places, 2 waiting ahead)"
 
 
 def test_a_position_is_counted_in_the_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -144,6 +145,16 @@ async def test_a_restart_brings_the_tail_back(tmp_path: Path) -> None:
         assert await seqs(book, "u1", 5) == [6, 7, 8, 9, 10, 11]
 
 
+async def test_a_live_task_can_be_forgotten(book: Chronicle) -> None:
+    """Its log is read from the store from then on, and nothing is missing."""
+    task = await book.tell(await book.begin(), CLAIMED, *words(3))
+    before = await book.log.snapshot(task)
+    book.log.forget("u1")
+    assert book.log.live_snapshot("u1") is None
+    assert await seqs(book, "u1", 0) == [1, 2, 3, 4, 5]
+    assert await book.log.snapshot(task) == before
+
+
 async def test_a_deleted_task_leaves_nothing_in_memory(book: Chronicle) -> None:
     """Neither its snapshot nor its events."""
     task = await book.tell(await book.begin(), happened.CancelAsked())
@@ -249,3 +260,18 @@ async def test_a_log_that_was_swept_says_so(book: Chronicle) -> None:
     assert await book.log.place(swept, f"{book.log.id}-3", None) == Place(5, gap=True)
     assert await book.log.place(swept, 0, None) == Place(5, gap=True)
     assert await book.log.place(changed(swept, seq=0), 0, None) == Place(0, gap=False)
+
+
+@pytest.mark.parametrize(
+    ("after", "place"),
+    [(0, Place(2, gap=False)), ("L-1", Place(6, gap=True)), ("L-2", Place(2, gap=False))],
+)
+async def test_what_is_not_kept_is_a_gap(tmp_path: Path, after: str | int, place: Place) -> None:
+    """Older than the first event that is kept, a cursor gets the snapshot; 0 gets what is left."""
+    async with chronicle(tmp_path, tail_events=1) as book:
+        task = await book.tell(await book.begin(), CLAIMED, *words(4))
+        sweeper = sqlite3.connect(tmp_path / "safelight.sqlite3", isolation_level=None)
+        sweeper.execute("DELETE FROM events WHERE seq < 3")
+        sweeper.close()
+        after = after.replace("L", book.log.id) if isinstance(after, str) else after
+        assert await book.log.place(task, after, None) == place

@@ -109,12 +109,23 @@ def test_the_latest_preview_wins() -> None:
 
 
 def test_an_attempt_takes_its_preview_along() -> None:
-    """Afterwards neither the task nor the token leads anywhere; clearing twice is fine."""
+    """Neither the task nor its token leads anywhere then, nor the token to a later preview."""
     subscriptions = Subscriptions()
     subscriptions.show("u1", preview())
     subscriptions.clear("u1")
     subscriptions.clear("u1")
     assert subscriptions.preview("u1") is subscriptions.preview_by_token("token") is None
+    subscriptions.show("u1", preview(token="another"))
+    assert subscriptions.preview_by_token("token") is None
+
+
+def test_going_down_wakes_everybody() -> None:
+    """Each follower of each topic, once."""
+    subscriptions, followers = Subscriptions(), [Follower() for _ in range(3)]
+    for place, follower in enumerate(followers):
+        subscriptions.follow(f"u{place % 2}", follower.wake)
+    subscriptions.wake_all()
+    assert [follower.woken for follower in followers] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(("size", "shown"), [(MAX_PREVIEW, True), (MAX_PREVIEW + 1, False)])

@@ -51,6 +51,9 @@ def act(args: argparse.Namespace, world: World) -> int:
     if (args.prompt is None) == (args.attach is None):
         args.fail("expected a prompt, or --attach with the id of a task")
     server = remote.remote_of(args, world)
+    if args.output is not None and not args.output.resolve().parent.is_dir():
+        world.complain(f"cannot write the result: there is no folder {args.output.parent}")
+        return 1
     run = Run(world, args.attach, {} if args.attach else body_of(args), args.output)
     try:
         return asyncio.run(remote.with_client(server, world, run.go, run.bar.line))

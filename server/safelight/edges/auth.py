@@ -37,6 +37,14 @@ class Principal(msgspec.Struct, frozen=True):
     owner: str
 
 
+def _one_origin(asking: tuple[str, int], ours: tuple[str, int] | None) -> bool:
+    """Equal, or both this machine by another of its names: the server prints 127.0.0.1,
+    and people write localhost."""
+    if ours is None or asking == ours:
+        return ours is not None
+    return asking[1] == ours[1] and is_loopback(asking[0]) and is_loopback(ours[0])
+
+
 class Authenticator:
     """Checks against the settings; holds digests of the tokens, not the tokens."""
 
@@ -100,7 +108,7 @@ class Authenticator:
         scheme, _, netloc = origin.lower().partition("://")
         asking = _authority(netloc, scheme)
         ours = (_authority(headers.get("host", ""), scheme), self._public)
-        if asking is None or asking not in ours:
+        if asking is None or not any(_one_origin(asking, our) for our in ours):
             message = f"The origin {shown(origin)} is not allowed here (see allowed_origins)."
             raise Refused("forbidden", message)
 

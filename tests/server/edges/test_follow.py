@@ -115,7 +115,7 @@ async def test_whoever_waits_is_let_go_when_the_server_goes_down(house: Served) 
     polling = asyncio.create_task(house.http.get(f"{address}{log}-2"))
     waiting = asyncio.create_task(house.post("/api/tasks", body, prefer="wait=60"))
     streaming = asyncio.create_task(house.events(id))
-    while house.context.subscriptions.statistics()["followers"] < 3:
+    while house.context.subscriptions.statistics()["followers"] < 3:  # noqa: ASYNC110
         await asyncio.sleep(0)
     house.context.drain()
     async with asyncio.timeout(10):

@@ -18,7 +18,7 @@ from safelight_protocol.codes import Refused
 from safelight_protocol.events import Artifact
 from safelight_protocol.task import Asked, Task
 from tests.doubles.lives import ARTIFACT, CHARGED, NOW, asked, example, fresh
-from tests.doubles.writes import Writing, create, creation, written
+from tests.doubles.writes import Writing, birth, create, creation, written
 from tests.server.store.conftest import Engine
 
 CLAIMED = happened.Claimed(NOW + 60_000)
@@ -73,19 +73,21 @@ async def test_two_alike_in_one_instant_are_one_task(store: Store) -> None:
 
 async def test_one_id_in_one_instant_is_one_task(store: Store) -> None:
     """The second creator attaches if he asks for the same, else he is told what differs."""
+    born: list[str] = []
+
+    def bear() -> Birth:
+        born.append("u1")
+        return birth(fresh("u1", id="x"))
+
     outcomes = await at_once(
         store,
-        creation(fresh("u1"), id="x"),
-        creation(fresh("u2"), id="x", bear=never_born),
-        creation(fresh("u3", asked=CAT), id="x", bear=never_born),
+        creation(fresh("u1"), id="x", bear=bear),
+        creation(fresh("u2"), id="x"),
+        creation(fresh("u3", asked=CAT), id="x"),
         creation(fresh("u4", owner="bob"), id="x"),
     )
     assert codes(outcomes) == ["new", "attached", "id_conflict", "new"]
-
-
-def never_born() -> Birth:
-    """For a creation that must find what another one of its batch has made."""
-    raise AssertionError("it was already there")
+    assert born == ["u1"]  # seen within the batch, not found out by an index that fails
 
 
 async def test_one_key_in_one_instant_is_one_task(store: Store) -> None:

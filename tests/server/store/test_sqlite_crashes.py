@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -74,11 +75,13 @@ async def limited(folder: Path) -> AsyncIterator[tuple[Store, Pragma]]:
         await database.scalar(writing, f"PRAGMA {name}={value}")
 
     running = asyncio.create_task(writer.run())
-    yield Store(writer, Reader(reading), run, log), pragma
-    writer.close()
-    await running
-    await reading.close()
-    await writing.close()
+    try:
+        yield Store(writer, Reader(reading), run, log), pragma
+    finally:
+        writer.close()
+        await running
+        await reading.close()
+        await writing.close()
 
 
 async def test_a_full_disk_accepts_nothing_by_halves(tmp_path: Path) -> None:
@@ -140,12 +143,12 @@ async def test_deleting_makes_room(tmp_path: Path) -> None:
 async def test_trouble_is_not_the_items_fault(tmp_path: Path) -> None:
     """A locked database is `unavailable`, may be tried again, and left nothing behind."""
     async with limited(tmp_path) as (store, pragma):
-        other = await database.connect(tmp_path / "limited.sqlite3")
         await pragma("busy_timeout", 0)
-        await other.execute_fetchall("BEGIN IMMEDIATE")
+        other = sqlite3.connect(tmp_path / "limited.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreTrouble) as trouble:
             await create(store, fresh("u1"))
         assert (trouble.value.code.name, trouble.value.unknown) == ("unavailable", False)
-        await other.execute_fetchall("ROLLBACK")
-        await other.close()
+        other.execute("ROLLBACK")
+        other.close()
         assert (await create(store, fresh("u1"))).uid == "u1"

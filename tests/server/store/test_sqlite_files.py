@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiosqlite import Connection
 
 from safelight.store import DatabaseTooNew, DataDirectoryBusy, database, open_store
 from tests.doubles.lives import NOW, fresh
@@ -104,41 +106,58 @@ async def test_a_later_version_is_not_touched(tmp_path: Path) -> None:
         assert store.run == 2
 
 
+def assert_ended(threads: set[threading.Thread]) -> None:
+    """A thread says that it is done before it ends: it may need another moment."""
+    for thread in threads:
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+
+
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     """It is left as it is, no thread stays behind, and the directory is given back."""
     path = tmp_path / "safelight.sqlite3"
     path.write_bytes(b"not a database" * 100)
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     for _ in range(2):
         with pytest.raises(sqlite3.DatabaseError, match="not a database"):
             async with open_store(tmp_path, NOW):
                 pass
-    gc.collect()
-    assert threading.active_count() == threads
+    assert_ended(set(threading.enumerate()) - before)
     assert path.read_bytes() == b"not a database" * 100
 
 
 async def test_a_store_leaves_no_thread(tmp_path: Path) -> None:
     """After it is closed nothing runs on, and the log is in the file itself."""
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     async with open_store(tmp_path, NOW) as store:
         await create(store)
-    assert threading.active_count() == threads
+    assert_ended(set(threading.enumerate()) - before)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lock", "safelight.sqlite3"]
+
+
+@asynccontextmanager
+async def connected(path: Path, *, read_only: bool = False) -> AsyncIterator[Connection]:
+    """A connection as the store makes it; its thread ends with it."""
+    connection = await database.connect(path, read_only=read_only)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
     """Connections write ahead and wait for the disk; the one that reads cannot write."""
-    writing = await database.connect(tmp_path / "x.sqlite3")
-    reading = await database.connect(tmp_path / "x.sqlite3", read_only=True)
-    for connection in (writing, reading):
-        assert await database.scalar(connection, "PRAGMA journal_mode") == "wal"
-        assert await database.scalar(connection, "PRAGMA synchronous") == 2  # FULL
-    await database.scalar(writing, "CREATE TABLE t (x)")
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        await database.scalar(reading, "INSERT INTO t VALUES (1)")
-    await reading.close()
-    await writing.close()
+    path = tmp_path / "x.sqlite3"
+    async with (
+        connected(path) as writing,
+        connected(path, read_only=True) as reading,
+    ):
+        for connection in (writing, reading):
+            assert await database.scalar(connection, "PRAGMA journal_mode") == "wal"
+            assert await database.scalar(connection, "PRAGMA synchronous") == 2  # FULL
+        await database.scalar(writing, "CREATE TABLE t (x)")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database.scalar(reading, "INSERT INTO t VALUES (1)")
 
 
 async def test_the_size_of_every_group_is_told(tmp_path: Path) -> None:
