@@ -4,7 +4,8 @@ A test says what it needs beyond Python: `@pytest.mark.needs("node", "chromium")
 Where a tool is absent the test is skipped, and the end of the run names it. The
 pair of test and tool must stand in allowed_skips.toml, on every machine, whether
 the tool is there or not. Every other skip, every xfail and every xpass is a failure.
-Fixtures live beside the tests that use them, not here.
+What drives other programs (tests/e2e) is slow, also without the mark. Fixtures live
+beside the tests that use them, not here.
 """
 
 from __future__ import annotations
@@ -58,8 +59,11 @@ def is_present(tool: str) -> bool:
     return asked.returncode == 0
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if HERE / "e2e" in item.path.parents:
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
 

@@ -139,3 +139,12 @@ def test_own(request):
     assert request.node.get_closest_marker("timeout").args == (7,)
 """
     run(suite, body).assert_outcomes(passed=2)
+
+
+def test_what_drives_other_programs_is_slow(suite: pytest.Pytester) -> None:
+    """Tests in e2e are left out of the quick part without being marked one by one."""
+    suite.mkdir("e2e").joinpath("test_far.py").write_text("def test_it():\n    pass\n")
+    suite.makepyfile(test_near="def test_it():\n    pass\n")
+    suite.runpytest_inprocess("-p", "no:cacheprovider", "-m", "not slow").assert_outcomes(
+        passed=1, deselected=1
+    )

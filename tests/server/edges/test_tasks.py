@@ -250,6 +250,15 @@ async def test_health_and_readiness(house: Served) -> None:
         assert answer.json()["data"]["version"]
 
 
+async def test_this_machine_is_one_origin_by_any_name(house: Served) -> None:
+    """A page at 127.0.0.1 may open a socket at localhost on the same port; another port,
+    or another machine, may not."""
+    port = house.url.rpartition(":")[2]
+    for name, status in ((f"localhost:{port}", 200), ("localhost:1", 403), ("evil.example", 403)):
+        answer = await house.http.get("/api/tasks", headers={"Origin": f"http://{name}"})
+        assert answer.status_code == status, name
+
+
 async def _nothing_remains(house: Served) -> None:
     assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
     assert house.scripted.started == []
