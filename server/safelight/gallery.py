@@ -57,18 +57,19 @@ class Gallery:
         position = self._store.position
         start = int(before) if before is not None and _is_number(before) else None
         rows = await self._store.read.page(owner, start, limit + 1)
-        snapshots = await self._log.snapshots([task for _, task in rows[:limit]])
-        shown = _within([brief(s, TEXT_CHARACTERS) for s in snapshots])
-        following = str(rows[len(shown) - 1][0]) if len(rows) > len(shown) else None
-        return Page(shown, following, position)
+        page = rows[:limit]
+        shown = _cut(await self._log.snapshots([task for _, task in page]))
+        kept = _within(list(shown.values()))
+        if len(kept) < len(shown):
+            numbers = [number for number, task in page if task.uid in shown]
+            return Page(kept, str(numbers[len(kept) - 1]), position)
+        return Page(kept, str(page[-1][0]) if len(rows) > limit else None, position)
 
     async def changes(self, owner: str, after: int, limit: int) -> list[Changed]:
         """Changes after a position in their order, at most `limit`."""
         rows = await self._store.read.changes(owner, after, limit)
         tasks = await self._store.read.tasks([row.uid for row in rows if row.uid is not None])
-        snapshots = await self._log.snapshots(tasks.values())
-        cut = [brief(snapshot, TEXT_CHARACTERS) for snapshot in snapshots]
-        shown = dict(zip(tasks, cut, strict=True))
+        shown = _cut(await self._log.snapshots(tasks.values()))
         return [
             Changed(row.id, shown[row.uid] if row.uid is not None else None, row.changed)
             for row in rows
@@ -96,6 +97,10 @@ class Gallery:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 16
+
+
+def _cut(snapshots: dict[str, Snapshot]) -> dict[str, Snapshot]:
+    return {uid: brief(snapshot, TEXT_CHARACTERS) for uid, snapshot in snapshots.items()}
 
 
 def _within(snapshots: list[Snapshot]) -> list[Snapshot]:

@@ -127,18 +127,22 @@ class Log:
         return None if tail is None else tail.snapshot
 
     async def snapshot(self, task: Task) -> Snapshot:
-        """The snapshot of a task as of now."""
-        return (await self.snapshots([task]))[0]
+        """The snapshot of a task as of now. Raises Refused `gone` if it was deleted."""
+        found = await self.snapshots([task])
+        if task.uid not in found:
+            raise Refused("gone", f"Task {task.id} was deleted or has expired.")
+        return found[task.uid]
 
-    async def snapshots(self, tasks: Iterable[Task]) -> list[Snapshot]:
-        """The snapshots of several tasks, in their order. Raises Refused `gone` for one
-        that was deleted meanwhile."""
+    async def snapshots(self, tasks: Iterable[Task]) -> dict[str, Snapshot]:
+        """The snapshots of several tasks by uid; one that was deleted is left out, so that
+        it does not take the others along."""
         tasks = list(tasks)
         absent = [task.uid for task in tasks if self._tail(task.uid) is None]
         stored = await self._store.read.snapshots(absent) if absent else {}
-        return [await self._snapshot(task, stored) for task in tasks]
+        found = {task.uid: await self._snapshot(task, stored) for task in tasks}
+        return {uid: snapshot for uid, snapshot in found.items() if snapshot is not None}
 
-    async def _snapshot(self, task: Task, stored: dict[str, bytes]) -> Snapshot:
+    async def _snapshot(self, task: Task, stored: dict[str, bytes]) -> Snapshot | None:
         tail = self._tail(task.uid)
         if tail is not None:
             return tail.snapshot
@@ -146,9 +150,7 @@ class Log:
             return msgspec.json.decode(stored[task.uid], type=Snapshot)
         # Seen in the instant between its commit and `append`: fold what is stored.
         found = (await self._rebuilt(task)).snapshot
-        if found.seq == 0:
-            raise Refused("gone", f"Task {task.id} was deleted or has expired.")
-        return found
+        return found if found.seq > 0 else None
 
     def recent(self, uid: str, after: int, limit: int) -> list[Entry] | None:
         """Entries after a seq from memory; None means that `read` must be asked."""

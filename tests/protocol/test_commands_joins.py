@@ -87,7 +87,7 @@ def test_a_bad_join_of_the_gallery_is_refused(payload: Any) -> None:
         read_join_gallery(payload)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from([*PLAIN, "id", "seed", "inputs", "n"]) | st.text(), JSON))
 def test_any_json_is_a_command_or_a_refusal(body: dict[str, Any]) -> None:
     """No body, of whatever form, makes a reader fail in another way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.dispatch import Dispatcher
@@ -182,6 +182,7 @@ ACTS = st.tuples(
 )
 
 
+@settings(max_examples=60)
 @given(st.lists(ACTS, max_size=40))
 def test_places_are_never_overbooked(acts: list[tuple[str, str, int]]) -> None:
     """Whatever happens, taken tasks fit the places, each is taken once, and all can go."""

@@ -109,9 +109,11 @@ async def test_an_end_leaves_memory_at_last(book: Chronicle) -> None:
         False,
     ]
     ended = await book.store.read.tasks(["u0", "u2"])
-    first, third = await book.log.snapshots([ended["u0"], ended["u2"]])
-    assert (first.task_id, third.task_id) == ("u0", "u2")
-    assert first.status == third.status == "canceled"
+    shown = await book.log.snapshots([ended["u0"], ended["u2"]])
+    assert [(uid, s.task_id, s.status) for uid, s in shown.items()] == [
+        ("u0", "u0", "canceled"),
+        ("u2", "u2", "canceled"),
+    ]
     assert await seqs(book, "u0", 0) == [1, 2]
 
 
@@ -120,8 +122,8 @@ async def test_snapshots_come_in_the_order_of_their_tasks(book: Chronicle) -> No
     tasks = [await book.begin(fresh(f"u{n}")) for n in range(4)]
     tasks[1] = await book.tell(tasks[1], happened.CancelAsked())
     shown = await book.log.snapshots(reversed(tasks))
-    assert [snapshot.task_id for snapshot in shown] == ["u3", "u2", "u1", "u0"]
-    assert await book.log.snapshots([]) == []
+    assert [snapshot.task_id for snapshot in shown.values()] == ["u3", "u2", "u1", "u0"]
+    assert await book.log.snapshots([]) == {}
 
 
 async def test_an_event_between_commit_and_telling_is_not_lost(book: Chronicle) -> None:
@@ -161,6 +163,17 @@ async def test_a_deleted_task_leaves_nothing_in_memory(book: Chronicle) -> None:
     await book.delete(task)
     assert book.log.live_snapshot("u1") is None
     assert await seqs(book, "u1", 0) == []
+
+
+async def test_a_deleted_task_does_not_take_others_along(book: Chronicle) -> None:
+    """Deleted after it was found, it is left out among others, and alone it is `gone`."""
+    other = await book.begin(fresh("u2"))
+    task = await book.tell(await book.begin(), happened.CancelAsked())
+    await book.delete(task)
+    assert (await book.log.snapshots([task, other])).keys() == {"u2"}
+    with pytest.raises(Refused) as refused:
+        await book.log.snapshot(task)
+    assert refused.value.code.name == "gone"
 
 
 async def test_a_cursor_names_log_and_seq(book: Chronicle) -> None:

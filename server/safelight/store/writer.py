@@ -62,7 +62,7 @@ class Writer:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._work.set()
-        return await asyncio.shield(future)
+        return await future
 
     async def run(self) -> None:
         """Write until `close`; whatever waits by then is still written."""
@@ -125,11 +125,10 @@ class Writer:
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
-    if future.done():
+    if future.done():  # its waiter was cancelled; what it asked for is written
         return
     if isinstance(outcome, BaseException):
         future.set_exception(outcome)
-        future.exception()  # a waiter that was cancelled does not come to fetch it
     else:
         future.set_result(outcome)
 
