@@ -78,14 +78,16 @@ def create_app(
     settings: Settings,
     providers: Mapping[str, Provider] | None = None,
     opened: OpenStore = open_store,
+    subscriptions: Callable[[], Subscriptions] = Subscriptions,
 ) -> Starlette:
-    """The ASGI application. `providers` replaces the configured ones, and `opened` the
-    way the store is opened: a test may put trouble between."""
+    """The ASGI application. `providers` replaces the configured ones, `opened` the way
+    the store is opened, and `subscriptions` who wakes the followers: a test may put
+    trouble between."""
     chosen = dict(providers) if providers is not None else providers_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with running(settings, chosen, opened) as context:
+        async with running(settings, chosen, opened, subscriptions) as context:
             app.state.context = context
             yield
 
@@ -108,7 +110,10 @@ class Parts(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def running(
-    settings: Settings, providers: Mapping[str, Provider], opened: OpenStore = open_store
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    opened: OpenStore = open_store,
+    subscriptions: Callable[[], Subscriptions] = Subscriptions,
 ) -> AsyncIterator[Context]:
     """Everything behind the doors, started and recovered; stopped at exit."""
     directory = Path(settings.data_dir)
@@ -119,7 +124,7 @@ async def running(
         for provider in providers.values():
             await stack.enter_async_context(provider.open())
         group = await stack.enter_async_context(anyio.create_task_group())
-        parts = _parts(settings, store, artifacts, frozenset(providers))
+        parts = _parts(settings, store, artifacts, subscriptions(), frozenset(providers))
         orchestrator = _orchestrator(parts, providers, group)
         await recover(store, parts.log, orchestrator, providers, parts.policy, now_ms())
         group.start_soon(orchestrator.dispatch)
@@ -134,14 +139,18 @@ async def running(
 
 
 def _parts(
-    settings: Settings, store: Store, artifacts: ArtifactStore, configured: frozenset[str]
+    settings: Settings,
+    store: Store,
+    artifacts: ArtifactStore,
+    subscriptions: Subscriptions,
+    configured: frozenset[str],
 ) -> Parts:
     return Parts(
         settings=settings,
         store=store,
         artifacts=artifacts,
         log=Log(store, settings.tail_events),
-        subscriptions=Subscriptions(),
+        subscriptions=subscriptions,
         registry=Registry.load(configured),
         dispatcher=Dispatcher({"local": settings.local_concurrency}),
         policy=RetryPolicy(

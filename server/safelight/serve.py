@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from . import telemetry
 from .app import create_app
@@ -60,8 +61,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until a signal ends it. `say` prints one line, at once.
+Build = Callable[[Settings], Starlette]
+"""How the application is made of its settings."""
+
+
+def serve(settings: Settings, say: Callable[[str], None], build: Build = create_app) -> None:
+    """Serve what `build` makes until a signal ends it. `say` prints one line, at once.
 
     The first line is `listening on <address>`, when requests are answered. Raises
     CannotServe.
@@ -69,7 +74,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     telemetry.configure(settings.log_level, settings.log_format)
     listener = bind(settings.host, settings.port)
     with listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listener, say))
+        runner.run(_serve(build(settings), settings, listener, say))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -113,13 +118,14 @@ def greeting(address: str, settings: Settings) -> list[str]:
     ]
 
 
-async def _serve(settings: Settings, listener: socket.socket, say: Callable[[str], None]) -> None:
+async def _serve(
+    app: Starlette, settings: Settings, listener: socket.socket, say: Callable[[str], None]
+) -> None:
     def welcome() -> None:
         telemetry.log("server.listening", url=address_of(listener))
         for line in greeting(address_of(listener), settings):
             say(line)
 
-    app = create_app(settings)
     server = _Server(_config(app, settings), welcome)
     _on_signals(lambda number: server.handle_exit(number, None))
     # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
