@@ -13,34 +13,34 @@ import base64
 import errno
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 import threading
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio.to_thread
 import msgspec
-from PIL import Image
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 
+from .media import EXTENSIONS, dimensions, media_type_of
 from .telemetry import log
 
 CHUNK = 1024 * 1024
 
-EXTENSIONS = {
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "video/mp4": ".mp4",
-    "text/plain; charset=utf-8": ".txt",
-}
-"""What is kept. Every other type is refused, so that no page or script of a
-provider's is ever served from our origin."""
+REMEMBERED = 4096
+"""Files whose last keep is remembered; far more than are kept while one task is removed."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ILL = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
+"""Trouble of the machine, not of the bytes: it may pass, and the same bytes be kept then."""
+
+_NAME = re.compile(r"[0-9a-f]{62}(\.[a-z0-9]+)")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     width: int | None
     height: int | None
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """A file that may be one that nothing names."""
+
+    sha256: str
+    path: Path
 
 
 def new_id(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -74,6 +81,8 @@ class ArtifactStore:
         self._incoming = root / "incoming"
         self._max_bytes = max_bytes
         self._pins: Counter[str] = Counter()
+        self._keeps = 0
+        self._last_keeps: OrderedDict[str, int] = OrderedDict()
         self._moving = threading.Lock()
         self._stored = 0
         self._stored_bytes = 0
@@ -83,7 +92,7 @@ class ArtifactStore:
 
         Only the one process that holds the data directory's lock may call this.
         """
-        swept = await anyio.to_thread.run_sync(self._sweep)
+        swept = await anyio.to_thread.run_sync(self._clear_incoming)
         if swept:
             log("artifact.swept", files=swept)
 
@@ -94,8 +103,9 @@ class ArtifactStore:
         until `release(kept.sha256)`: call that when the event that names it is
         committed or given up, in a `finally`.
 
-        Raises Refused `too_large`, `storage_full`, or `provider_failed` for bytes
-        that are none of EXTENSIONS.
+        Raises Refused: `too_large`, `provider_failed` for bytes that are none of
+        EXTENSIONS, and `storage_full` or `unavailable` for a disk that is full or ill;
+        then nothing is left behind, and the same bytes may be kept later.
         """
         with anyio.CancelScope(shield=True):
             kept, known = await anyio.to_thread.run_sync(self._keep, data, kind, media_type)
@@ -115,16 +125,34 @@ class ArtifactStore:
         """Where a kept file lies. Does not look whether it is there."""
         return self._root / sha256[:2] / (sha256[2:] + EXTENSIONS[media_type])
 
-    async def remove(self, sha256: str, media_type: str) -> bool:
-        """Remove a file that no task names any more; absent is as good as removed.
+    def mark(self) -> int:
+        """This moment, for `remove`: take it before asking whether a file is still named."""
+        return self._keeps
 
-        False, and nothing is removed, while a `keep` of the same bytes is pinned:
-        then a task that is about to name it has come between.
+    async def remove(self, sha256: str, media_type: str, since: int) -> bool:
+        """Remove a file that no task named at the mark `since`; absent is as good as removed.
+
+        False, and nothing is removed, when the same bytes were kept since then, or are
+        pinned: a task that names them, or is about to, has come between. Also when the
+        disk does not let it go. If no task names it after all, a sweep finds it later.
         """
-        removed = await anyio.to_thread.run_sync(self._remove, sha256, media_type)
+        removed = await anyio.to_thread.run_sync(self._remove, sha256, media_type, since)
         if removed:
             log("artifact.removed", media_type=media_type)
         return removed
+
+    async def folders(self) -> list[str]:
+        """The folders that files are in; a sweep takes one after the other."""
+        return await anyio.to_thread.run_sync(self._folders)
+
+    async def idle(self, folder: str, before: int) -> list[Stray]:
+        """Files of a folder that are not pinned and were last kept before a time, in
+        milliseconds since 1970. Whether a task names them is for the store to say."""
+        return await anyio.to_thread.run_sync(self._idle, folder, before)
+
+    async def sweep(self, stray: Stray, before: int) -> bool:
+        """Remove a file that no task names, unless it was kept again meanwhile."""
+        return await anyio.to_thread.run_sync(self._sweep_stray, stray, before)
 
     def statistics(self) -> dict[str, int]:
         """Files and bytes stored since the start; those known before do not count."""
@@ -134,7 +162,7 @@ class ArtifactStore:
             "artifacts_pinned": len(self._pins),
         }
 
-    def _sweep(self) -> int:
+    def _clear_incoming(self) -> int:
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._sync_folder(self._root.parent)
         self._sync_folder(self._root)
@@ -147,8 +175,11 @@ class ArtifactStore:
         try:
             return self._keep_whole(data, kind, claimed)
         except OSError as trouble:
-            if trouble.errno in (errno.ENOSPC, errno.EDQUOT):
+            if trouble.errno in FULL:
                 raise Refused("storage_full", "The disk is full; the file was not kept.") from None
+            if trouble.errno in ILL:
+                message = f"The file could not be kept: {trouble.strerror}."
+                raise Refused("unavailable", message) from trouble
             raise
 
     def _keep_whole(self, data: bytes | Path, kind: Kind, claimed: str | None) -> tuple[Kept, bool]:
@@ -158,8 +189,8 @@ class ArtifactStore:
         temporary = Path(name)
         try:
             sha256, size = self._write(handle, data)
-            media_type = _media_type(temporary, kind, claimed)
-            width, height = _dimensions(temporary, media_type)
+            media_type = media_type_of(temporary, kind, claimed)
+            width, height = dimensions(temporary, media_type)
             path = self.path(sha256, media_type)
             known = self._publish(temporary, path, sha256)
         finally:
@@ -191,29 +222,77 @@ class ArtifactStore:
         """Pin and give the file its name; whether it was there before.
 
         Under the same lock as the look of `_remove`: else a removal that was decided
-        on could take the file away between our look and the event that names it. The
-        folder is synced even for a known file: the keep that wrote it may not yet be.
+        on could take the file away between our look and the event that names it. A known
+        file is made young again, for sweeps. The folder is synced even for a known file:
+        the keep that wrote it may not yet be.
         """
+        known = False
         with self._moving:
             self._pins[sha256] += 1
-            known = path.exists()
-            if not known:
-                path.parent.mkdir(exist_ok=True)
-                os.replace(temporary, path)
+            self._note_keep(sha256)
         try:
+            with self._moving:
+                known = path.exists()
+                if known:
+                    os.utime(path)
+                else:
+                    path.parent.mkdir(exist_ok=True)
+                    os.replace(temporary, path)
             self._sync_folder(path.parent)
             self._sync_folder(self._root)
         except OSError:
             self.release(sha256)
+            if not known:
+                self._take_back(path, sha256)
             raise
         return known
 
-    def _remove(self, sha256: str, media_type: str) -> bool:
+    def _take_back(self, path: Path, sha256: str) -> None:
+        """A name that may not be durable: the next keep shall write it anew."""
         with self._moving:
-            if self._pins[sha256] > 0:
+            if self._pins[sha256] <= 0:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def _note_keep(self, sha256: str) -> None:
+        self._keeps += 1
+        self._last_keeps[sha256] = self._keeps
+        self._last_keeps.move_to_end(sha256)
+        if len(self._last_keeps) > REMEMBERED:
+            self._last_keeps.popitem(last=False)
+
+    def _remove(self, sha256: str, media_type: str, since: int) -> bool:
+        with self._moving:
+            forgotten = self._keeps - since > REMEMBERED  # then it may have been kept: spare it
+            if forgotten or self._last_keeps.get(sha256, 0) > since or self._pins[sha256] > 0:
                 return False
-            self.path(sha256, media_type).unlink(missing_ok=True)
-            return True
+            return _unlink(self.path(sha256, media_type))
+
+    def _folders(self) -> list[str]:
+        return sorted(p.name for p in self._root.iterdir() if len(p.name) == 2 and p.is_dir())
+
+    def _idle(self, folder: str, before: int) -> list[Stray]:
+        found = []
+        with os.scandir(self._root / folder) as entries:
+            for entry in entries:
+                named = _NAME.fullmatch(entry.name)
+                if named and named[1] in EXTENSIONS.values():
+                    sha256 = folder + entry.name.partition(".")[0]
+                    found.append(Stray(sha256, Path(entry.path)))
+        with self._moving:
+            return [stray for stray in found if self._is_idle(stray, before)]
+
+    def _sweep_stray(self, stray: Stray, before: int) -> bool:
+        with self._moving:
+            return self._is_idle(stray, before) and _unlink(stray.path)
+
+    def _is_idle(self, stray: Stray, before: int) -> bool:
+        if self._pins[stray.sha256] > 0:
+            return False
+        try:
+            return stray.path.stat().st_mtime_ns < before * 1_000_000
+        except FileNotFoundError:
+            return False
 
     def _sync_folder(self, folder: Path) -> None:
         """Make names in a folder durable, as fsync(2) asks for separately from the bytes."""
@@ -233,6 +312,15 @@ class ArtifactStore:
             )
 
 
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as trouble:
+        log("artifact.trouble", error=str(trouble), tries=1)
+        return False
+    return True
+
+
 def _chunks(data: bytes | Path) -> Iterator[bytes]:
     if isinstance(data, bytes):
         yield data
@@ -240,44 +328,3 @@ def _chunks(data: bytes | Path) -> Iterator[bytes]:
     with data.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
-
-
-def _media_type(path: Path, kind: Kind, claimed: str | None) -> str:
-    """What the first bytes say; for text, which has no such mark, what was claimed."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    found = _sniff(head)
-    if found is None and kind == "text" and (claimed or "text/plain").startswith("text/plain"):
-        found = "text/plain; charset=utf-8"
-    if found is None:
-        known = ", ".join(extension[1:] for extension in EXTENSIONS.values())
-        raise Refused("provider_failed", f"The file made is none of the known types ({known}).")
-    return found
-
-
-def _sniff(head: bytes) -> str | None:
-    """The media type by the signatures of the WHATWG MIME Sniffing Standard, section 6."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head[4:8] == b"ftyp":
-        return "video/mp4"
-    return None
-
-
-def _dimensions(path: Path, media_type: str) -> tuple[int | None, int | None]:
-    """Width and height from the header; the picture itself is not decoded."""
-    if not media_type.startswith("image/"):
-        return None, None
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as trouble:
-        raise Refused("provider_failed", f"The {media_type} made has no readable header.") from (
-            trouble
-        )

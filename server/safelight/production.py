@@ -16,6 +16,7 @@ from safelight_protocol.inputs import Happening, Produced
 from safelight_protocol.task import Task
 
 from .artifacts import ArtifactStore, Kept, new_id
+from .insist import patiently
 from .providers.base import Made, Shown
 from .store import ArtifactRow
 from .subscriptions import Preview, PreviewHeader, Subscriptions
@@ -34,8 +35,11 @@ class Production:
     @asynccontextmanager
     async def keep(self, task: Task, made: Made) -> AsyncIterator[Artifact]:
         """Put a file on disk, safe from removal until the event that names it is written,
-        which is to happen inside. Raises Refused `too_large` or `storage_full`."""
-        kept = await self._artifacts.keep(made.data, kind=made.kind, media_type=made.media_type)
+        which is to happen inside. What was made is not thrown away because the disk is
+        full or ill: that is waited out. Raises Refused `too_large` or `provider_failed`."""
+        kept = await patiently(
+            lambda: self._artifacts.keep(made.data, kind=made.kind, media_type=made.media_type)
+        )
         try:
             yield self._artifact(task, made, kept)
         finally:
@@ -68,8 +72,12 @@ class Production:
         header = PreviewHeader(task.id, task.attempt, shown.step, shown.media_type)
         self._subscriptions.show(task.uid, Preview(header, shown.data, token))
 
-    async def remove(self, unused: list[str], rows: list[ArtifactRow]) -> None:
-        """Delete the bytes that no artifact uses any more."""
+    def mark(self) -> int:
+        """This moment, for `remove`: take it before the rows are removed."""
+        return self._artifacts.mark()
+
+    async def remove(self, unused: list[str], rows: list[ArtifactRow], since: int) -> None:
+        """Delete the bytes that no artifact uses any more, and none has used since."""
         media_types = {row.sha256: row.media_type for row in rows}
         for sha256 in unused:
-            await self._artifacts.remove(sha256, media_types[sha256])
+            await self._artifacts.remove(sha256, media_types[sha256], since)

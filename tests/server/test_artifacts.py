@@ -159,10 +159,10 @@ async def test_a_pinned_file_is_not_removed(store: ArtifactStore) -> None:
     data = picture("PNG")
     first, _ = await keep(store, data), await keep(store, data)
     store.release(first.sha256)
-    assert not await store.remove(first.sha256, first.media_type)
+    assert not await store.remove(first.sha256, first.media_type, store.mark())
     assert first.path.exists()
     store.release(first.sha256)
-    assert await store.remove(first.sha256, first.media_type)
+    assert await store.remove(first.sha256, first.media_type, store.mark())
     assert not first.path.exists()
 
 
@@ -171,11 +171,11 @@ async def test_removing_and_releasing_may_be_repeated(store: ArtifactStore) -> N
     kept = await keep(store, picture("PNG"))
     store.release(kept.sha256)
     store.release(kept.sha256)
-    assert await store.remove(kept.sha256, kept.media_type)
-    assert await store.remove(kept.sha256, kept.media_type)
+    assert await store.remove(kept.sha256, kept.media_type, store.mark())
+    assert await store.remove(kept.sha256, kept.media_type, store.mark())
     again = await keep(store, picture("PNG"))
     assert again.path.exists()
-    assert not await store.remove(again.sha256, again.media_type)
+    assert not await store.remove(again.sha256, again.media_type, store.mark())
 
 
 async def test_half_written_files_are_swept_at_start(tmp_path: Path) -> None:
@@ -218,23 +218,78 @@ async def test_a_known_file_is_synced_all_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-async def test_a_full_disk_is_said_plainly(tmp_path: Path, call: int) -> None:
-    """A full disk, wherever it shows, is refused as such, leaves nothing half-written
-    and pins nothing."""
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        (errno.ENOSPC, "storage_full"),
+        (errno.EDQUOT, "storage_full"),
+        (errno.EIO, "unavailable"),
+        (errno.EROFS, "unavailable"),
+        (errno.EMFILE, "unavailable"),
+    ],
+)
+async def test_a_disk_that_is_full_or_ill_is_said_plainly(
+    tmp_path: Path, call: int, trouble: int, code: str
+) -> None:
+    """Wherever it shows, it is refused as what it is, leaves no file by whatever name and
+    pins nothing; the same bytes are kept afterwards."""
     calls: list[int] = []
 
     def sync(handle: int) -> None:
         calls.append(handle)
         if len(calls) == call:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(trouble, os.strerror(trouble))
 
     await ArtifactStore(tmp_path / "artifacts", LIMIT).open()
     store = ArtifactStore(tmp_path / "artifacts", LIMIT, sync=sync)
     with pytest.raises(Refused) as refused:
         await keep(store, picture("PNG"))
-    assert refused.value.code.name == "storage_full"
-    assert list((tmp_path / "artifacts" / "incoming").iterdir()) == []
+    assert (refused.value.code.name, refused.value.code.retry) == (code, "later")
+    assert files(tmp_path) == []
     assert store.statistics()["artifacts_pinned"] == 0
+    kept = await keep(store, picture("PNG"))
+    assert kept.path.exists()
+
+
+async def test_trouble_takes_no_file_of_others_back(tmp_path: Path) -> None:
+    """A known file stays when a later keep of the same bytes meets trouble."""
+    calls: list[int] = []
+
+    def sync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) == 5:  # the folder, the second time
+            raise OSError(errno.EIO, "Input/output error")
+
+    await ArtifactStore(tmp_path / "artifacts", LIMIT).open()
+    store = ArtifactStore(tmp_path / "artifacts", LIMIT, sync=sync)
+    kept = await keep(store, picture("PNG"))
+    with pytest.raises(Refused):
+        await keep(store, picture("PNG"))
+    assert kept.path.exists()
+
+
+async def test_bytes_that_were_kept_again_are_not_removed(store: ArtifactStore) -> None:
+    """A task was deleted and the same picture made anew, all while the deletion was on its
+    way from the database to the file: the file of the new task was taken away."""
+    first = await keep(store, picture("PNG"))
+    store.release(first.sha256)
+    since = store.mark()  # here the row of the first goes, and no row names the bytes
+    again = await keep(store, picture("PNG"))
+    store.release(again.sha256)  # the row of the second is written
+    assert not await store.remove(first.sha256, first.media_type, since)
+    assert again.path.exists()
+    assert await store.remove(again.sha256, again.media_type, store.mark())
+
+
+async def test_a_file_that_cannot_be_removed_is_no_defect(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    """A removal that the disk refuses is said to have failed; a sweep may find it later."""
+    kept = await keep(store, picture("PNG"))
+    store.release(kept.sha256)
+    kept.path.unlink()
+    kept.path.mkdir()  # cannot be unlinked, whoever asks
+    assert not await store.remove(kept.sha256, kept.media_type, store.mark())
 
 
 async def test_other_trouble_with_the_disk_is_no_refusal(

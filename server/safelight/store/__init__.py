@@ -2,7 +2,7 @@
 
 `Store.open` takes the data directory for this process; `put` writes (group
 commit, fenced, fsynced), `read` has the queries. The contract that a second
-engine would have to keep is tests/server/store/test_contract.py.
+engine would have to keep is tests/server/store/test_contract_*.py.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import aiosqlite
 
 from . import database
 from . import statements as sql
-from .database import DatabaseTooNew, DataDirectoryBusy
+from .database import DatabaseTooNew, DataDirectoryBusy, Link
 from .reader import ChangeRow, EventRow, Reader
 from .records import (
     ArtifactRow,
@@ -27,6 +29,8 @@ from .records import (
     Item,
     Removal,
     StoreTrouble,
+    Sweep,
+    Swept,
 )
 from .writer import Writer
 
@@ -44,7 +48,17 @@ __all__ = [
     "Removal",
     "Store",
     "StoreTrouble",
+    "Sweep",
+    "Swept",
 ]
+
+
+class Connect(Protocol):
+    """How a connection to the database file is made."""
+
+    async def __call__(
+        self, path: Path, *, read_only: bool = False
+    ) -> aiosqlite.Connection: ...  # pragma: no cover
 
 
 class Store:
@@ -70,37 +84,48 @@ class Store:
         return await self._writer.put(item)
 
     def statistics(self) -> dict[str, int]:
-        """Group commits so far and the items in them."""
-        return {"groups": self._writer.groups, "members": self._writer.members}
+        """Group commits so far, the items in them, and how often the database was opened
+        anew after trouble with the disk."""
+        writer = self._writer
+        return {
+            "groups": writer.groups,
+            "members": writer.members,
+            "reopened": writer.reopened,
+        }
 
 
 @asynccontextmanager
 async def open_store(
-    directory: Path, now: int, on_group: Callable[[int], None] = lambda size: None
+    directory: Path,
+    now: int,
+    on_group: Callable[[int], None] = lambda size: None,
+    connect: Connect = database.connect,
 ) -> AsyncIterator[Store]:
     """Lock, migrate and open the store in `directory`; begin a new log at `now`.
 
     Raises DataDirectoryBusy or DatabaseTooNew. At exit everything that waits is
-    written first.
+    written first. `connect` makes the connections: a test may put trouble between.
     """
     held = database.lock_directory(directory)
     path = directory / "safelight.sqlite3"
+    writing = Link(lambda: connect(path))
+    reading = Link(lambda: connect(path, read_only=True))
     try:
-        writing = await database.connect(path)
+        connection = await writing.get()
+        await database.migrate(connection)
+        await database.settle(connection)
+        last_change = int(await database.scalar(connection, sql.LAST_CHANGE))
+        run, log = await database.open_log(connection, now, last_change)
+        await reading.get()
+        reader = Reader(reading)
+        writer = Writer(writing, run, last_change, reader.renew, on_group)
+        task = asyncio.create_task(writer.run(), name="store writer")
         try:
-            await database.migrate(writing)
-            last_change = int(await database.scalar(writing, sql.LAST_CHANGE))
-            run, log = await database.open_log(writing, now, last_change)
-            reading = await database.connect(path, read_only=True)
-            writer = Writer(writing, run, last_change, on_group)
-            task = asyncio.create_task(writer.run(), name="store writer")
-            try:
-                yield Store(writer, Reader(reading), run, log)
-            finally:
-                writer.close()
-                await task
-                await reading.close()
+            yield Store(writer, reader, run, log)
         finally:
-            await writing.close()
+            writer.close()
+            await task
     finally:
+        await reading.close()
+        await writing.close()
         held.close()

@@ -19,7 +19,19 @@ from safelight_protocol.identity import Found
 from safelight_protocol.task import Task
 
 from . import statements as sql
-from .records import Birth, Change, Created, Creation, Fenced, Item, Removal, mutable, task_of
+from .records import (
+    Birth,
+    Change,
+    Created,
+    Creation,
+    Fenced,
+    Item,
+    Removal,
+    Sweep,
+    Swept,
+    mutable,
+    task_of,
+)
 
 
 class Batch:
@@ -33,7 +45,8 @@ class Batch:
         self._born: dict[tuple[str, str, str], Task] = {}
 
     async def write(self, items: Sequence[Item]) -> list[Any]:
-        """Decide and write every item; changes come before creations and removals."""
+        """Decide and write every item; changes come before creations, these before removals,
+        and a sweep is last."""
         outcomes: dict[int, Any] = {}
         places = list(enumerate(items))
         changes = [(i, item) for i, item in places if isinstance(item, Change)]
@@ -48,6 +61,9 @@ class Batch:
         if removals:
             outcomes |= await self._remove(removals)
             await self._flush()
+        for i, item in places:
+            if isinstance(item, Sweep):
+                outcomes[i] = await self._sweep(item)
         return [outcomes[i] for i in range(len(items))]
 
     async def _change(self, changes: list[tuple[int, Change]]) -> dict[int, Any]:
@@ -180,7 +196,7 @@ class Batch:
                 outcomes[place] = Fenced(f"task {task.uid} is not there or has not ended")
                 continue
             ended.discard(task.uid)
-            rows = await self._all(sql.ARTIFACTS_OF, task.uid, raw=True)
+            rows = await self._rows(sql.ARTIFACTS_OF, task.uid)
             for statement in sql.REMOVE:
                 await self._all(statement, [task.uid])
             hashes = await self._all(sql.UNUSED_HASHES, [row["sha256"] for row in rows])
@@ -188,6 +204,16 @@ class Batch:
             self._row(sql.INSERT_TOMBSTONES, stone)
             outcomes[place] = sorted({row["value"] for row in hashes})
         return outcomes
+
+    async def _sweep(self, sweep: Sweep) -> Swept:
+        rows = await self._rows(sql.DUE_LOGS, sweep.before, sweep.tasks)
+        if not rows:
+            return Swept((), 0, 0)
+        due = msgspec.json.encode([{"uid": row["uid"], "seq": row["seq"]} for row in rows]).decode()
+        await self._rows(sql.SWEEP_EVENTS, due, sweep.events)
+        (changed,) = await self._rows(sql.ROWS_CHANGED)
+        done = await self._rows(sql.MARK_SWEPT, due)
+        return Swept(tuple(row["uid"] for row in rows), len(done), changed[0])
 
     def _next_change(self) -> int:
         self.last_change += 1
@@ -204,6 +230,8 @@ class Batch:
             await self._connection.execute_fetchall(statement, values)
         self._tables = {}
 
-    async def _all(self, statement: str, value: Any, *, raw: bool = False) -> list[Any]:
-        bound = value if raw else msgspec.json.encode(value).decode()
-        return list(await self._connection.execute_fetchall(statement, (bound,)))
+    async def _all(self, statement: str, value: Any) -> list[sqlite3.Row]:
+        return await self._rows(statement, msgspec.json.encode(value).decode())
+
+    async def _rows(self, statement: str, *bound: Any) -> list[sqlite3.Row]:
+        return list(await self._connection.execute_fetchall(statement, bound))

@@ -2,15 +2,19 @@
 
 One process per data directory: an advisory lock on `lock` is held as long as the
 process lives, and a second one is refused by name. `synchronous=FULL` is not a
-setting: under NORMAL a power cut takes back what clients were told.
+setting: under NORMAL a power cut takes back what clients were told. A handle that
+met trouble with the disk is not used again: `Link` puts another in its place.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
 import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +24,20 @@ import aiosqlite
 CHECKPOINT_PAGES = 4_000
 """Pages of the write-ahead log between checkpoints (16 MiB): SQLite's default of
 1,000 makes every few hundred commits pay for one."""
+
+ILL = frozenset(
+    (
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+    )
+)
+"""Errors after which a handle is closed: what it holds in memory may not be what is on
+disk. A full disk is none of them; there the same handle goes on once there is room."""
+
+Connect = Callable[[], Awaitable[aiosqlite.Connection]]
 
 
 class DataDirectoryBusy(Exception):
@@ -72,6 +90,82 @@ async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connectio
         raise
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def is_ill(error: BaseException) -> bool:
+    """Whether the handle that met this error must not be used again."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in ILL
+
+
+class Link:
+    """One connection: opened when it is first asked for, replaced after trouble."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._opening: asyncio.Future[aiosqlite.Connection] | None = None
+        self._renewing: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def get(self) -> aiosqlite.Connection:
+        """The open connection. Whoever stops waiting does not stop the opening.
+
+        Raises what opening it raised; the next call tries again. ValueError once closed.
+        """
+        if self._closed:
+            raise ValueError("the database is closed")
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._connect())
+        opening = self._opening
+        try:
+            return await asyncio.shield(opening)
+        except Exception:
+            if self._opening is opening:
+                self._opening = None
+            raise
+
+    async def renew(self, old: aiosqlite.Connection) -> None:
+        """Put another connection in the place of `old`, unless somebody just has.
+
+        The old one is closed after the new one is open: were the file without any handle,
+        whoever opens it next would have to guess from its log what was committed. Raises
+        what opening raised; then `old` stays.
+        """
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.ensure_future(self._renew(old))
+        await asyncio.shield(self._renewing)
+
+    async def _renew(self, old: aiosqlite.Connection) -> None:
+        if await self.get() is not old:
+            return
+        fresh = await self._connect()
+        self._opening = asyncio.get_running_loop().create_future()
+        self._opening.set_result(fresh)
+        await _close(old)
+
+    async def close(self) -> None:
+        """Close what is open, for good."""
+        self._closed = True
+        if self._renewing is not None:
+            await asyncio.wait([self._renewing])
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+            if self._opening.exception() is None:
+                await _close(self._opening.result())
+
+
+async def _close(connection: aiosqlite.Connection) -> None:
+    with suppress(sqlite3.Error):  # the disk may be ill still; the handle is gone all the same
+        await connection.close()
+
+
+async def settle(connection: aiosqlite.Connection) -> None:
+    """Bring all that is committed into the database file, and empty the log beside it.
+
+    After a failed fsync the log may hold bytes that only memory has, and the frames of
+    a transaction that was given up, which a crash would bring back.
+    """
+    await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def migrate(connection: aiosqlite.Connection) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import aiosqlite
 import msgspec
 
 from safelight_protocol.task import Task
 
 from . import statements as sql
+from .database import Link, is_ill
 from .records import ArtifactRow, StoreTrouble, artifact_of, task_of
 
 
@@ -35,10 +35,17 @@ class ChangeRow(msgspec.Struct, frozen=True):
 
 
 class Reader:
-    """Queries over one read-only connection. Every method raises StoreTrouble."""
+    """Queries over one read-only connection. Every method raises StoreTrouble.
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
+    After trouble with the disk the connection is opened anew and asked once more.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def renew(self) -> None:
+        """Read with a fresh handle from now on; the disk was in trouble."""
+        await self._link.renew(await self._link.get())
 
     async def live(self) -> list[Task]:
         """Every task that has not ended, oldest first."""
@@ -57,6 +64,19 @@ class Reader:
     async def is_gone(self, owner: str, id: str) -> bool:
         """Whether the id has a tombstone."""
         return bool(await self._all(sql.TOMBSTONE, owner, id))
+
+    async def has_due_log(self, before: int) -> bool:
+        """Whether a task that ended by then still has more of its log than its last event."""
+        return bool(await self._all(sql.DUE_LOGS, before, 1))
+
+    async def expired(self, before: int, limit: int) -> list[Task]:
+        """Tasks that ended at that time or earlier, the first to end first."""
+        return [task_of(row) for row in await self._all(sql.EXPIRED, before, limit)]
+
+    async def used(self, hashes: list[str]) -> set[str]:
+        """Those of the hashes that an artifact has."""
+        rows = await self._all(sql.USED_HASHES, msgspec.json.encode(hashes).decode())
+        return {row["value"] for row in rows}
 
     async def page(self, owner: str, before: int | None, limit: int) -> list[tuple[int, Task]]:
         """An owner's tasks, newest first, each with its number; a page goes on `before`
@@ -113,7 +133,22 @@ class Reader:
         await self._all("SELECT 1 FROM logs LIMIT 1")
 
     async def _all(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        """Asked once more when the handle was ill, or was closed while we waited for it."""
         try:
-            return list(await self._connection.execute_fetchall(statement, values))
-        except (sqlite3.DatabaseError, ValueError) as error:  # ValueError: it is closed
+            connection = await self._link.get()
+            try:
+                return list(await connection.execute_fetchall(statement, values))
+            except TROUBLE as error:
+                if not is_ill(error) and not isinstance(error, CLOSED):
+                    raise
+                await self._link.renew(connection)
+            connection = await self._link.get()
+            return list(await connection.execute_fetchall(statement, values))
+        except TROUBLE as error:
             raise StoreTrouble(f"the database cannot be read: {error}") from error
+
+
+CLOSED = (ValueError, sqlite3.ProgrammingError)
+"""Another reader met trouble on the same handle, and it was closed under this one."""
+
+TROUBLE = (sqlite3.DatabaseError, ValueError, OSError)

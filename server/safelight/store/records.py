@@ -21,12 +21,15 @@ class StoreTrouble(Refused):
     """The database cannot be written or read now: `storage_full` or `unavailable`.
 
     Nothing of the refused write is on disk unless `unknown` is set: then a commit
-    was begun and its end was not learnt.
+    was begun and its end was not learnt. `closed` says that it will not pass.
     """
 
-    def __init__(self, message: str, *, full: bool = False, unknown: bool = False) -> None:
+    def __init__(
+        self, message: str, *, full: bool = False, unknown: bool = False, closed: bool = False
+    ) -> None:
         super().__init__("storage_full" if full else "unavailable", message)
         self.unknown = unknown
+        self.closed = closed
 
 
 class Fenced(Exception):
@@ -95,7 +98,25 @@ class Removal(msgspec.Struct, frozen=True):
     task: Task
 
 
-Item = Change | Creation | Removal
+class Sweep(msgspec.Struct, frozen=True):
+    """A step of retention over the logs of tasks that ended at `before` or earlier: at
+    most `events` rows of at most `tasks` tasks go, never a task's last event."""
+
+    before: int
+    tasks: int
+    events: int
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a step came to: the tasks it looked at, how many of their logs are done with
+    (only the last event is left), and the rows that went."""
+
+    uids: tuple[str, ...]
+    logs: int
+    events: int
+
+
+Item = Change | Creation | Removal | Sweep
 """What the writer takes."""
 
 MUTABLE = (
@@ -113,6 +134,7 @@ MUTABLE = (
     "claimed_at",
     "updated_at",
     "ended_at",
+    "seed",
 )
 """The columns that a change writes, named as the fields of Task."""
 

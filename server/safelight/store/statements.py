@@ -122,6 +122,33 @@ REMOVE = (
     "DELETE FROM tasks WHERE uid IN (SELECT value FROM json_each(?1))",
 )
 
+# INDEXED BY is a promise to the planner that it must keep or fail: no sweep may read
+# its way through the whole table while creates wait.
+DUE_LOGS = """
+SELECT uid, seq FROM tasks INDEXED BY tasks_unswept
+WHERE log_swept = 0 AND ended_at <= ?1 ORDER BY ended_at LIMIT ?2
+"""
+
+# The oldest events first, so that what a half-swept log still has is without a hole.
+SWEEP_EVENTS = """
+DELETE FROM events WHERE (uid, seq) IN (
+    SELECT e.uid, e.seq FROM json_each(?1) AS due CROSS JOIN events AS e
+    WHERE e.uid = json_extract(due.value, '$.uid') AND e.seq < json_extract(due.value, '$.seq')
+    ORDER BY due.key, e.seq LIMIT ?2)
+"""
+
+ROWS_CHANGED = "SELECT changes()"
+
+MARK_SWEPT = """
+UPDATE tasks SET log_swept = 1
+WHERE uid IN (
+    SELECT json_extract(due.value, '$.uid') FROM json_each(?1) AS due
+    WHERE NOT EXISTS (SELECT 1 FROM events AS e
+        WHERE e.uid = json_extract(due.value, '$.uid')
+          AND e.seq < json_extract(due.value, '$.seq')))
+RETURNING uid
+"""
+
 INSERT_TOMBSTONES = """
 INSERT INTO tombstones (owner, id, changed)
 SELECT json_extract(value, '$.owner'), json_extract(value, '$.id'),
@@ -132,6 +159,12 @@ FROM json_each(?1)
 LAST_CHANGE = """
 SELECT max(coalesce((SELECT max(changed) FROM tasks), 0),
            coalesce((SELECT max(changed) FROM tombstones), 0))
+"""
+
+EXPIRED = """
+SELECT t.*, r.asked, r.resolved
+FROM tasks t INDEXED BY tasks_ended JOIN requests r ON r.uid = t.uid
+WHERE t.ended_at <= ?1 ORDER BY t.ended_at LIMIT ?2
 """
 
 LIVE = f"{TASK} WHERE t.state IN {LIVE_STATES} ORDER BY t.n"
@@ -174,6 +207,10 @@ SELECT a.*, t.owner FROM artifacts a JOIN tasks t ON t.uid = a.uid WHERE a.id = 
 """
 
 ARTIFACTS_OF = "SELECT * FROM artifacts WHERE uid = ?1 ORDER BY created_at, id"
+
+USED_HASHES = """
+SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM artifacts WHERE sha256 = value)
+"""
 
 # Bytes that several artifacts share stay until the last of them goes.
 UNUSED_HASHES = """

@@ -4,19 +4,24 @@ While a transaction is on its way to the disk, the next batch gathers; that is
 the whole of group commit, there is no timer. `put` returns after the commit, so
 nothing can be told that a crash could take back. A member of a batch that is
 fenced, refused or defect fails alone. A cancelled waiter does not cancel the write:
-the statement runs in aiosqlite's thread whatever becomes of the one who waits.
+the statement runs in aiosqlite's thread whatever becomes of the one who waits. After
+an I/O error the connection is closed and another opened, never tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import aiosqlite
 
+from ..telemetry import log
+from . import statements as sql
 from .batch import Batch
+from .database import Link, is_ill, scalar, settle
 from .records import Item, StoreTrouble
 
 DEFECTS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
@@ -28,16 +33,23 @@ fsync (measured: 22 against 16 µs), and a bound keeps the wait of the first mem
 
 
 class Writer:
-    """Owns the connection that writes. `run` must be running for `put` to return."""
+    """Owns the connection that writes. `run` must be running for `put` to return.
+
+    `on_reopened` is awaited when there is a fresh connection after trouble.
+    """
 
     def __init__(
         self,
-        connection: aiosqlite.Connection,
+        link: Link,
         run: int,
         last_change: int,
+        on_reopened: Callable[[], Awaitable[None]],
         on_group: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self._connection = connection
+        self._link = link
+        self._on_reopened = on_reopened
+        self._in_doubt = False
+        self.reopened = 0
         self._run = run
         self._last_change = last_change
         self._on_group = on_group
@@ -58,7 +70,7 @@ class Writer:
         Raises Fenced, Refused (of a creation) or StoreTrouble.
         """
         if self._closing:
-            raise StoreTrouble("the store is closed")
+            raise StoreTrouble("the store is closed", closed=True)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._work.set()
@@ -97,31 +109,62 @@ class Writer:
             _settle(future, outcome)
 
     async def _commit(self, items: Sequence[Item]) -> list[Any]:
-        batch = Batch(self._connection, self._run, self._last_change)
+        connection = await self._ready()
+        batch = Batch(connection, self._run, self._last_change)
         committing = False
         try:
-            await self._connection.execute_fetchall("BEGIN IMMEDIATE")
+            await connection.execute_fetchall("BEGIN IMMEDIATE")
             outcomes = await batch.write(items)
             committing = True
-            await self._connection.execute_fetchall("COMMIT")
+            await connection.execute_fetchall("COMMIT")
         except sqlite3.DatabaseError as error:
-            await self._roll_back()
+            await _roll_back(connection)
             if isinstance(error, DEFECTS):
                 raise
-            raise _trouble(error, unknown=committing) from error
+            if is_ill(error):
+                await self._doubt(error)
+            raise _trouble(error, unknown=committing and is_ill(error)) from error
         except BaseException:
-            await self._roll_back()
+            await _roll_back(connection)
             raise
         self._last_change = batch.last_change
         return outcomes
 
-    async def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            try:
-                await self._connection.execute_fetchall("ROLLBACK")
-            except sqlite3.OperationalError:
-                # SQLite has rolled back by itself (disk full, I/O error); nothing is left to undo.
-                return
+    async def _ready(self) -> aiosqlite.Connection:
+        """A connection that may be trusted. Raises StoreTrouble while there is none."""
+        try:
+            if self._in_doubt:
+                await self._begin_anew()
+            return await self._link.get()
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise _trouble(error, unknown=False) from error
+
+    async def _begin_anew(self) -> None:
+        """Replace a handle that met trouble, and be sure of what is on disk."""
+        await self._link.renew(await self._link.get())
+        connection = await self._link.get()
+        await settle(connection)
+        # The commit that failed may have happened: its positions are not given twice.
+        self._last_change = int(await scalar(connection, sql.LAST_CHANGE))
+        await self._on_reopened()
+        self._in_doubt = False
+        self.reopened += 1
+        log("store.reopened")
+
+    async def _doubt(self, error: Exception) -> None:
+        """Begin anew at once if that can be: while the last frames of the old handle lie in
+        the log, a crash could bring back what is being refused."""
+        log("store.ill", error=str(error))
+        self._in_doubt = True
+        with suppress(StoreTrouble):
+            await self._ready()
+
+
+async def _roll_back(connection: aiosqlite.Connection) -> None:
+    if connection.in_transaction:
+        with suppress(sqlite3.OperationalError):
+            # SQLite may have rolled back by itself (disk full, I/O error): nothing to undo.
+            await connection.execute_fetchall("ROLLBACK")
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
@@ -133,6 +176,6 @@ def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
         future.set_result(outcome)
 
 
-def _trouble(error: sqlite3.DatabaseError, *, unknown: bool) -> StoreTrouble:
-    full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+def _trouble(error: Exception, *, unknown: bool) -> StoreTrouble:
+    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     return StoreTrouble(f"the database cannot be written: {error}", full=full, unknown=unknown)

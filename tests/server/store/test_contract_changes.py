@@ -141,14 +141,14 @@ async def test_while_one_is_written_the_next_gather(store: Store) -> None:
         await asyncio.sleep(0)
     assert store.statistics()["groups"] == 1
     await asyncio.gather(*(store.put(creation(fresh(f"u{n}"))) for n in range(50)))
-    assert store.statistics() == {"groups": 2, "members": 51}
+    assert store.statistics() == {"groups": 2, "members": 51, "reopened": 0}
     assert (await first).fresh
 
 
 async def test_a_group_has_a_bound(store: Store) -> None:
     """More than 512 in one instant are several transactions, and all are written."""
     await asyncio.gather(*(store.put(creation(fresh(f"u{n}"))) for n in range(600)))
-    assert store.statistics() == {"groups": 2, "members": 600}
+    assert store.statistics() == {"groups": 2, "members": 600, "reopened": 0}
     assert len(await store.read.live()) == 600
 
 

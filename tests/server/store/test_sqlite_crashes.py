@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
 from safelight.store import Removal, Store, StoreTrouble, database, open_store
-from safelight.store.reader import Reader
-from safelight.store.writer import Writer
 from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
 from safelight_protocol.events import decode_event
@@ -65,23 +64,17 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
 @asynccontextmanager
 async def limited(folder: Path) -> AsyncIterator[tuple[Store, Pragma]]:
     """A store, and a way to set a pragma of its writing connection, `max_page_count` say."""
-    writing = await database.connect(folder / "limited.sqlite3")
-    await database.migrate(writing)
-    run, log = await database.open_log(writing, NOW, 0)
-    reading = await database.connect(folder / "limited.sqlite3", read_only=True)
-    writer = Writer(writing, run, 0)
+    made: list[aiosqlite.Connection] = []
+
+    async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
+        made.append(await database.connect(path, read_only=read_only))
+        return made[-1]
 
     async def pragma(name: str, value: int) -> None:
-        await database.scalar(writing, f"PRAGMA {name}={value}")
+        await database.scalar(made[0], f"PRAGMA {name}={value}")  # the first one writes
 
-    running = asyncio.create_task(writer.run())
-    try:
-        yield Store(writer, Reader(reading), run, log), pragma
-    finally:
-        writer.close()
-        await running
-        await reading.close()
-        await writing.close()
+    async with open_store(folder, NOW, connect=connect) as store:
+        yield store, pragma
 
 
 async def test_a_full_disk_accepts_nothing_by_halves(tmp_path: Path) -> None:
@@ -144,7 +137,7 @@ async def test_trouble_is_not_the_items_fault(tmp_path: Path) -> None:
     """A locked database is `unavailable`, may be tried again, and left nothing behind."""
     async with limited(tmp_path) as (store, pragma):
         await pragma("busy_timeout", 0)
-        other = sqlite3.connect(tmp_path / "limited.sqlite3", isolation_level=None)
+        other = sqlite3.connect(tmp_path / "safelight.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreTrouble) as trouble:
             await create(store, fresh("u1"))
