@@ -129,11 +129,13 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
 
 
 class Started(Event, frozen=True, kw_only=True, tag="started"):
-    """An attempt was claimed: where it runs."""
+    """An attempt was claimed: where it runs. `seed` is there if it is not the first one:
+    another was drawn, since the provider refused that and the caller had left it open."""
 
     model: str
     provider: str
     backend: str | None
+    seed: int | str | UnsetType = UNSET
 
 
 class Progress(Event, frozen=True, kw_only=True, tag="progress"):
@@ -193,10 +195,12 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
 
 
 class Canceled(Event, frozen=True, kw_only=True, tag="canceled"):
-    """The end, by cancel. `confirmed` says whether the provider stopped for certain."""
+    """The end, by cancel. `confirmed` says whether the provider stopped for certain. `by`
+    says who asked where no `canceling` did, since nothing had to be stopped."""
 
     confirmed: bool
     charge: Charge
+    by: str | UnsetType = UNSET
 
 
 TaskEvent = (

@@ -63,10 +63,12 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 class Faulted(msgspec.Struct, frozen=True):
-    """The attempt failed in a way that may pass; the next one begins at `retry_at`."""
+    """The attempt failed in a way that may pass; the next one begins at `retry_at`, with
+    `seed` if another one had to be drawn."""
 
     error: ErrorData
     retry_at: int
+    seed: int | None = None
 
 
 class Lost(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from . import inputs as happened
@@ -40,6 +40,9 @@ class Effect(StrEnum):
     RECONCILE = "reconcile"
     RELEASE = "release"
 
+
+UNCERTAIN = frozenset({"outcome_unknown", "timeout", "internal"})
+"""The codes of ends after which something may still run at the provider."""
 
 Emit = Callable[[Any, Task, int], TaskEvent]
 
@@ -136,8 +139,10 @@ def _after(task: Task, happening: Happening) -> Task:
         happening, happened.Faulted | happened.Lost
     ):
         return told
+    fresh = happening.seed if isinstance(happening, happened.Faulted) else None
     return msgspec.structs.replace(
         told,
+        seed=task.seed if fresh is None else str(fresh),
         attempt=task.attempt + 1,
         faults=task.faults + isinstance(happening, happened.Faulted),
         not_before=happening.retry_at,
@@ -171,7 +176,11 @@ def _queued(happening: happened.Waiting, task: Task, now: int) -> TaskEvent:
 def _started(_: happened.Claimed, task: Task, now: int) -> TaskEvent:
     ran = task.resolved
     return wire.Started(
-        **_envelope(task, now), model=ran.model, provider=ran.provider, backend=ran.backend
+        **_envelope(task, now),
+        model=ran.model,
+        provider=ran.provider,
+        backend=ran.backend,
+        seed=UNSET if task.seed is None else wire.wire_seed(task.seed_used),
     )
 
 
@@ -221,12 +230,17 @@ def _failed(happening: happened.GaveUp, task: Task, now: int) -> TaskEvent:
 def _canceled(happening: Happening, task: Task, now: int) -> TaskEvent:
     """A cancel is confirmed by any end of the prediction that is known for certain."""
     charge, confirmed = happened.FREE, True
+    by: str | UnsetType = UNSET
     match happening:
         case happened.Stopped(charge=charge):
             pass
+        case happened.Faulted(error=error):
+            confirmed = error.code not in UNCERTAIN
         case happened.GaveUp(error=error, charge=charge):
-            confirmed = error.code not in ("outcome_unknown", "timeout")
-    return wire.Canceled(**_envelope(task, now), confirmed=confirmed, charge=charge)
+            confirmed = error.code not in UNCERTAIN
+        case happened.CancelAsked(by=by):
+            pass
+    return wire.Canceled(**_envelope(task, now), confirmed=confirmed, charge=charge, by=by)
 
 
 _Q, _S, _R, _C = State.QUEUED, State.STARTING, State.RUNNING, State.CANCELING

@@ -22,8 +22,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `text` and `step` are those of the current attempt; `artifacts` are all that
     were made, each with its attempt: nothing finished is thrown away. `error` is
-    that of the last attempt that failed, until the end says more. `truncated` (and
-    true) says that texts were cut: the whole is at `/api/tasks/<id>`.
+    that of the last attempt that failed, until the end says more. From `retrying` on the
+    attempt is the next one, which has nothing yet. A cancel tells three facts: who asked
+    (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until
+    that is settled) and `charge`. `truncated` (and true) says that texts were cut: the
+    whole is at `/api/tasks/<id>`.
     """
 
     task_id: str
@@ -47,6 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     artifacts: tuple[Artifact, ...] = ()
     canceling: bool = False
+    canceled_by: str | None = None
     retry_at: str | None = None
     error: ErrorData | None = None
     result_data: ResultData | None = None
@@ -56,6 +60,18 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool | UnsetType = UNSET
     created_at: str
     updated_at: str
+
+
+VOID: dict[str, Any] = {
+    "prediction_id": None,
+    "reason": None,
+    "message": None,
+    "step": None,
+    "steps": None,
+    "eta": None,
+    "text": "",
+}
+"""What a new attempt has of the one before: none of this."""
 
 
 def opening(task: Task) -> Snapshot:
@@ -114,16 +130,18 @@ def _body(snapshot: Snapshot, event: TaskEvent) -> dict[str, Any]:
             return {"text": snapshot.text + delta}
         case wire.ArtifactMade():
             return {"artifacts": (*snapshot.artifacts, _artifact(event))}
-        case wire.Retrying(error=error, retry_at=retry_at):
-            return {"error": error, "retry_at": retry_at}
-        case wire.Canceling():
-            return {}
+        case wire.Retrying(error=error, retry_at=retry_at, next_attempt=attempt):
+            told = {"error": error, "retry_at": retry_at, "attempt": attempt, "progress": 0.0}
+            return told | VOID
+        case wire.Canceling(by=by):
+            return {"canceled_by": by}
         case wire.Completed(result_data=result, charge=charge):
             return {"result_data": result, "charge": charge, "error": None, "eta": None}
         case wire.Failed(error_data=error, charge=charge):
             return {"error_data": error, "charge": charge, "eta": None}
-        case wire.Canceled(confirmed=confirmed, charge=charge):
-            return {"confirmed": confirmed, "charge": charge, "eta": None}
+        case wire.Canceled(confirmed=confirmed, charge=charge, by=by):
+            asked = {} if by is UNSET else {"canceled_by": by}
+            return {"confirmed": confirmed, "charge": charge, "eta": None, **asked}
 
 
 def brief(snapshot: Snapshot, length: int) -> Snapshot:
@@ -146,20 +164,10 @@ def brief(snapshot: Snapshot, length: int) -> Snapshot:
 
 
 def _fresh_attempt(event: wire.Started) -> dict[str, Any]:
-    """A new attempt voids the text and the steps of the one before."""
-    return {
-        "model": event.model,
-        "provider": event.provider,
-        "backend": event.backend,
-        "prediction_id": None,
-        "reason": None,
-        "retry_at": None,
-        "message": None,
-        "step": None,
-        "steps": None,
-        "eta": None,
-        "text": "",
-    }
+    """A new attempt begins with nothing; with another seed, if it says so."""
+    ran = {"model": event.model, "provider": event.provider, "backend": event.backend}
+    seed = {} if event.seed is UNSET else {"seed": event.seed}
+    return {**VOID, **ran, **seed, "retry_at": None}
 
 
 def _artifact(event: wire.ArtifactMade) -> Artifact:
@@ -192,9 +200,16 @@ def result_of(snapshot: Snapshot, task: Task, now: int) -> ResultData:
         backend=task.resolved.backend,
         prediction_id=task.handle,
         generation_id=task.uid if is_text else UNSET,
-        seed=wire.wire_seed(task.resolved.seed),
+        seed=wire.wire_seed(task.seed_used),
         artifacts=made,
         created_at=timestamp(task.created_at),
         completed_at=timestamp(now),
-        timings=wire.Timings(queued_ms=claimed_at - task.created_at, running_ms=now - claimed_at),
+        timings=_timings(task.created_at, claimed_at, now),
+    )
+
+
+def _timings(created_at: int, claimed_at: int, now: int) -> wire.Timings:
+    """Never below zero: the clock may have been set back in between."""
+    return wire.Timings(
+        queued_ms=max(0, claimed_at - created_at), running_ms=max(0, now - claimed_at)
     )

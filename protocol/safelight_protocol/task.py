@@ -85,7 +85,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     `attempt` is 1 before the first claim and counts predictions; reports of an
     earlier one are dropped. `faults` counts the attempts that failed. `claim` fences
     writes: who holds an older one is refused by the store. `seq` is the number of the
-    last event.
+    last event. `seed` is one drawn anew, in decimal, since the resolved one was refused.
     """
 
     uid: str
@@ -108,6 +108,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     deadline: int | None = None
     claimed_at: int | None = None
     ended_at: int | None = None
+    seed: str | None = None
+
+    @property
+    def seed_used(self) -> int:
+        """The seed of the attempt that is next, or under way, or was the last."""
+        return self.resolved.seed if self.seed is None else int(self.seed)
 
     @property
     def ended(self) -> bool:

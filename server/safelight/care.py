@@ -1,4 +1,7 @@
-"""A task in the orchestrator's care, and what a create is answered with."""
+"""A task in the orchestrator's care, and what a create is answered with.
+
+Knows neither who moves the task nor how.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,22 @@ class Answer(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     created: bool
     warnings: tuple[str | Difference, ...] = ()
+
+
+def same_state(one: Task, other: Task) -> bool:
+    """Whether two tasks agree in all that can change but the times, which differ when a
+    move whose first commit was not learnt is made again."""
+    return (
+        msgspec.structs.replace(
+            one,
+            asked=other.asked,
+            resolved=other.resolved,
+            updated_at=other.updated_at,
+            claimed_at=other.claimed_at,
+            ended_at=other.ended_at,
+        )
+        == other
+    )
 
 
 class Live:

@@ -1,9 +1,10 @@
-"""Which queued task runs next: ready tasks per provider, and its free places.
+"""Which queued task runs next, and which one has waited or run for too long.
 
 Pure bookkeeping over uids; the orchestrator asks it and does the claiming. Times
 are milliseconds since 1970. First come, first served within a provider; a task
 that waits for a retry joins the end of the line when its time has come, so that
-new tasks never keep it waiting for ever.
+new tasks never keep it waiting for ever. Every task has an instant at which it is
+overdue, whatever it does then; one heap of them serves for all.
 """
 
 from __future__ import annotations
@@ -39,10 +40,28 @@ class Dispatcher:
         self._ready: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._order = 0
+        self._limits: dict[str, int] = {}
+        self._alarms: list[tuple[int, str]] = []
+
+    def watch(self, uid: str, limit: int) -> None:
+        """Until it is removed the task is told as overdue, once, from `limit` on."""
+        self._limits[uid] = limit
+        heapq.heappush(self._alarms, (limit, uid))
+
+    def overdue(self, now: int) -> list[str]:
+        """The tasks whose time is up; each is told once, and is not taken any more."""
+        up = []
+        while self._alarms and self._alarms[0][0] <= now:
+            limit, uid = heapq.heappop(self._alarms)
+            if self._limits.get(uid) == limit:
+                del self._limits[uid]
+                self._unqueue(uid)
+                up.append(uid)
+        return up
 
     def enqueue(self, uid: str, provider: str, not_before: int = 0) -> None:
         """Add a task, or add it again after its attempt has ended. 0 means at once."""
-        self.remove(uid)
+        self._leave(uid)
         waiting = self._queued[uid] = _Waiting(uid, provider, not_before)
         if waiting.ready:
             self._line_up(waiting)
@@ -52,15 +71,25 @@ class Dispatcher:
 
     def remove(self, uid: str) -> None:
         """The task has ended: it waits no more and gives its place back."""
-        waiting, provider = self._queued.pop(uid, None), self._running.pop(uid, None)
-        if waiting is not None and waiting.ready:
-            self._ready[waiting.provider] -= 1
+        self._leave(uid)
+        if self._limits.pop(uid, None) is not None and len(self._alarms) > 2 * len(self._limits):
+            self._alarms = [(limit, uid) for uid, limit in self._limits.items()]
+            heapq.heapify(self._alarms)
+
+    def _leave(self, uid: str) -> None:
+        self._unqueue(uid)
+        provider = self._running.pop(uid, None)
         if provider is not None:
             self._busy[provider] -= 1
 
+    def _unqueue(self, uid: str) -> None:
+        waiting = self._queued.pop(uid, None)
+        if waiting is not None and waiting.ready:
+            self._ready[waiting.provider] -= 1
+
     def occupy(self, uid: str, provider: str) -> None:
         """Count a task as running, taken here or (after a restart) not."""
-        self.remove(uid)
+        self._leave(uid)
         self._running[uid] = provider
         self._busy[provider] += 1
 
@@ -82,7 +111,7 @@ class Dispatcher:
         nothing will change by itself."""
         if any(line and self._has_place(provider) for provider, line in self._lines.items()):
             return 0
-        return self._later[0][0] if self._later else None
+        return min((times[0][0] for times in (self._later, self._alarms) if times), default=None)
 
     def places(self, provider: str) -> int:
         """How many tasks of a provider may run at once."""

@@ -19,23 +19,28 @@ from safelight_protocol import lifecycle
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
 from safelight_protocol.events import encode_event
-from safelight_protocol.inputs import CancelAsked, Claimed, Finished, Happening, Stopped
+from safelight_protocol.inputs import CancelAsked, Claimed, Happening, Stopped
 from safelight_protocol.lifecycle import Effect, Step
-from safelight_protocol.snapshot import Snapshot, fold, result_of
+from safelight_protocol.snapshot import Snapshot, fold
 from safelight_protocol.task import State, Task
 
 from .admission import Admission, Admitted
-from .care import Answer, Live
+from .care import Answer, Live, same_state
 from .dispatch import Dispatcher
-from .insist import insist, see_through
+from .endings import Finishing, Overdue, input_of
+from .insist import breathe, insist, see_through
 from .log import Log
 from .production import Production
 from .providers.base import Provider, Shown
-from .retry import RetryPolicy
-from .runner import Finishing, Runner
-from .store import Change, Created, Fenced, Removal, Store, StoreTrouble
+from .removal import Remover
+from .retry import Dice, RetryPolicy
+from .runner import Runner
+from .store import Change, Created, Fenced, Store, StoreTrouble
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
+
+What = Happening | Finishing | Overdue
+"""What a task can meet: an input, or one that is made of the task as it is then."""
 
 
 class Orchestrator:
@@ -55,17 +60,20 @@ class Orchestrator:
         attempt_seconds: float,
         cancel_seconds: float,
         clock: Callable[[], int],
-        die: Callable[[], float],
+        dice: Dice,
+        task_seconds: float = 86_400.0,
         group: anyio.abc.TaskGroup,
     ) -> None:
         self._store = store
         self._log = log
         self._subscriptions = subscriptions
         self._production = production
+        self._remover = Remover(store, log, subscriptions, production)
         self._admission = admission
         self._providers = providers
         self._dispatcher = dispatcher
         self._attempt_ms = round(attempt_seconds * 1000)
+        self._task_ms = round(task_seconds * 1000)
         self._clock = clock
         self._group = group
         self._live: dict[str, Live] = {}
@@ -76,13 +84,12 @@ class Orchestrator:
             tell=self._report,
             keep=production.keep,
             show=self._show,
+            told=log.live_snapshot,
             policy=policy,
             cancel_seconds=cancel_seconds,
             clock=clock,
-            die=die,
+            dice=dice,
         )
-
-    # -- commands ------------------------------------------------------------
 
     async def create(self, owner: str, command: Create) -> Answer:
         """Make a task, or attach to the one this request already is.
@@ -104,7 +111,11 @@ class Orchestrator:
 
         Raises Refused `still_running` for a task that has not ended.
         """
-        await see_through(self._delete(owner, id))
+        await see_through(self._remover.remove(await self.find(owner, id)))
+
+    async def expire(self, task: Task) -> None:
+        """Remove an ended task that was kept long enough. One that is gone is fine."""
+        await see_through(self._remover.expire(task))
 
     async def find(self, owner: str, id: str) -> Task:
         """A task of this owner. Raises Refused `gone` or `not_found`; another owner's
@@ -121,12 +132,11 @@ class Orchestrator:
         counted = {"live": len(self._live), "late": self.late}
         return counted | self._dispatcher.statistics() | self._runner.statistics()
 
-    # -- life ----------------------------------------------------------------
-
     def adopt(self, task: Task) -> None:
         """Take a live task into care after a restart. Its log is already restored."""
         live = self._live[task.uid] = Live()
         live.task = task
+        self._dispatcher.watch(task.uid, task.created_at + self._task_ms)
         if task.state is State.QUEUED:
             self._dispatcher.enqueue(task.uid, task.resolved.provider, task.not_before or 0)
         else:
@@ -135,17 +145,17 @@ class Orchestrator:
     async def resume(self, task: Task) -> None:
         """Follow again a prediction whose handle is saved."""
         await self._run(task)
-        if task.state is State.CANCELING:
-            self._runner.stop(task.uid)
 
     async def report(self, task: Task, happening: Happening) -> None:
         """Take in what recovery found out about an attempt."""
         await self._report(task, happening)
 
     async def dispatch(self) -> None:
-        """Claim ready tasks for ever; runs as a task of the group."""
+        """Claim ready tasks, and end overdue ones, for ever; runs as a task of the group."""
         while True:
             now = self._clock()
+            for uid in self._dispatcher.overdue(now):
+                self._group.start_soon(self._expire, uid)
             for uid in self._dispatcher.take(now):
                 deadline = now + self._attempt_ms
                 self._group.start_soon(self._claim, uid, Claimed(deadline))
@@ -158,7 +168,16 @@ class Orchestrator:
     async def _claim(self, uid: str, claimed: Claimed) -> None:
         await insist(lambda: self._move(uid, claimed))
 
-    # -- create --------------------------------------------------------------
+    async def _expire(self, uid: str) -> None:
+        """End a task that is overdue, and only then leave whatever still runs for it."""
+        live = self._live.get(uid)
+        if live is None:
+            return
+        provider = self._providers.get(live.task.resolved.provider)
+        overdue = Overdue(billed=provider is not None and provider.billed)
+        record("task.overdue", uid=uid)
+        await insist(lambda: self._move(uid, overdue))
+        self._runner.abandon(uid)
 
     async def _create(self, owner: str, command: Create) -> Answer:
         admitted = await self._admission.admit(owner, command)
@@ -167,7 +186,7 @@ class Orchestrator:
         live = self._live[admitted.uid] = Live()
         async with live.lock:
             try:
-                outcome = await self._put(admitted)
+                outcome = await self._admission.put(admitted)
             except BaseException:
                 del self._live[admitted.uid]
                 raise
@@ -176,19 +195,6 @@ class Orchestrator:
         snapshot = await self._log.snapshot(task)
         return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
 
-    async def _put(self, admitted: Admitted) -> Created:
-        try:
-            outcome: Created = await self._store.put(admitted.creation)
-            return outcome
-        except StoreTrouble as trouble:
-            if not trouble.unknown or admitted.step is None:
-                raise
-            # The commit was begun: whether the task is there has to be looked up.
-            stored = await insist(lambda: self._store.read.tasks([admitted.uid]))
-            if admitted.uid not in stored:
-                raise
-            return Created(stored[admitted.uid], fresh=True)
-
     def _welcome(self, live: Live, admitted: Admitted, outcome: Created) -> None:
         task, step = outcome.task, admitted.step
         if step is None or not outcome.fresh:
@@ -196,72 +202,72 @@ class Orchestrator:
             record("task.attached", uid=task.uid, id=task.id, owner=task.owner, status=task.status)
             return
         live.task = task
+        self._dispatcher.watch(task.uid, task.created_at + self._task_ms)
         record("task.created", uid=task.uid, id=task.id, owner=task.owner, kind=task.asked.kind)
         self._tell(step)
         self._act(step)
 
-    async def _delete(self, owner: str, id: str) -> None:
-        task = await self.find(owner, id)
-        if not task.ended:
-            raise Refused("still_running", f"Task {id} has not ended; cancel it first.")
-        made = await self._store.read.artifacts_of(task.uid)
-        try:
-            unused = await self._store.put(Removal(task))
-        except Fenced:
-            raise Refused("gone", f"Task {id} was deleted or has expired.") from None
-        self._log.forget(task.uid)
-        self._subscriptions.wake(task.uid)
-        await self._production.remove(unused, made)
-        record("task.deleted", uid=task.uid, id=id, owner=owner)
-        self._subscriptions.wake(tasks_of(owner))
-
-    # -- moves ---------------------------------------------------------------
-
-    async def _move(
-        self, uid: str, what: Happening | Finishing, attempt: int | None = None
-    ) -> None:
+    async def _move(self, uid: str, what: What, attempt: int | None = None) -> None:
         live = self._live.get(uid)
         if live is None:
             self.late += 1
             return
         async with live.lock:
-            if attempt is not None and attempt != live.task.attempt:
-                self.late += 1
-                return
-            happening = self._finished(live.task, what) if isinstance(what, Finishing) else what
-            step = lifecycle.step(live.task, happening, self._clock())
+            step = await self._settle(live, what, attempt)
+        if step is not None:
+            self._act(step)
+
+    async def _settle(self, live: Live, what: What, attempt: int | None) -> Step | None:
+        """Take an input in, under the lock; None if it came too late.
+
+        A write that was begun, and whose end is not learnt, is made again before anything
+        else may happen to the task: if the first one is on disk, the fence says so.
+        """
+        doubts = 0
+        while not live.task.ended and attempt in (None, live.task.attempt):
+            now = self._clock()
+            happening = input_of(what, live.task, self._seen(live.task.uid), now)
+            step = lifecycle.step(live.task, happening, now)
             if step.late:
-                self.late += 1
-                return
+                break
             try:
                 await self._commit(live, step, happening)
+                return step
             except Fenced:
-                step = await self._relearn(live, step)
-        self._act(step)
+                learnt = await self._relearn(live, step)
+                if learnt is not None:
+                    return learnt
+            except StoreTrouble as trouble:
+                if trouble.closed or not (trouble.unknown or doubts):
+                    raise
+                await breathe(doubts)
+                doubts += 1
+        self.late += 1
+        return None
 
-    async def _relearn(self, live: Live, step: Step) -> Step:
-        """The store has another state than we hold: a commit whose end we did not learn
-        had happened after all. What is stored is right; if it is our step, it acts."""
+    async def _relearn(self, live: Live, step: Step) -> Step | None:
+        """Take over what is stored: it is right. If that is where the step led, or the end,
+        this returns what has to be done about it, else None."""
         uid, owner = live.task.uid, live.task.owner
         record("store.fenced", uid=uid, seq=live.task.seq)
         stored = (await insist(lambda: self._store.read.tasks([uid]))).get(uid)
+        learnt: Step | None = None
         if stored is None or stored.ended:
             self._part(live.task)
             self._log.forget(uid)
             learnt = Step(stored or live.task, effect=Effect.RELEASE)
         else:
             await insist(lambda: self._log.restore(stored))
-            live.task = stored
-            ours = (stored.seq, stored.state, stored.claim)
-            same = ours == (step.task.seq, step.task.state, step.task.claim)
-            learnt = Step(stored, effect=step.effect if same else Effect.NONE)
+            if same_state(stored, step.task):
+                learnt = Step(stored, effect=step.effect)
+        live.task = stored or live.task
         self._subscriptions.wake(uid)
         self._subscriptions.wake(tasks_of(owner))
         return learnt
 
     def _part(self, task: Task) -> None:
         """The task has its end: nothing of it is kept in memory but its tail."""
-        del self._live[task.uid]
+        self._live.pop(task.uid, None)
         self._subscriptions.clear(task.uid)
 
     async def _commit(self, live: Live, step: Step, happening: Happening) -> None:
@@ -300,37 +306,44 @@ class Orchestrator:
             case Effect.STOP:
                 self._runner.stop(task.uid)
             case Effect.RECONCILE:
-                self._runner.wait_out(task)
+                self._group.start_soon(self._reconcile, task)
             case Effect.RELEASE:
                 self._dispatcher.remove(task.uid)
         self._ready.set()
 
     def _final(self, step: Step) -> bytes:
-        snapshot = self._log.live_snapshot(step.task.uid)
-        assert snapshot is not None and step.event is not None, "a live task has its tail"
-        return msgspec.json.encode(fold(snapshot, step.event))
+        assert step.event is not None, "an end is told"
+        return msgspec.json.encode(fold(self._seen(step.task.uid), step.event))
 
-    def _finished(self, task: Task, finishing: Finishing) -> Happening:
-        snapshot = self._log.live_snapshot(task.uid)
+    def _seen(self, uid: str) -> Snapshot:
+        snapshot = self._log.live_snapshot(uid)
         assert snapshot is not None, "a live task has its tail"
-        return Finished(result_of(snapshot, task, self._clock()), finishing.charge)
-
-    # -- predictions ---------------------------------------------------------
+        return snapshot
 
     async def _run(self, task: Task) -> None:
-        live = self._live.get(task.uid)
-        if task.handle is None and live is not None and live.task.state is State.CANCELING:
-            return await self._report(task, Stopped())  # asked before anything was started
         inputs = await insist(lambda: self._admission.files(task))
+        now = self._now_of(task)
+        if now is None:
+            return
+        if now.state is State.CANCELING and task.handle is None:
+            return await self._report(task, Stopped())  # asked before anything was started
         self._runner.run(task, self._providers[task.resolved.provider], inputs)
-        live = self._live.get(task.uid)
-        if live is not None and live.task.state is State.CANCELING:
+        if now.state is State.CANCELING:
             self._runner.stop(task.uid)
 
-    async def _report(self, task: Task, what: Happening | Finishing) -> None:
+    async def _reconcile(self, task: Task) -> None:
+        inputs = await insist(lambda: self._admission.files(task))
+        if self._now_of(task) is not None:
+            self._runner.reconcile(task, self._providers[task.resolved.provider], inputs)
+
+    def _now_of(self, task: Task) -> Task | None:
+        """The task as it is now, if it is still at the same attempt."""
+        live = self._live.get(task.uid)
+        return live.task if live is not None and live.task.attempt == task.attempt else None
+
+    async def _report(self, task: Task, what: What) -> None:
         await insist(lambda: self._move(task.uid, what, task.attempt))
 
     def _show(self, task: Task, shown: Shown) -> None:
-        live = self._live.get(task.uid)
-        if live is not None and live.task.attempt == task.attempt:
-            self._production.show(task, live.preview_token, shown)
+        if self._now_of(task) is not None:
+            self._production.show(task, self._live[task.uid].preview_token, shown)

@@ -1,8 +1,8 @@
 """What becomes of live tasks when the server starts again.
 
 No second way to run: a prediction whose handle is saved is followed again, one that
-is lost and free goes back into the queue through the table, and one that may have
-been billed is never started again. Must be awaited before any door opens.
+is lost and free goes back into the queue through the table, and one that may run or
+have been billed is looked up before anything else. Must be awaited before any door opens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safelight_protocol.task import State, Task
 
 from .log import Log
 from .orchestrator import Orchestrator
-from .providers.base import Gone, Provider
+from .providers.base import Provider
 from .retry import RetryPolicy
 from .store import Store
 from .telemetry import log as record
@@ -55,14 +55,15 @@ async def _recover(
     elif provider.resumable and task.handle is not None:
         await orchestrator.resume(task)
     else:
-        await orchestrator.report(task, _lost(provider, policy, task, now))
+        await orchestrator.report(task, _unheard(provider, policy, task, now))
 
 
-def _lost(provider: Provider, policy: RetryPolicy, task: Task, now: int) -> Happening:
-    """A claimed attempt of which nothing can be asked: repeated only if that is free."""
-    if provider.billed:
+def _unheard(provider: Provider, policy: RetryPolicy, task: Task, now: int) -> Happening:
+    """A claimed attempt without a handle to follow: looked up where it may still run or
+    could be billed, and else simply lost."""
+    if provider.billed or provider.resumable:
         return InDoubt()
-    return policy.verdict(task, Gone("the server restarted during the attempt"), now, die=0.0)
+    return policy.lost(task, "the server restarted during the attempt", now)
 
 
 def _unconfigured(task: Task) -> GaveUp:

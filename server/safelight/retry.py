@@ -1,11 +1,14 @@
 """What follows from an outcome: another attempt and when, or the end.
 
-Pure: the clock and the die are arguments. The policy in one sentence: what may
+Pure: the clock and the dice are arguments. The policy in one sentence: what may
 pass is tried again with exponential backoff, half of it drawn, never earlier than
-the provider asks for; what is lost and free is simply started again.
+the provider asks for; what is lost and free is simply started again; a seed that
+is refused is replaced only if it was ours.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +21,16 @@ from .providers.base import Again, Ended, Gone, Never, Unclear
 MAX_WAIT_SECONDS = 6 * 3600.0
 """The longest pause that a provider may ask for: whoever asks for more is as good as gone,
 and a number without an end must not reach the clock."""
+
+MAX_DOUBLINGS = 30
+"""More of them than this are no longer told apart by any clock."""
+
+
+class Dice(msgspec.Struct, frozen=True):
+    """What is left to chance: `share` is 0 to 1, `seed` one that we may run with."""
+
+    share: Callable[[], float]
+    seed: Callable[[], int]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +46,15 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     base_seconds: float = 1.0
     max_seconds: float = 60.0
 
+    def pause(self, tries: int, share: float) -> float:
+        """Seconds to wait after that many tries; `share` is 0 to 1."""
+        doubled = self.base_seconds * 2.0 ** min(tries, MAX_DOUBLINGS)
+        return min(doubled, self.max_seconds) * (0.5 + share / 2)
+
     def verdict(
-        self, task: Task, outcome: Again | Never | Gone | Unclear | Ended, now: int, die: float
+        self, task: Task, outcome: Again | Never | Gone | Unclear | Ended, now: int, dice: Dice
     ) -> Faulted | Lost | GaveUp | InDoubt | Stopped:
-        """The input that an outcome of this attempt becomes; `die` is 0 to 1."""
+        """The input that an outcome of this attempt becomes."""
         match outcome:
             case Ended(charge=charge):
                 return Stopped(charge)
@@ -45,20 +63,30 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             case Never(code=code, message=message, charge=charge):
                 return GaveUp(error_data(code, message, retryable=False), charge)
             case Gone(message=message):
-                return self._lost(task, message, now)
+                return self.lost(task, message, now)
+            case Again(fresh_seed=True) if task.asked.seed is not None:
+                return _their_seed(outcome)
             case Again():
-                return self._faulted(task, outcome, now, die)
+                return self._faulted(task, outcome, now, dice)
 
-    def _lost(self, task: Task, message: str, now: int) -> Lost | GaveUp:
+    def lost(self, task: Task, message: str, now: int) -> Lost | GaveUp:
+        """The input that the loss of a free attempt becomes."""
         error = error_data("lost", message, retryable=True)
         if task.attempt - task.faults > self.losses:
             return GaveUp(error, FREE)
         return Lost(error, retry_at=now)
 
-    def _faulted(self, task: Task, outcome: Again, now: int, die: float) -> Faulted | GaveUp:
+    def _faulted(self, task: Task, outcome: Again, now: int, dice: Dice) -> Faulted | GaveUp:
         error = error_data(outcome.code, outcome.message, retryable=True)
         if task.faults + 1 >= self.attempts:
             return GaveUp(error, FREE)
-        wait = min(self.base_seconds * 2**task.faults, self.max_seconds) * (0.5 + die / 2)
+        wait = self.pause(task.faults, dice.share())
         wait = max(wait, min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS))
-        return Faulted(error, retry_at=now + round(wait * 1000))
+        seed = dice.seed() if outcome.fresh_seed else None
+        return Faulted(error, retry_at=now + round(wait * 1000), seed=seed)
+
+
+def _their_seed(outcome: Again) -> GaveUp:
+    """Another seed would be another picture than the one that was asked for."""
+    message = f"{outcome.message}; choose another seed or leave it open"
+    return GaveUp(error_data("seed_conflict", message, retryable=False), FREE)

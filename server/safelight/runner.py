@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Artifact, Charge, error_data
@@ -24,13 +25,18 @@ from safelight_protocol.inputs import (
     Progressed,
     Wrote,
 )
+from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
+from .doubt import Doubt, Resolver, look_up
+from .echo import Echo
+from .endings import UNKNOWN, Finishing
 from .providers.base import (
     Again,
     Delta,
     Done,
     Failure,
+    Gone,
     InputFile,
     Made,
     Moved,
@@ -41,28 +47,18 @@ from .providers.base import (
     Shown,
     Unclear,
 )
-from .retry import RetryPolicy
+from .retry import Dice, RetryPolicy
 from .telemetry import log as record
-
-UNKNOWN = Charge(verdict="unknown")
 
 RESUME_SECONDS = 60.0
 """The least time that a prediction gets which is followed again after a restart: it may
 have finished long ago, and is only to be asked."""
 
 
-class Finishing:
-    """Marks the end of a prediction; the orchestrator makes the result from the log."""
-
-    __slots__ = ("charge",)
-
-    def __init__(self, charge: Charge) -> None:
-        self.charge = charge
-
-
 Tell = Callable[[Task, "Happening | Finishing"], Awaitable[None]]
 Keep = Callable[[Task, Made], AbstractAsyncContextManager[Artifact]]
 Show = Callable[[Task, Shown], None]
+Told = Callable[[str], Snapshot | None]
 
 
 class Runner:
@@ -76,24 +72,28 @@ class Runner:
         tell: Tell,
         keep: Keep,
         show: Show,
+        told: Told,
         policy: RetryPolicy,
         cancel_seconds: float,
         clock: Callable[[], int],
-        die: Callable[[], float],
+        dice: Dice,
     ) -> None:
         self._group = group
         self._cancel_seconds = cancel_seconds
         self._tell = tell
         self._keep = keep
         self._show = show
+        self._told = told
         self._policy = policy
         self._clock = clock
-        self._die = die
+        self._dice = dice
+        self._resolver = Resolver(policy, clock, dice.share)
         self._runs: dict[str, _Run] = {}
+        self._doubts: dict[str, Doubt] = {}
 
     def run(self, task: Task, provider: Provider, inputs: tuple[InputFile, ...]) -> None:
         """Start the attempt, or follow it again when its handle is saved."""
-        run = _Run(task, provider, _prediction(task, inputs))
+        run = self._runs[task.uid] = _Run(task, provider, _prediction(task, inputs))
         record(
             "prediction.started",
             uid=task.uid,
@@ -101,23 +101,35 @@ class Runner:
             provider=provider.name,
             model=task.resolved.model,
         )
-        self._runs[task.uid] = run
         self._group.start_soon(self._predict, run, name=f"prediction {task.uid}")
+
+    def reconcile(self, task: Task, provider: Provider, inputs: tuple[InputFile, ...]) -> None:
+        """Ask until its deadline what became of an attempt in doubt, and follow it if it is
+        found; nothing is started meanwhile."""
+        run = _Run(task, provider, _prediction(task, inputs))
+        self._group.start_soon(self._reconcile, run, name=f"in doubt {task.uid}")
 
     def stop(self, uid: str) -> None:
         """Ask the provider of a running attempt for its end. Safe to repeat."""
+        if uid in self._doubts:
+            self._doubts[uid].nudge()
         run = self._runs.get(uid)
         if run is not None and not run.stopping:
             run.stopping = True
             self._group.start_soon(self._cancel, run, name=f"cancel {uid}")
 
-    def wait_out(self, task: Task) -> None:
-        """Give up an attempt in doubt at its deadline; nothing is started meanwhile."""
-        self._group.start_soon(self._wait_out, task, name=f"in doubt {task.uid}")
+    def abandon(self, uid: str) -> None:
+        """The task has ended without its prediction: leave that, and ask for its end."""
+        doubt, run = self._doubts.pop(uid, None), self._runs.get(uid)
+        if doubt is not None:
+            doubt.scope.cancel()
+        if run is not None:
+            run.scope.cancel()
+            self._group.start_soon(self._ask_to_end, run, name=f"abandoned {uid}")
 
     def statistics(self) -> dict[str, int]:
-        """Predictions under way here."""
-        return {"predictions": len(self._runs)}
+        """Predictions under way here, and attempts that were in doubt since they began."""
+        return {"predictions": len(self._runs), "in_doubt": len(self._doubts)}
 
     async def _predict(self, run: _Run) -> None:
         try:
@@ -126,6 +138,8 @@ class Runner:
             run.finish()
             if self._runs.get(run.task.uid) is run:
                 del self._runs[run.task.uid]
+        if not isinstance(outcome, Unclear):
+            self._doubts.pop(run.task.uid, None)
         try:
             await self._tell(run.task, self._ending(run, outcome))
         except Exception as defect:
@@ -140,12 +154,12 @@ class Runner:
             return outcome
         if isinstance(outcome, Again | Never):
             _note_fault(run, outcome)
-        return self._policy.verdict(run.task, outcome, self._clock(), self._die())
+        return self._policy.verdict(run.task, outcome, self._clock(), self._dice)
 
     async def _outcome(self, run: _Run) -> Outcome | GaveUp:
         """What became of the attempt; past its deadline it is cancelled and given up."""
         remaining = _seconds_until(run.task.deadline, self._clock())
-        if remaining is not None and run.task.handle is not None:
+        if remaining is not None and run.handle is not None:
             remaining = max(remaining, RESUME_SECONDS)
         with anyio.move_on_after(remaining) as limit, run.scope:
             try:
@@ -162,19 +176,26 @@ class Runner:
         return await self._abandoned(run, timed_out=limit.cancelled_caught)
 
     async def _start_and_follow(self, run: _Run) -> Outcome:
+        # Nothing is started, or asked for, for a task that has ended by now.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         if run.handle is None:
             run.handle = await run.provider.start(run.prediction)
             await self._tell(run.task, HandleSaved(run.handle))
             run.started.set()
-        return await run.provider.follow(run.prediction, run.handle, run.reporter(self))
+        echo = Echo(self._told(run.task.uid), run.task.attempt)
+
+        async def report(what: Moved | Delta | Made | Shown) -> None:
+            await self._report(run, what, echo)
+
+        return await run.provider.follow(run.prediction, run.handle, report)
 
     async def _abandoned(self, run: _Run, *, timed_out: bool) -> GaveUp | Outcome:
         """The attempt was cut off by its deadline, or by a cancel nobody confirmed."""
+        if not timed_out and run.handle is None:
+            return Unclear("the cancel overtook the answer to the start")
         if not timed_out:
             return _unknown("the cancel was not confirmed")
-        if run.handle is not None:
-            with anyio.move_on_after(self._cancel_seconds, shield=True):
-                await self._ask_to_end(run)
+        await self._ask_to_end(run)
         charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
         message = "the prediction passed its deadline"
         return GaveUp(error_data("timeout", message, retryable=True), charge)
@@ -190,31 +211,56 @@ class Runner:
 
     async def _ask_to_end(self, run: _Run) -> None:
         """A provider that cannot be asked has not confirmed; that is all it means."""
-        if run.handle is None:
-            return
-        try:
-            await run.provider.cancel(run.prediction, run.handle)
-        except Exception as defect:
-            self._note_defect(run, defect)
+        with anyio.move_on_after(self._cancel_seconds):
+            handle = run.handle or await look_up(run.provider, run.prediction)
+            if not isinstance(handle, str):
+                return
+            try:
+                await run.provider.cancel(run.prediction, handle)
+            except Exception as defect:
+                self._note_defect(run, defect)
 
     def _note_defect(self, run: _Run, defect: Exception) -> None:
         name, attempt = run.provider.name, run.task.attempt
         record("prediction.defect", uid=run.task.uid, attempt=attempt, provider=name, exc=defect)
 
-    async def _wait_out(self, task: Task) -> None:
-        await anyio.sleep(_seconds_until(task.deadline, self._clock()) or 0.0)
-        await self._tell(task, _unknown("it could not be learnt whether the provider ran it"))
+    async def _reconcile(self, run: _Run) -> None:
+        task, doubt = run.task, self._doubts.get(run.task.uid)
+        if doubt is None or doubt.attempt != task.attempt:
+            doubt = self._doubts[task.uid] = Doubt(task.attempt)
+            provider = run.provider.name
+            record("prediction.doubted", uid=task.uid, attempt=task.attempt, provider=provider)
+        found: str | Gone | None = None
+        with anyio.CancelScope() as doubt.scope:
+            found = await self._resolver.learn(doubt, run.provider, run.prediction, task.deadline)
+        if doubt.scope.cancelled_caught:
+            return
+        if isinstance(found, str):
+            # In place before the handle is told: a cancel that waits for it stops this run.
+            self._runs[task.uid] = run
+            run.handle = found
+            await self._tell(task, HandleSaved(found))
+            run.started.set()
+            return await self._predict(run)
+        self._doubts.pop(task.uid, None)
+        lost = None if found is None else self._policy.lost(task, found.message, self._clock())
+        await self._tell(task, lost or _unknown("it could not be learnt whether it ran"))
 
-    async def _report(self, run: _Run, report: Moved | Delta | Made | Shown) -> None:
+    async def _report(self, run: _Run, report: Moved | Delta | Made | Shown, echo: Echo) -> None:
+        """Tell what is news; a prediction that is followed again begins at its beginning."""
         match report:
             case Moved():
+                if echo.has_progress(report.progress):
+                    return
                 happening = Progressed(report.progress, report.step, report.steps, report.message)
                 await self._tell(run.task, happening)
             case Delta(text=text):
-                await self._tell(run.task, Wrote(text))
+                if news := echo.beyond(text):
+                    await self._tell(run.task, Wrote(news))
             case Made():
                 async with self._keep(run.task, report) as artifact:
-                    await self._tell(run.task, Produced(artifact))
+                    if not echo.has_file(artifact.sha256):
+                        await self._tell(run.task, Produced(artifact))
             case Shown():
                 self._show(run.task, report)
 
@@ -239,12 +285,6 @@ class _Run:
         self.started.set()
         self.ended.set()
 
-    def reporter(self, runner: Runner) -> Callable[[Moved | Delta | Made | Shown], Awaitable[None]]:
-        async def report(what: Moved | Delta | Made | Shown) -> None:
-            await runner._report(self, what)
-
-        return report
-
 
 def _prediction(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
     ran = task.resolved
@@ -255,7 +295,7 @@ def _prediction(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
         model=ran.model,
         prompt=task.asked.prompt,
         params=ran.params,
-        seed=ran.seed,
+        seed=task.seed_used,
         n=ran.n,
         backend=ran.backend,
         inputs=inputs,

@@ -32,6 +32,27 @@ test("a new attempt voids the text and the steps of the one before", () => {
   assert.deepEqual([after.reason, after.retry_at], [null, null]);
 });
 
+test("a retry voids the attempt before it", () => {
+  const before = snapshot({ text: "half", step: 3, steps: 9, progress: 0.5, prediction_id: "p" });
+  const error = { code: "provider_failed" };
+  const after = fold(before, event(2, "retrying", { error, retry_at: "x", next_attempt: 2 }));
+  assert.deepEqual([after.text, after.step, after.steps, after.prediction_id], ["", null, null, null]);
+  assert.deepEqual([after.attempt, after.progress, after.error], [2, 0, error]);
+});
+
+test("a seed drawn anew is shown", () => {
+  const started = { attempt: 2, model: "m", provider: "p", backend: null };
+  assert.equal(fold(snapshot({ seed: 7 }), event(2, "started", started)).seed, 7);
+  assert.equal(fold(snapshot({ seed: 7 }), event(2, "started", { ...started, seed: 8 })).seed, 8);
+});
+
+test("who asked for the end is told with the cancel, or with the end in the queue", () => {
+  const asked = fold(snapshot(), event(2, "canceling", { canceling: true, by: "owner" }));
+  const end = { status: "canceled", confirmed: true, charge: null };
+  assert.equal(fold(asked, event(3, "canceled", end)).canceled_by, "owner");
+  assert.equal(fold(snapshot(), event(2, "canceled", { ...end, by: "ann" })).canceled_by, "ann");
+});
+
 test("text grows and artifacts add up", () => {
   const one = fold(snapshot({ text: "a" }), event(2, "text", { delta: "b" }));
   const two = fold(one, event(3, "artifact", { id: "x", url: "/x", kind: "image" }));

@@ -1,7 +1,7 @@
 """A store that writes and then does not know whether it has: a commit whose end is lost.
 
 Stands for an I/O error that comes back from COMMIT although the frames were on disk.
-Unrealistic: the database itself stays well, and the very next write succeeds.
+Unrealistic: the database itself stays well, and can be read at any time.
 """
 
 from __future__ import annotations
@@ -17,31 +17,55 @@ Item = Change | Creation | Removal
 
 
 class Forgetful:
-    """Every write for which `forgets` says so is done once, and answered as unknown."""
+    """The first write for which `forgets` says so is answered with `error`; whether it was
+    done all the same is for `writes` to say. The `ill` writes after it come to nothing."""
 
-    def __init__(self, store: Store, forgets: Callable[[Item], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        forgets: Callable[[Item], bool],
+        writes: bool,
+        error: Exception,
+        ill: int,
+    ) -> None:
         self._store = store
         self._forgets = forgets
+        self._writes = writes
+        self._error = error
+        self._ill = ill
         self.forgot = 0
 
     async def put(self, item: Item) -> Any:
         """Write, and perhaps forget."""
-        outcome = await self._store.put(item)
-        if self.forgot == 0 and self._forgets(item):
+        if self.forgot and self._ill:
+            self._ill -= 1
+            raise StoreTrouble("still ill")
+        forgets = self.forgot == 0 and self._forgets(item)
+        outcome = await self._store.put(item) if self._writes or not forgets else None
+        if forgets:
             self.forgot += 1
-            raise StoreTrouble("the end of a commit was not learnt", unknown=True)
+            raise self._error
         return outcome
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
 
-def forgetful(forgets: Callable[[Item], bool]) -> Any:
+UNLEARNT = StoreTrouble("the end of a commit was not learnt", unknown=True)
+
+
+def forgetful(
+    forgets: Callable[[Item], bool],
+    *,
+    writes: bool = True,
+    error: Exception = UNLEARNT,
+    ill: int = 0,
+) -> Any:
     """A way of opening the store that forgets one write."""
 
     @asynccontextmanager
     async def opened(directory: Path, now: int) -> AsyncIterator[Any]:
         async with open_store(directory, now) as store:
-            yield Forgetful(store, forgets)
+            yield Forgetful(store, forgets, writes, error, ill)
 
     return opened

@@ -91,10 +91,8 @@ def _lives() -> dict[str, tuple[Task, tuple[Happening, ...]]]:
         "a text whose first attempt is void": (story, _told_twice(story)),
         "a video that fails keeps its still": (film, _still_kept()),
         "it waits, then nobody can run it": (fresh("waits"), _waited()),
-        "canceled while it waits for its next attempt": (
-            fresh("retry"),
-            (CLAIMED, happened.Wrote("half a"), FAULTED, happened.CancelAsked("owner")),
-        ),
+        "canceled while it waits for its next attempt": (fresh("retry"), _given_up()),
+        "a seed that was refused": (fresh("seed"), _reseeded()),
         "a cancel that nobody confirms": (fresh("lost"), _unconfirmed()),
         "a finished prediction beats a cancel": (picture, _beaten(picture)),
         "another model stands in, with a seed above 2**53": (_odd(), (CLAIMED,)),
@@ -144,6 +142,23 @@ def _still_kept() -> tuple[Happening, ...]:
 def _waited() -> tuple[Happening, ...]:
     gone = error_data("provider_not_configured", "the provider is gone", retryable=False)
     return (happened.Waiting("local is busy", None), happened.GaveUp(gone))
+
+
+def _given_up() -> tuple[Happening, ...]:
+    return (
+        CLAIMED,
+        happened.HandleSaved("p-1"),
+        happened.Progressed(0.5, 2, 4, "the sky", Eta(0.5, 1.5)),
+        happened.Wrote("half a"),
+        FAULTED,
+        happened.CancelAsked("owner"),
+    )
+
+
+def _reseeded() -> tuple[Happening, ...]:
+    refused = error_data("seed_conflict", "seen before", retryable=True)
+    again = happened.Faulted(refused, retry_at=NOW + 2_000, seed=2**53)
+    return (CLAIMED, happened.Produced(ARTIFACT), again, CLAIMED, happened.Progressed(0.5))
 
 
 def _unconfirmed() -> tuple[Happening, ...]:

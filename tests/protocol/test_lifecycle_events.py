@@ -34,6 +34,7 @@ FAULTED = happened.Faulted(ERROR, retry_at=NOW + 2_000)
 SAVED = happened.HandleSaved("p-1")
 CANCEL = happened.CancelAsked("ann")
 UNKNOWN = Charge(verdict="unknown")
+BUG = error_data("internal", "its code broke", retryable=True)
 
 
 def envelope(**fields: Any) -> dict[str, Any]:
@@ -69,7 +70,10 @@ EVENTS: list[tuple[State, Happening, wire.TaskEvent]] = [
         State.QUEUED,
         CANCEL,
         wire.Canceled(
-            **envelope(seq=2, status="canceled"), confirmed=True, charge=Charge(verdict="free")
+            **envelope(seq=2, status="canceled"),
+            confirmed=True,
+            charge=Charge(verdict="free"),
+            by="ann",
         ),
     ),
     (
@@ -308,6 +312,8 @@ def test_a_cancel_in_the_queue_is_the_end_at_once() -> None:
             UNKNOWN,
         ),
         (happened.GaveUp(error_data("timeout", "late", retryable=True), UNKNOWN), False, UNKNOWN),
+        (happened.GaveUp(BUG), False, happened.FREE),
+        (happened.Faulted(BUG, NOW), False, happened.FREE),
     ],
 )
 def test_a_cancel_is_confirmed_by_a_certain_end(

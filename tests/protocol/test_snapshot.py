@@ -11,7 +11,7 @@ import pytest
 from msgspec import UNSET
 
 from safelight_protocol import inputs as happened
-from safelight_protocol.events import TaskEvent, Timings, decode_event, encode_event
+from safelight_protocol.events import Eta, TaskEvent, Timings, decode_event, encode_event
 from safelight_protocol.snapshot import Snapshot, brief, fold, opening, result_of
 from safelight_protocol.task import Task
 from tests.doubles.lives import (
@@ -133,6 +133,38 @@ def test_text_and_steps_are_those_of_the_attempt() -> None:
     assert (again.retry_at, again.reason, again.eta) == (None, None, None)
 
 
+def test_a_retry_voids_the_attempt_before_it() -> None:
+    """Between `retrying` and the next `started` nothing of the ended attempt is shown, and
+    the progress is the next one's; why and when it is tried again is."""
+    steps = happened.Progressed(0.5, 1, 2, "half", Eta(1.0, 2.0))
+    life = (CLAIMED, happened.HandleSaved("p"), steps, happened.Wrote("a"))
+    snapshot = folded(fresh(), *life, happened.Produced(ARTIFACT), FAULTED)
+    assert (snapshot.text, snapshot.step, snapshot.steps, snapshot.message) == (
+        "",
+        None,
+        None,
+        None,
+    )
+    assert (snapshot.prediction_id, snapshot.eta, snapshot.reason) == (None, None, None)
+    assert (snapshot.status, snapshot.attempt, snapshot.progress) == ("queued", 2, 0.0)
+    assert (snapshot.error, snapshot.retry_at) == (ERROR, "2023-11-14T22:13:22.000Z")
+    assert (snapshot.artifacts, snapshot.model) == ((ARTIFACT,), "local/painter")
+
+
+def test_a_handle_that_comes_with_the_retry_is_void_too() -> None:
+    """The last attempt's handle, first told by its `retrying`, is not the next one's."""
+    assert folded(fresh(), CLAIMED, happened.HandleSaved("p"), FAULTED).prediction_id is None
+
+
+def test_a_seed_drawn_anew_is_shown_and_is_the_results() -> None:
+    """Snapshot and result name the seed of the attempt that made them."""
+    again = happened.Faulted(ERROR, retry_at=NOW + 2_000, seed=12)
+    steps = lived(fresh(), [CLAIMED, again, CLAIMED])
+    snapshot = folded(fresh(), CLAIMED, again, CLAIMED)
+    assert folded(fresh(), CLAIMED, again).seed == 7
+    assert (snapshot.seed, result_of(snapshot, steps[-1].task, NOW).seed) == (12, 12)
+
+
 def test_artifacts_outlive_their_attempt() -> None:
     """Nothing finished is thrown away; each artifact keeps the attempt that made it."""
     second = msgspec.structs.replace(ARTIFACT, id="two", attempt=2)
@@ -153,6 +185,24 @@ def test_a_canceled_task_says_what_is_known() -> None:
     snapshot = folded(fresh(), CLAIMED, happened.CancelAsked("ann"), happened.Stopped(CHARGED))
     assert (snapshot.status, snapshot.canceling) == ("canceled", True)
     assert (snapshot.confirmed, snapshot.charge) == (True, CHARGED)
+    assert snapshot.canceled_by == "ann"
+
+
+def test_a_cancel_says_who_asked_and_leaves_the_rest_open() -> None:
+    """While it is under way nothing is confirmed and nothing charged yet."""
+    snapshot = folded(fresh(), CLAIMED, happened.CancelAsked("ann"))
+    assert (snapshot.canceling, snapshot.canceled_by) == (True, "ann")
+    assert (snapshot.confirmed, snapshot.charge) == (None, None)
+
+
+def test_a_cancel_in_the_queue_says_who_asked() -> None:
+    """The end alone tells it, since there was nothing to stop."""
+    assert folded(fresh(), happened.CancelAsked("ann")).canceled_by == "ann"
+
+
+def test_a_stop_that_nobody_asked_for_has_no_name() -> None:
+    """The provider stopped it by itself."""
+    assert folded(fresh(), CLAIMED, happened.Stopped()).canceled_by is None
 
 
 def test_a_result_is_made_of_the_log() -> None:
@@ -201,6 +251,14 @@ def test_a_text_is_its_own_result() -> None:
 def test_a_result_without_a_claim_took_no_time() -> None:
     """A task that was never claimed, which no row allows, still has whole numbers."""
     assert result_of(opening(fresh()), fresh(), NOW + 9).timings == Timings(9, 0)
+
+
+@pytest.mark.parametrize(("claimed", "now"), [(-50, -20), (40, 10), (-10, 30)])
+def test_a_clock_set_back_makes_no_negative_time(claimed: int, now: int) -> None:
+    """Whatever the clock did between creation, claim and end, no time is below zero."""
+    task = changed(fresh(), claimed_at=NOW + claimed)
+    timings = result_of(opening(task), task, NOW + now).timings
+    assert timings == Timings(max(0, claimed), max(0, now - claimed))
 
 
 def test_a_brief_snapshot_is_cut_and_says_so() -> None:

@@ -214,3 +214,61 @@ def test_places_are_never_overbooked(acts: list[tuple[str, str, int]]) -> None:
             dispatcher.remove(uid)
     assert waiting == set()
     assert dispatcher.reason("local") == "local has a free place"
+
+
+def test_a_task_is_overdue_once_wherever_it_is() -> None:
+    """In the line, in a place, or waiting for a retry: at its instant it is told, once."""
+    dispatcher = filled("line", "place", "retry")
+    assert dispatcher.take(NOW) == ["line", "place"]
+    dispatcher.enqueue("line", "local", NOW + 900)
+    for uid, limit in (("line", 3), ("place", 1), ("retry", 2)):
+        dispatcher.watch(uid, NOW + limit)
+    assert dispatcher.overdue(NOW) == []
+    assert dispatcher.overdue(NOW + 2) == ["place", "retry"]
+    assert dispatcher.overdue(NOW + 9) == ["line"]
+    assert dispatcher.overdue(NOW + 99) == []
+
+
+def test_who_has_left_is_never_overdue() -> None:
+    """A task that ended in time is forgotten, however many came and went."""
+    dispatcher = filled()
+    for n in range(1000):
+        dispatcher.watch(f"t{n}", NOW + n)
+        dispatcher.remove(f"t{n}")
+    assert dispatcher.due() is None
+    assert dispatcher.overdue(NOW + 9_999) == []
+
+
+def test_the_forgotten_take_no_room() -> None:
+    """What is kept for tasks that ended is at most what is kept for those that live."""
+    dispatcher = filled()
+    for n in range(100):
+        dispatcher.watch(f"t{n}", NOW + n)
+    for n in range(99):
+        dispatcher.remove(f"t{n}")
+    assert len(dispatcher._alarms) <= 2
+    assert dispatcher.overdue(NOW + 99) == ["t99"]
+
+
+def test_a_move_in_the_queue_keeps_the_time_of_its_end() -> None:
+    """Being taken and queued again does not put it off."""
+    dispatcher = filled("a")
+    dispatcher.watch("a", NOW + 5)
+    dispatcher.take(NOW)
+    dispatcher.enqueue("a", "local", NOW + 3)
+    assert dispatcher.due() == NOW + 3
+    dispatcher.take(NOW + 3)
+    assert dispatcher.due() == NOW + 5
+    assert dispatcher.overdue(NOW + 5) == ["a"]
+
+
+def test_who_is_overdue_is_not_taken() -> None:
+    """A task whose time is up gets no place any more; it holds the one it has until it ends."""
+    dispatcher = filled("a", "b", "c", "d")
+    dispatcher.take(NOW)
+    for uid in "ac":
+        dispatcher.watch(uid, NOW + 1)
+    assert dispatcher.overdue(NOW + 1) == ["a", "c"]
+    assert dispatcher.take(NOW + 1) == []
+    dispatcher.remove("a")
+    assert dispatcher.take(NOW + 1) == ["d"]

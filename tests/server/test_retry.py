@@ -5,20 +5,25 @@ from __future__ import annotations
 import pytest
 
 from safelight.providers.base import Again, Ended, Gone, Never, Unclear
-from safelight.retry import RetryPolicy
+from safelight.retry import Dice, RetryPolicy
 from safelight_protocol.events import Charge, error_data
 from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
-from tests.doubles.lives import CHARGED, NOW, fresh
+from tests.doubles.lives import CHARGED, NOW, asked, fresh
 
 POLICY = RetryPolicy(attempts=4, losses=2, base_seconds=2.0, max_seconds=5.0)
 AGAIN = Again("provider_failed", "it broke")
 ERROR = error_data("provider_failed", "it broke", retryable=True)
 
 
-def waited(faults: int, die: float, after_seconds: float | None = None) -> int:
+def dice(share: float = 0.0) -> Dice:
+    """Dice that always fall the same."""
+    return Dice(lambda: share, lambda: 99)
+
+
+def waited(faults: int, share: float, after_seconds: float | None = None) -> int:
     """Milliseconds until the next attempt."""
     outcome = Again("provider_failed", "it broke", after_seconds)
-    verdict = POLICY.verdict(fresh(faults=faults, attempt=faults + 1), outcome, NOW, die)
+    verdict = POLICY.verdict(fresh(faults=faults, attempt=faults + 1), outcome, NOW, dice(share))
     assert isinstance(verdict, Faulted)
     return verdict.retry_at - NOW
 
@@ -32,17 +37,17 @@ def test_the_wait_doubles_up_to_its_bound(faults: int, least: int, most: int) ->
     assert waited(faults, 0.5) == (least + most) / 2
 
 
-@pytest.mark.parametrize(("asked", "wait"), [(0.5, 1_000), (1.5, 1_500), (90.0, 90_000)])
-def test_a_provider_may_ask_for_more(asked: float, wait: int) -> None:
+@pytest.mark.parametrize(("wish", "wait"), [(0.5, 1_000), (1.5, 1_500), (90.0, 90_000)])
+def test_a_provider_may_ask_for_more(wish: float, wait: int) -> None:
     """Its own wish is a floor, also beyond our longest wait; less than ours is not taken."""
-    assert waited(0, 0.0, asked) == wait
+    assert waited(0, 0.0, wish) == wait
 
 
 def test_faults_are_given_up_at_last() -> None:
     """The last attempt's fault is the end, free, and says that it may be asked for again."""
-    verdict = POLICY.verdict(fresh(faults=3, attempt=4), AGAIN, NOW, 0.5)
+    verdict = POLICY.verdict(fresh(faults=3, attempt=4), AGAIN, NOW, dice(0.5))
     assert verdict == GaveUp(ERROR, FREE)
-    assert POLICY.verdict(fresh(faults=2, attempt=9), AGAIN, NOW, 0.0) == Faulted(
+    assert POLICY.verdict(fresh(faults=2, attempt=9), AGAIN, NOW, dice(0.0)) == Faulted(
         ERROR, NOW + 2_500
     )
 
@@ -50,12 +55,12 @@ def test_faults_are_given_up_at_last() -> None:
 def test_one_attempt_means_no_retry() -> None:
     """Who wants a single attempt has its fault at once."""
     once = RetryPolicy(attempts=1)
-    assert once.verdict(fresh(), AGAIN, NOW, 0.0) == GaveUp(ERROR, FREE)
+    assert once.verdict(fresh(), AGAIN, NOW, dice(0.0)) == GaveUp(ERROR, FREE)
 
 
 def test_a_loss_is_started_again_at_once() -> None:
     """What is gone and free needs no pause."""
-    verdict = POLICY.verdict(fresh(), Gone("the server restarted"), NOW, 1.0)
+    verdict = POLICY.verdict(fresh(), Gone("the server restarted"), NOW, dice(1.0))
     assert verdict == Lost(error_data("lost", "the server restarted", retryable=True), NOW)
 
 
@@ -65,24 +70,56 @@ def test_a_loss_is_started_again_at_once() -> None:
 )
 def test_losses_are_counted_without_faults(attempt: int, faults: int, again: bool) -> None:
     """Two losses are allowed, whatever faults lie between them; the third is the end."""
-    verdict = POLICY.verdict(fresh(attempt=attempt, faults=faults), Gone("gone"), NOW, 0.0)
+    verdict = POLICY.verdict(fresh(attempt=attempt, faults=faults), Gone("gone"), NOW, dice(0.0))
     assert isinstance(verdict, Lost if again else GaveUp)
     assert isinstance(verdict, Lost | GaveUp) and verdict.error.code == "lost"
 
 
 def test_what_fails_for_good_is_the_end() -> None:
     """No further attempt, with the provider's own code and charge, and no hope held out."""
-    verdict = POLICY.verdict(fresh(), Never("invalid_input", "too dark", CHARGED), NOW, 0.0)
+    verdict = POLICY.verdict(fresh(), Never("invalid_input", "too dark", CHARGED), NOW, dice(0.0))
     error = error_data("invalid_input", "too dark", retryable=False)
     assert verdict == GaveUp(error, CHARGED)
 
 
 def test_what_cannot_be_told_is_not_guessed() -> None:
     """Nothing is started again where a second one could be billed."""
-    assert POLICY.verdict(fresh(), Unclear("no answer"), NOW, 0.0) == InDoubt()
+    assert POLICY.verdict(fresh(), Unclear("no answer"), NOW, dice(0.0)) == InDoubt()
 
 
 def test_a_stop_is_a_stop() -> None:
     """A prediction that was stopped ends with what it cost."""
     charge = Charge(verdict="estimated", amount_micros=5)
-    assert POLICY.verdict(fresh(), Ended(charge), NOW, 0.0) == Stopped(charge)
+    assert POLICY.verdict(fresh(), Ended(charge), NOW, dice(0.0)) == Stopped(charge)
+
+
+CONFLICT = Again("seed_conflict", "seen before", fresh_seed=True)
+
+
+def test_a_seed_of_ours_is_replaced() -> None:
+    """A seed that is refused is drawn anew, and nothing else is: the pause is the same."""
+    verdict = POLICY.verdict(fresh(), CONFLICT, NOW, dice())
+    error = error_data("seed_conflict", "seen before", retryable=True)
+    assert verdict == Faulted(error, NOW + 1_000, seed=99)
+    other = POLICY.verdict(fresh(), AGAIN, NOW, dice())
+    assert isinstance(other, Faulted) and other.seed is None
+
+
+def test_a_seed_of_theirs_is_not() -> None:
+    """A refused seed that the caller chose is the end at once, with what can be done."""
+    verdict = POLICY.verdict(fresh(asked=asked(seed=7)), CONFLICT, NOW, dice())
+    assert isinstance(verdict, GaveUp)
+    assert (verdict.error.code, verdict.error.retryable) == ("seed_conflict", False)
+    assert verdict.error.message == "seen before; choose another seed or leave it open"
+
+
+def test_conflicts_end_at_the_limit_too() -> None:
+    """A provider that refuses every seed is given up like any other fault."""
+    verdict = POLICY.verdict(fresh(faults=3, attempt=4), CONFLICT, NOW, dice())
+    assert isinstance(verdict, GaveUp) and verdict.error.code == "seed_conflict"
+
+
+@pytest.mark.parametrize("tries", [3, 64, 100_000])
+def test_the_pause_is_bounded_however_often_it_is_tried(tries: int) -> None:
+    """No number of tries makes a pause longer than the longest, or breaks the arithmetic."""
+    assert POLICY.pause(tries, 1.0) == 5.0

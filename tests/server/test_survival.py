@@ -12,7 +12,7 @@ import pytest
 from safelight.providers.base import Prediction
 from safelight.providers.local import Local
 from safelight.providers.scripted import Scripted
-from safelight.store import Change, Creation
+from safelight.store import Change, Creation, Fenced, StoreTrouble
 from safelight_protocol.task import State
 from tests.doubles.forgetful import forgetful
 from tests.doubles.served import PATIENCE, Served, served
@@ -84,6 +84,57 @@ async def test_an_unlearnt_commit_leaves_nothing_behind(
         await _rests(house)
         again = await house.create(prompt="the next one")
         assert (await house.events(again["task_id"]))[-1]["type"] == "completed"
+
+
+@pytest.mark.parametrize("state", [State.STARTING, State.RUNNING, State.COMPLETED])
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreTrouble("not learnt", unknown=True),
+        StoreTrouble("not written"),
+        Fenced("somebody else had it"),
+    ],
+    ids=["unlearnt", "unwritten", "fenced"],
+)
+async def test_a_write_that_came_to_nothing_is_made_again(
+    tmp_path: Path, state: State, error: Exception
+) -> None:
+    """Nothing was written, whatever was said about it: the move is made once more, and the
+    task goes on as if nothing had been."""
+    opened = forgetful(_moves_to(state), writes=False, error=error)
+    async with served(tmp_path, opened=opened) as house:
+        data = await house.create()
+        events = await house.events(data["task_id"])
+        assert [e["type"] for e in events] == [
+            "queued",
+            "started",
+            "progress",
+            "artifact",
+            "completed",
+        ]
+        assert [e["seq"] for e in events] == [1, 2, 3, 4, 5]
+        assert len(house.scripted.started) == 1
+        await _rests(house)
+
+
+@pytest.mark.parametrize("ill", [0, 2])
+async def test_a_cancel_finds_what_an_unlearnt_claim_left(ill: int, tmp_path: Path) -> None:
+    """The claim's commit succeeded and reported an error. A cancel that came before the claim
+    was tried again met the old state, was lost, and the second claim ended the process."""
+    asking: list[asyncio.Task[Any]] = []
+
+    def forgets(item: Any) -> bool:
+        if not _moves_to(State.STARTING)(item):
+            return False
+        asking.append(asyncio.create_task(house.context.orchestrator.cancel("local", "x")))
+        return True
+
+    async with served(tmp_path, opened=forgetful(forgets, ill=ill)) as house:
+        await house.create(id="x", params=HANG)
+        events = await house.events("x")
+        await asyncio.gather(*asking)
+        assert [e["type"] for e in events] == ["queued", "started", "canceling", "canceled"]
+        assert (await house.http.get("/readyz")).status_code == 200
 
 
 async def _rests(house: Served) -> None:

@@ -42,34 +42,45 @@ function envelope(event) {
 
 const nothing = () => ({});
 
+/** What a new attempt has of the one before: none of this. */
+const VOID = {
+  prediction_id: null,
+  reason: null,
+  message: null,
+  step: null,
+  steps: null,
+  eta: null,
+  text: "",
+};
+
 const BODIES = {
   queued: ({ reason, eta }) => ({ reason, eta }),
   started: freshAttempt,
   progress: ({ step, steps, message, eta }) => ({ step, steps, message, eta }),
   text: ({ delta }, { text }) => ({ text: text + delta }),
   artifact: (event, { artifacts }) => ({ artifacts: [...artifacts, artifact(event)] }),
-  retrying: ({ error, retry_at }) => ({ error, retry_at }),
-  canceling: nothing,
+  retrying: ({ error, retry_at, next_attempt }) => ({
+    ...VOID,
+    attempt: next_attempt,
+    progress: 0,
+    error,
+    retry_at,
+  }),
+  canceling: ({ by }) => ({ canceled_by: by }),
   completed: ({ result_data, charge }) => ({ result_data, charge, error: null, eta: null }),
   failed: ({ error_data, charge }) => ({ error_data, charge, eta: null }),
-  canceled: ({ confirmed, charge }) => ({ confirmed, charge, eta: null }),
+  canceled: ({ confirmed, charge, by }) => ({
+    confirmed,
+    charge,
+    eta: null,
+    ...(by === undefined ? {} : { canceled_by: by }),
+  }),
 };
 
-/** A new attempt voids the text and the steps of the one before. */
-function freshAttempt({ model, provider, backend }) {
-  return {
-    model,
-    provider,
-    backend,
-    prediction_id: null,
-    reason: null,
-    retry_at: null,
-    message: null,
-    step: null,
-    steps: null,
-    eta: null,
-    text: "",
-  };
+/** A new attempt begins with nothing; with another seed, if it says so. */
+function freshAttempt({ model, provider, backend, seed }) {
+  const drawn = seed === undefined ? {} : { seed };
+  return { ...VOID, model, provider, backend, ...drawn, retry_at: null };
 }
 
 function artifact(event) {

@@ -1,4 +1,4 @@
-"""What a provider is: start, follow, cancel. The contract every one of them keeps.
+"""What a provider is: start, look up, follow, cancel. The contract every one keeps.
 
 `follow` is used for the first run and again after a restart, so that recovery is
 no second way to run. Reports are pushed to a function: awaiting it gives
@@ -89,11 +89,15 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Again(msgspec.Struct, frozen=True):
-    """It failed in a way that may pass. `after_seconds` is the provider's own wish."""
+    """It failed in a way that may pass. `after_seconds` is the provider's own wish.
+
+    `fresh_seed`: it would fail again with this seed, and may pass with another one.
+    """
 
     code: str
     message: str
     after_seconds: float | None = None
+    fresh_seed: bool = False
 
 
 class Never(msgspec.Struct, frozen=True):
@@ -105,7 +109,7 @@ class Never(msgspec.Struct, frozen=True):
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """It is lost, and to start it again costs nothing."""
+    """It is lost, or never began, and to start it again costs nothing."""
 
     message: str
 
@@ -136,12 +140,24 @@ class Provider(Protocol):
     async def start(self, prediction: Prediction) -> str:
         """Begin it and return the handle to follow or cancel it by.
 
-        Raises Failure. The intent is on disk before this is called.
+        Raises Failure; with Unclear when the request may have arrived all the same. The
+        intent is on disk before this is called. Where a second start could be billed it
+        is called at most once for an attempt, elsewhere at least once.
+        """
+
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+        """What became of a start whose answer was lost, asked by the marks that the request
+        carried (uid and attempt): the handle, which can be followed from here; Gone if it
+        certainly never began and cannot begin any more; Unclear if that cannot be told now.
+
+        Starts nothing, and is asked again and again. A request that may still be on its
+        way is Unclear, not Gone.
         """
 
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
-        """Report until it ends; exactly one outcome. Called again with the same handle
-        it ends the same. Cancelled from outside it leaves nothing running here."""
+        """Report until it ends; exactly one outcome. Called again with the same handle it
+        reports from the beginning, in the same order, and ends the same; what the log has
+        already is left out by us. Cancelled from outside it leaves nothing running here."""
 
     async def cancel(self, prediction: Prediction, handle: str) -> None:
         """Ask for its end; `follow` then returns. Safe to repeat, and after the end."""

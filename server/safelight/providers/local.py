@@ -84,6 +84,10 @@ class Local:
         """The handle names the attempt; nothing runs before it is followed."""
         return f"local-{prediction.uid}-{prediction.attempt}"
 
+    async def look_up(self, prediction: Prediction) -> Gone:
+        """Nothing outlives this process, so what is asked for is not there."""
+        return Gone("the painter ended with the server")
+
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
         """Paint it on a free worker."""
         job = await self._job(prediction)

@@ -9,15 +9,21 @@ behaviour can be read at the call that makes it:
     sleep seconds           wait in real time (demonstrations)
     wait gate               wait until a test opens the gate
     fault code message after_seconds   fail, to be tried again
+    conflict repeated       refuse the seed (`repeated`: only one that was started before)
     never code message      fail for good
     lost / unclear / hang   be lost, be lost in doubt, never end
+    answer_lost             the start arrives, its answer does not
+    unreached               the start does not arrive, and fails in doubt
+    start_hangs gate        the start arrives and is answered when a test opens the gate
 
-A step with `attempt` is played in that attempt only. Without a script it makes
-what its kind asks for and is done.
+The last three happen before anything is played, wherever they stand. A step with
+`attempt` is played in that attempt only. Without a script it makes what its kind asks
+for and is done.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -29,6 +35,7 @@ from .base import (
     Delta,
     Done,
     Ended,
+    Failure,
     Gone,
     Made,
     Moved,
@@ -62,21 +69,36 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     code: str = "provider_failed"
     message: str | None = None
     after_seconds: float | None = None
+    repeated: bool = False
 
 
 class Scripted:
-    """Plays scripts. `started` and `canceled` list what it was asked, in order; while
-    `deaf` it notes a cancel and plays on."""
+    """Plays scripts. `started`, `seeds`, `looked_up` and `canceled` list what it was asked,
+    in order; while `deaf` it notes a cancel and plays on.
+
+    `answers` are given to the next look-ups, one each. After them it says what it knows:
+    the handle of a request that arrived, Gone of one that did not; and of one it never
+    heard of (it is another process now) Unclear where that could be billed, else Gone.
+    """
 
     def __init__(
-        self, *, name: str = "scripted", resumable: bool = False, billed: bool = False
+        self,
+        *,
+        name: str = "scripted",
+        resumable: bool = False,
+        billed: bool = False,
+        answers: tuple[str | Gone | Unclear | Exception, ...] = (),
     ) -> None:
         self.name = name
         self.resumable = resumable
         self.billed = billed
         self.started: list[tuple[str, int]] = []
+        self.seeds: list[int] = []
+        self.looked_up: list[tuple[str, int]] = []
         self.canceled: list[str] = []
         self.deaf = False
+        self.answers = deque(answers)
+        self._unreached: set[tuple[str, int]] = set()
         self._gates: dict[str, anyio.Event] = {}
         self._cancels: dict[str, anyio.CancelScope] = {}
 
@@ -90,8 +112,32 @@ class Scripted:
 
     async def start(self, prediction: Prediction) -> str:
         """Note the request; the handle is made of its uid and attempt."""
-        self.started.append((prediction.uid, prediction.attempt))
-        return f"scripted-{prediction.uid}-{prediction.attempt}"
+        steps = {step.do: step for step in _steps(prediction)}
+        if "unreached" in steps:
+            self._unreached.add(_marks(prediction))
+            raise Failure(Unclear("the script says that the request was lost"))
+        self.started.append(_marks(prediction))
+        self.seeds.append(prediction.seed)
+        if "answer_lost" in steps:
+            raise Failure(Unclear("the script says that the answer was lost"))
+        if "start_hangs" in steps:
+            await self.gate(steps["start_hangs"].gate).wait()
+        return _handle(prediction)
+
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+        """Say what the test says, or what is known."""
+        marks = _marks(prediction)
+        self.looked_up.append(marks)
+        if self.answers:
+            answer = self.answers.popleft()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        if marks in self.started:
+            return _handle(prediction)
+        if self.billed and marks not in self._unreached:
+            return Unclear("the provider has forgotten")
+        return Gone("the provider never heard of it")
 
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
         """Play the script."""
@@ -111,10 +157,8 @@ class Scripted:
             scope.cancel()
 
     async def _play(self, prediction: Prediction, report: Report) -> Outcome:
-        for step in _script(prediction):
-            if step.attempt not in (None, prediction.attempt):
-                continue
-            outcome = _verdict(step)
+        for step in _steps(prediction):
+            outcome = self._verdict(step, prediction)
             if outcome is not None:
                 return outcome
             await self._act(step, prediction, report)
@@ -139,19 +183,35 @@ class Scripted:
             case "hang":
                 await anyio.sleep_forever()
 
+    def _verdict(self, step: Step, prediction: Prediction) -> Outcome | None:
+        message = step.message or "the script says so"
+        match step.do:
+            case "fault":
+                return Again(step.code, message, step.after_seconds)
+            case "conflict":
+                if step.repeated and self.seeds.count(prediction.seed) < 2:
+                    return None
+                return Again("seed_conflict", message, step.after_seconds, fresh_seed=True)
+            case "never":
+                return Never(step.code, message)
+            case "lost":
+                return Gone(message)
+            case "unclear":
+                return Unclear(message)
+        return None
 
-def _verdict(step: Step) -> Outcome | None:
-    message = step.message or "the script says so"
-    match step.do:
-        case "fault":
-            return Again(step.code, message, step.after_seconds)
-        case "never":
-            return Never(step.code, message)
-        case "lost":
-            return Gone(message)
-        case "unclear":
-            return Unclear(message)
-    return None
+
+def _marks(prediction: Prediction) -> tuple[str, int]:
+    return prediction.uid, prediction.attempt
+
+
+def _handle(prediction: Prediction) -> str:
+    return f"scripted-{prediction.uid}-{prediction.attempt}"
+
+
+def _steps(prediction: Prediction) -> list[Step]:
+    """The steps of this attempt."""
+    return [s for s in _script(prediction) if s.attempt in (None, prediction.attempt)]
 
 
 def _script(prediction: Prediction) -> list[Step]:

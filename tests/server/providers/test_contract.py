@@ -12,6 +12,7 @@ from safelight.providers.base import (
     Delta,
     Done,
     Ended,
+    Gone,
     Made,
     Moved,
     Prediction,
@@ -122,3 +123,30 @@ async def test_a_follower_that_is_cancelled_leaves_room(provider: Provider) -> N
     again = prediction(provider, attempt=2)
     outcome = await provider.follow(again, await provider.start(again), Heard())
     assert isinstance(outcome, Done)
+
+
+async def test_looking_up_starts_nothing(provider: Provider) -> None:
+    """A request that never arrived is Gone, however often that is asked."""
+    asked = prediction(provider)
+    for _ in range(3):
+        assert isinstance(await provider.look_up(asked), Gone)
+    assert getattr(provider, "started", []) == []
+
+
+async def test_what_is_found_can_be_followed(provider: Provider) -> None:
+    """The handle of a look-up is as good as the start's own; Gone only where a second
+    start costs nothing."""
+    asked = prediction(provider)
+    handle = await provider.start(asked)
+    found = await provider.look_up(asked)
+    if isinstance(found, str):
+        assert found == handle
+        assert isinstance(await provider.follow(asked, found, Heard()), Done)
+    else:
+        assert isinstance(found, Gone) and not provider.billed
+
+
+async def test_a_look_up_is_of_one_attempt(provider: Provider) -> None:
+    """The first attempt's request is not the second's."""
+    await provider.start(prediction(provider))
+    assert isinstance(await provider.look_up(prediction(provider, attempt=2)), Gone)

@@ -1,0 +1,141 @@
+"""What becomes of an attempt that the server left behind, by provider and by what is known.
+
+The rule behind the table: where a second start could be billed there is at most one for an
+attempt, elsewhere there is at least one; and no live task is left without care.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from safelight.providers.scripted import Scripted
+from tests.doubles.served import Served, served
+
+IMAGE = {"do": "image"}
+
+
+class Left(NamedTuple):
+    """A row: the provider, what was on disk, what it remembers, and what comes of it."""
+
+    billed: bool
+    resumable: bool
+    saved: bool
+    remembers: bool
+    end: str
+    starts: int
+
+
+TABLE = [
+    Left(billed=True, resumable=True, saved=True, remembers=True, end="completed", starts=1),
+    Left(billed=True, resumable=True, saved=True, remembers=False, end="completed", starts=1),
+    Left(billed=True, resumable=True, saved=False, remembers=True, end="completed", starts=1),
+    Left(billed=True, resumable=True, saved=False, remembers=False, end="unknown", starts=1),
+    Left(billed=True, resumable=False, saved=True, remembers=True, end="completed", starts=1),
+    Left(billed=True, resumable=False, saved=True, remembers=False, end="unknown", starts=1),
+    Left(billed=True, resumable=False, saved=False, remembers=True, end="completed", starts=1),
+    Left(billed=True, resumable=False, saved=False, remembers=False, end="unknown", starts=1),
+    Left(billed=False, resumable=True, saved=True, remembers=True, end="completed", starts=1),
+    Left(billed=False, resumable=True, saved=True, remembers=False, end="completed", starts=1),
+    Left(billed=False, resumable=True, saved=False, remembers=True, end="completed", starts=1),
+    Left(billed=False, resumable=True, saved=False, remembers=False, end="completed", starts=2),
+    Left(billed=False, resumable=False, saved=True, remembers=True, end="completed", starts=2),
+    Left(billed=False, resumable=False, saved=True, remembers=False, end="completed", starts=2),
+    Left(billed=False, resumable=False, saved=False, remembers=True, end="completed", starts=2),
+    Left(billed=False, resumable=False, saved=False, remembers=False, end="completed", starts=2),
+]
+
+
+@pytest.mark.parametrize("left", TABLE, ids=[" ".join(map(str, row)) for row in TABLE])
+async def test_what_was_left_behind_is_taken_up(tmp_path: Path, left: Left) -> None:
+    """Followed, looked up, started again or given up as the table says; one end each."""
+    limits = {"attempt_timeout_seconds": 0.4 if left.end == "unknown" else 60.0}
+    before = await _leave_behind(tmp_path, left, limits)
+    after = Scripted(billed=left.billed, resumable=left.resumable)
+    after.gate("answer").set()
+    after.gate("end").set()
+    if left.remembers:
+        after.started += before.started
+    async with served(tmp_path, scripted_provider=after, **limits) as house:
+        events = await house.events("x")
+    made = before.started + [marks for marks in after.started if marks not in before.started]
+    assert len(made) == len(set(made)) == left.starts
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    assert events[-1]["attempt"] == left.starts
+    if left.end == "completed":
+        assert events[-1]["type"] == "completed"
+    else:
+        assert events[-1]["error_data"]["code"] == "outcome_unknown"
+        assert events[-1]["charge"]["verdict"] == "unknown"
+
+
+async def _leave_behind(tmp_path: Path, left: Left, limits: dict[str, float]) -> Scripted:
+    """Run the first server to the moment of the row, and end it there."""
+    before = Scripted(billed=left.billed, resumable=left.resumable)
+    if left.saved:
+        before.gate("answer").set()
+    script = [
+        {"do": "start_hangs", "gate": "answer"},
+        {"do": "progress", "to": 0.5},
+        {"do": "wait", "gate": "end"},
+        IMAGE,
+    ]
+    async with served(tmp_path, scripted_provider=before, **limits) as house:
+        await house.create(id="x", params={"script": script})
+        async with house.connect() as phone:
+            await phone.join("task:x", {"after": 0})
+            await phone.until_event("progress" if left.saved else "started")
+        await _started(before)
+    return before
+
+
+async def _started(provider: Scripted) -> None:
+    with anyio.fail_after(5):
+        while not provider.started:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_deadline_that_passed_meanwhile_leaves_time_to_ask(tmp_path: Path) -> None:
+    """The server was down past the attempt's deadline; a prediction that finished long ago
+    is still fetched instead of being thrown away."""
+    left = Left(True, True, saved=True, remembers=True, end="completed", starts=1)
+    await _leave_behind(tmp_path, left, {})
+    with sqlite3.connect(tmp_path / "safelight.sqlite3") as database:
+        database.execute("UPDATE tasks SET deadline = 1")
+    database.close()
+    after = Scripted(billed=True, resumable=True)
+    after.gate("end").set()
+    async with served(tmp_path, scripted_provider=after) as house:
+        assert (await house.events("x"))[-1]["type"] == "completed"
+
+
+async def test_every_live_task_is_in_care(tmp_path: Path) -> None:
+    """Queued, waiting for a retry, running, canceling: after a restart all of them end."""
+    hang: list[dict[str, Any]] = [{"do": "wait", "gate": "end"}, IMAGE]
+    before = Scripted(resumable=True)
+    before.deaf = True
+    async with served(tmp_path, scripted_provider=before) as house:
+        retry = [{"do": "fault", "after_seconds": 1, "attempt": 1}, IMAGE]
+        await house.create(id="retry", params={"script": retry})
+        await _until(house, "retry", "retrying")
+        for n in range(6):
+            await house.create(id=f"x{n}", params={"script": hang})
+        await _until(house, "x0", "started")
+        await house.post("/api/tasks/x0/cancel")
+    after = Scripted(resumable=True)
+    after.gate("end").set()
+    async with served(tmp_path, scripted_provider=after) as house:
+        assert house.context.statistics()["live"] == 7
+        ends = {id: (await house.events(id))[-1]["type"] for id in ("retry", "x0", "x3", "x5")}
+    assert ends == {"retry": "completed", "x0": "canceled", "x3": "completed", "x5": "completed"}
+
+
+async def _until(house: Served, id: str, type: str) -> None:
+    async with house.connect() as phone:
+        await phone.join(f"task:{id}", {"after": 0})
+        await phone.until_event(type)
