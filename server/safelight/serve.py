@@ -1,8 +1,9 @@
 """Runs the server: one socket, one event loop, from the first word to the last.
 
-Owns the listening socket, uvicorn and the signals. SIGTERM and SIGINT end it with exit
-code 0: open sockets are closed with 1012, requests may finish for `drain_seconds`.
-Knows nothing of what is served. How a server is run is told in docs/operations.md.
+Owns the listening socket and the signals. SIGTERM and SIGINT end it with exit code 0:
+nobody is let in any more, sockets are closed with 1012 one group after another, requests
+may finish for `drain_seconds`. Knows nothing of what is served. How a server is run is
+told in docs/operations.md; uvicorn is in `doors.py`.
 """
 
 from __future__ import annotations
@@ -10,55 +11,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import importlib.util
-import math
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
-import uvicorn
 from starlette.applications import Starlette
 
 from . import telemetry
 from .app import create_app
+from .doors import Config, Server
+from .edges.context import Context
 from .settings import Settings
-from .store import DatabaseTooNew, DataDirectoryBusy
-
-SPARE_FRAME_BYTES = 64 * 1024
-"""Above our own limit, so that a frame somewhat too large is refused by us, in words."""
-
-KEEP_ALIVE_SECONDS = 30.0
-"""Longer than clients keep idle connections (5 s in httpx): whoever closes first, it is
-not we while a request is on its way."""
-
-LOCAL_PROXIES = "127.0.0.1,::1"
-"""Whose X-Forwarded-For is believed; said here so that no variable says otherwise."""
+from .store import DatabaseTooNew, DataDirectoryBusy, StoreTrouble
 
 
 class CannotServe(Exception):
     """The server cannot start; the message says why, in one line."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that says when it listens and leaves the signals to us.
-
-    Its own handlers send themselves the signal again at the end, which would make
-    every clean stop look like a crash.
-    """
-
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_listening = on_listening
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._on_listening()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 Build = Callable[[Settings], Starlette]
@@ -126,18 +96,19 @@ async def _serve(
         for line in greeting(address_of(listener), settings):
             say(line)
 
-    server = _Server(_config(app, settings), welcome)
+    async def see_out(seconds: float) -> None:
+        await app.state.context.guests.see_out(seconds, asyncio.sleep)
+
+    server = Server(Config(app, settings), welcome, see_out)
     _on_signals(lambda number: server.handle_exit(number, None))
     # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
     # here, and when a part of the house fails later, the process ends with it.
     async with AsyncExitStack() as house:
         try:
             await house.enter_async_context(app.router.lifespan_context(app))
-        except (DataDirectoryBusy, DatabaseTooNew) as trouble:
-            raise CannotServe(str(trouble)) from None
-        except (OSError, sqlite3.DatabaseError) as trouble:
-            raise CannotServe(f"data directory {settings.data_dir}: {trouble}") from None
-        _on_signals(lambda number: _stop(server, app.state.context.drain, number))
+        except Exception as trouble:
+            raise _why_not_open(settings, trouble) from None
+        _on_signals(lambda number: _stop(server, app.state.context, number))
         await server.serve(sockets=[listener])
     telemetry.log("server.stopped")
 
@@ -148,30 +119,23 @@ def _on_signals(act: Callable[[int], None]) -> None:
         loop.add_signal_handler(number, act, number)
 
 
-def _stop(server: uvicorn.Server, drain: Callable[[], None], number: int) -> None:
-    """Streams end by themselves, then uvicorn ends; the second SIGINT ends it at once."""
-    if not server.should_exit:
-        drain()
-    server.handle_exit(number, None)
+def _stop(server: Server, context: Context, number: int) -> None:
+    """The first signal begins the end; a second SIGINT is the end."""
+    if server.stop(number):
+        context.drain()
 
 
-def _config(app: object, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        lifespan="off",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=settings.max_frame_bytes + SPARE_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        ws_ping_timeout=None,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        forwarded_allow_ips=LOCAL_PROXIES,
-        timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
-        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
-    )
+def _why_not_open(settings: Settings, trouble: Exception) -> Exception:
+    """CannotServe where the data directory is the reason; anything else as it is. The
+    parts begin inside a task group, which wraps what ends it."""
+    while isinstance(trouble, ExceptionGroup) and len(trouble.exceptions) == 1:
+        trouble = trouble.exceptions[0]
+    match trouble:
+        case DataDirectoryBusy() | DatabaseTooNew():
+            return CannotServe(str(trouble))
+        case OSError() | sqlite3.DatabaseError() | StoreTrouble():
+            return CannotServe(f"data directory {settings.data_dir}: {trouble}")
+    return trouble
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -6,96 +6,23 @@ docs/wire.md asks of every client that wants to resume.
 
 from __future__ import annotations
 
-import json
-import queue
 import shutil
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.doubles.process import ServerProcess, server_process
+from tests.doubles.process import server_process
+from tests.e2e.chromium import FLAGS
+from tests.e2e.phoenix_node import HERE, PATIENCE, Node, node_client
 
-HERE = Path(__file__).parent
-PATIENCE = 30.0
+__all__ = ["HERE", "Node"]
+
 PAINT = {"kind": "image", "prompt": "a lighthouse at dusk", "model": "local/paint"}
 SMALL = {"width": 256, "height": 256, "steps": 8}
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 in_node = pytest.mark.needs("node", "npm packages")
 in_chromium = pytest.mark.needs("chromium", "npm packages")
-
-
-class Node:
-    """The client process: what it told, in order, and what it is told to do."""
-
-    def __init__(self, child: subprocess.Popen[str]) -> None:
-        self._child = child
-        self._lines: queue.Queue[str] = queue.Queue()
-        self.told: list[dict[str, Any]] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
-            self._lines.put(line)
-
-    def do(self, **command: Any) -> None:
-        """Hand over one command."""
-        assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps(command) + "\n")
-        self._child.stdin.flush()
-
-    def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The next thing told that is wanted; raises queue.Empty when it does not come."""
-        while True:
-            line = json.loads(self._lines.get(timeout=PATIENCE))
-            self.told.append(line)
-            if wanted(line):
-                return dict(line)
-
-    def until_event(self, type: str) -> dict[str, Any]:
-        """The next task event of a type."""
-        line = self.until(lambda t: t.get("event", {}).get("type") == type)
-        return dict(line["event"])
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """The task events told so far."""
-        return [t["event"] for t in self.told if "event" in t]
-
-
-@contextmanager
-def node_client(server: ServerProcess, version: str, topic: str, join: Any) -> Iterator[Node]:
-    """phoenix.js in Node, joined to a topic."""
-    address = server.url.replace("http", "ws") + "/socket"
-    command = ["node", str(HERE / "phoenix_client.mjs"), f"phoenix-{version}", address, topic]
-    child = subprocess.Popen(
-        [*command, json.dumps(join)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=HERE,
-    )
-    try:
-        yield Node(child)
-    finally:
-        child.kill()
-        child.wait(10)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 @in_node
@@ -104,7 +31,7 @@ def test_join_progress_preview_and_leave(version: str, tmp_path: Path) -> None:
     """It joins, creates, sees progress and binary previews up to the end, and leaves."""
     with server_process(tmp_path / "data", local_pace_seconds=0.02) as server:
         join = {"create": PAINT | {"params": SMALL}, "previews": "binary"}
-        with node_client(server, version, "task:p1", join) as node:
+        with node_client(server.url, version, "task:p1", join) as node:
             joined = node.until(lambda t: "joined" in t)["joined"]
             end = node.until_event("completed")
             node.do(push=["ping", {"a": 1}])
@@ -126,7 +53,7 @@ def test_a_killed_server_is_resumed_by_itself(version: str, tmp_path: Path) -> N
     once, in order, to exactly one end."""
     with server_process(tmp_path / "data", local_pace_seconds=0.05) as server:
         join = {"create": PAINT | {"params": SMALL | {"steps": 20}}}
-        with node_client(server, version, "task:p2", join) as node:
+        with node_client(server.url, version, "task:p2", join) as node:
             node.until_event("progress")
             node.until_event("progress")
             server.kill()
@@ -148,7 +75,7 @@ def test_a_drained_server_is_resumed_by_itself(tmp_path: Path) -> None:
     """SIGTERM closes with 1012, after which even phoenix.js 1.7 comes back."""
     with server_process(tmp_path / "data", local_pace_seconds=0.05) as server:
         join = {"create": PAINT | {"params": SMALL | {"steps": 20}}}
-        with node_client(server, "1.7", "task:p3", join) as node:
+        with node_client(server.url, "1.7", "task:p3", join) as node:
             node.until_event("progress")
             assert server.stop() == 0
             assert node.until(lambda t: "closed" in t)["closed"] == 1012

@@ -58,16 +58,24 @@ class Authenticator:
         if self._public is not None:
             self._names.add(self._public[0])
 
-    def admit(self, scope: Mapping[str, Any]) -> Principal:
-        """All checks on an ASGI scope, `http` or `websocket` (then before accepting).
+    def admit_page(self, scope: Mapping[str, Any]) -> dict[str, str]:
+        """Only whether this page may ask, by this name; returns the headers.
 
-        Raises Refused `unauthorized` or `forbidden`.
+        Raises Refused `forbidden`.
         """
         headers = {
             name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
         }
         self.check_host(headers)
         self.check_origin(headers)
+        return headers
+
+    def admit(self, scope: Mapping[str, Any]) -> Principal:
+        """All checks on an ASGI scope, `http` or `websocket` (then before accepting).
+
+        Raises Refused `unauthorized` or `forbidden`.
+        """
+        headers = self.admit_page(scope)
         client = scope.get("client")
         return self.principal(
             headers,
@@ -154,6 +162,8 @@ def _carried(headers: Mapping[str, str], query: str, subprotocols: Sequence[str]
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return [bearer.strip()]
+    if "x-phoenix-authtoken" in headers:  # what phoenix.js makes of `authToken` when it polls
+        return [headers["x-phoenix-authtoken"]]
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if name == "token":

@@ -15,13 +15,15 @@ from ..registry import Registry
 from ..settings import Settings
 from ..subscriptions import Subscriptions
 from .auth import Authenticator
+from .guests import Guests
+from .polls import Polls
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The doors' side of a running server.
 
-    `drain` begins the end: streams are closed at their next event or at once, and
-    `draining` is true from then on.
+    `drain` begins the end, and `draining` is true from then on. Whoever stays for longer
+    than an answer is one of the `guests`, who are seen out before the process ends.
     """
 
     settings: Settings
@@ -32,6 +34,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: ArtifactStore
     registry: Registry
     auth: Authenticator
+    guests: Guests
+    polls: Polls
     clock: Callable[[], int]
     drain: Callable[[], None]
     draining: Callable[[], bool]

@@ -6,13 +6,14 @@ ends is not a task that ended: only a terminal event is. SSE and long-poll never
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import TERMINAL
@@ -24,6 +25,10 @@ from .bodies import answer, plain, query_number
 from .context import Context, context_of
 
 BATCH = 256
+STREAM_BATCH = 64
+"""Events that are held for one stream while its reader takes them; a reader that takes
+nothing for `slow_reader_seconds` is cut off by `doors.py`."""
+
 HEARTBEAT_SECONDS = 10.0
 """Proxies have been seen to cut streams that were silent for 16 s."""
 
@@ -41,12 +46,12 @@ async def events(request: Request) -> Response:
 
 
 async def wait_for_end(
-    context: Context, task: Task, snapshot: Snapshot, seconds: float | None
+    context: Context, task: Task, snapshot: Snapshot, seconds: float
 ) -> Snapshot:
-    """The task's snapshot at its end, or as it is when the time is over (None: never) or
-    the server is going down."""
+    """The task's snapshot at its end, or as it is when the time is over or the server is
+    going down."""
     with _woken(context, task.uid) as changed, anyio.move_on_after(seconds):
-        while snapshot.status not in TERMINAL and not context.draining():
+        while snapshot.status not in TERMINAL and not changed.leaving:
             snapshot = await context.log.snapshot(task)
             if snapshot.status not in TERMINAL:
                 await changed.wait()
@@ -54,10 +59,15 @@ async def wait_for_end(
 
 
 class _Changed:
-    """An event that can be waited for again and again."""
+    """An event that can be waited for again and again; `leaving` once we shall go."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self.leaving = False
+
+    def go(self) -> None:
+        self.leaving = True
+        self.set()
 
     def set(self) -> None:
         self._event.set()
@@ -72,7 +82,8 @@ def _woken(context: Context, topic: str) -> Iterator[_Changed]:
     changed = _Changed()
     subscription = context.subscriptions.follow(topic, changed.set)
     try:
-        yield changed
+        with context.guests.staying(changed.go):
+            yield changed
     finally:
         subscription.close()
 
@@ -89,7 +100,7 @@ async def _poll(request: Request, context: Context, task: Task) -> Response:
     place = await _place(request, context, task)
     with _woken(context, task.uid) as changed, anyio.move_on_after(wait):
         while not place.gap and not await context.log.read(task.uid, place.seq, 1):
-            if await _is_over(context, task, place.seq):
+            if changed.leaving or await _is_over(context, task, place.seq):
                 break
             await changed.wait()
     snapshot = await context.log.snapshot(task)
@@ -112,9 +123,21 @@ async def _stream(request: Request, context: Context, task: Task) -> Response:
     snapshot = await context.log.snapshot(task)
     if snapshot.status in TERMINAL and place.seq == snapshot.seq and not place.gap:
         return Response(status_code=204)  # or EventSource would come back for ever
-    return StreamingResponse(
-        _sse(context, task, place), media_type="text/event-stream", headers=SSE_HEADERS
-    )
+    return _Stream(_sse(context, task, place), media_type="text/event-stream", headers=SSE_HEADERS)
+
+
+class _Stream(StreamingResponse):
+    """Ends its generator however it ends itself. A client that goes while a chunk is being
+    sent leaves the generator between two events, and its subscription would stay until
+    the next garbage collection."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            if isinstance(self.body_iterator, AsyncGenerator):
+                with anyio.CancelScope(shield=True):
+                    await self.body_iterator.aclose()
 
 
 async def _sse(context: Context, task: Task, place: Place) -> AsyncIterator[bytes]:
@@ -127,8 +150,11 @@ async def _sse(context: Context, task: Task, place: Place) -> AsyncIterator[byte
         if snapshot.status in TERMINAL:
             return
     with _woken(context, task.uid) as changed:
-        while True:
-            told = await context.log.read(task.uid, seq, BATCH)
+        while not changed.leaving:
+            try:
+                told = await context.log.read(task.uid, seq, STREAM_BATCH)
+            except Refused:
+                return  # unreadable, or swept meanwhile: it comes back with its cursor
             for entry in told:
                 yield _sse_event(context.log.cursor(entry.seq), b"progress", entry.body)
                 seq = entry.seq
@@ -146,7 +172,7 @@ async def _is_over(context: Context, task: Task, seq: int) -> bool:
         snapshot = await context.log.snapshot(task)
     except Refused:
         return True  # deleted, or unreadable: the stream ends, the task need not have
-    return (snapshot.status in TERMINAL and seq >= snapshot.seq) or context.draining()
+    return snapshot.status in TERMINAL and seq >= snapshot.seq
 
 
 def _gap(context: Context, snapshot: Snapshot) -> bytes:

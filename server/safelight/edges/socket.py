@@ -1,42 +1,30 @@
-"""The Phoenix socket: drives one `Session` over one WebSocket.
+"""The Phoenix socket's first transport: one WebSocket.
 
-A reader feeds the session and carries out its effects one after another, as Phoenix
-does: a join holds back what was sent after it. A writer sends. Frames of one topic are
-pulled from its channel once the client has taken the last ones; so a slow client costs
-its cursor. What the effects mean for tasks is in `conversation.py`.
+Accepts or refuses, and carries frames. What they mean is the same for every transport:
+see `connection.py`. Every close says why by its code, and none is 1000, after which
+phoenix.js up to 1.8.15 stays away for good.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import Coroutine
-from typing import Any
-
-import anyio
-import anyio.abc
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from safelight_protocol.codes import Refused, code
-from safelight_protocol.effects import Effect, Hangup, Send
-from safelight_protocol.frames import FrameError, Serializer, serializer_for
-from safelight_protocol.session import Session
+from safelight_protocol.effects import Hangup
+from safelight_protocol.frames import FrameError, serializer_for
 
 from ..telemetry import log
-from .channels import Channel
-from .context import Context, context_of
-from .conversation import Conversation
+from .connection import Connection, Gone
+from .context import context_of
 
-MAX_OUTBOX = 256
-"""Replies and pushes that wait for the writer; a client that does not take them is not
-read any further."""
+IDLE_SECONDS = 90.0
+"""Clients beat every 25 to 30 s, but browsers stretch the timers of a hidden page to
+about a minute."""
 
-SLOW_SECONDS = 30.0
-"""How long one frame may take to be written before the reader counts as gone."""
-
-CLOSE_SECONDS = 2.0
-"""How long the farewell may take."""
+UNTAKEN = "safelight.untaken"
+"""An extension of the ASGI scope that our server has (see `doors.py`): how many bytes the
+client has not taken. Without it whoever takes little counts as taking nothing."""
 
 
 async def socket(websocket: WebSocket) -> None:
@@ -48,91 +36,32 @@ async def socket(websocket: WebSocket) -> None:
     except (Refused, FrameError) as refused:
         log("socket.refused", reason=str(refused))
         return await websocket.close(code("forbidden").close or 1008)  # before accept: 403
+    if context.draining():
+        return await websocket.send_denial_response(Response(status_code=503))
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol="phoenix" if "phoenix" in offered else None)
-    await Connection(websocket, context, owner, serializer).run()
+    transport = WebSocketTransport(websocket, takes_binary=serializer.vsn == "2.0.0")
+    await Connection(transport, context, owner, serializer).run()
 
 
-class Connection:
-    """One accepted socket."""
+class WebSocketTransport:
+    """An accepted WebSocket as a transport."""
 
-    def __init__(
-        self, websocket: WebSocket, context: Context, owner: str, serializer: Serializer
-    ) -> None:
+    idle_seconds = IDLE_SECONDS
+
+    def __init__(self, websocket: WebSocket, *, takes_binary: bool) -> None:
         self._websocket = websocket
-        self._session = Session(
-            serializer, now=time.monotonic(), max_frame_bytes=context.settings.max_frame_bytes
-        )
-        self._channels: dict[str, Channel] = {}
-        self._outbox: deque[str | bytes] = deque()
-        self._dirty: dict[str, Channel] = {}
-        self._something = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._close_with: Hangup | None = None
-        self._conversation = Conversation(context, owner, self._session, serializer, self)
+        self.takes_binary = takes_binary
+        self._untaken = websocket.scope.get("extensions", {}).get(UNTAKEN, {})
 
-    # -- what a conversation may do to its socket -----------------------------
+    @property
+    def untaken(self) -> int:
+        """What waits in the server's write buffer."""
+        size: int = self._untaken["bytes"]() if self._untaken else 0
+        return size
 
-    def send(self, frames: list[str | bytes]) -> None:
-        """Write these after what is already waiting."""
-        self._outbox.extend(frames)
-        self._something.set()
-
-    def open(self, topic: str, channel: Channel) -> None:
-        """Begin to pull from a channel; all that was sent before goes out first."""
-        self._channels[topic] = channel
-        self.wake(topic)
-
-    def wake(self, topic: str) -> None:
-        """There is something to pull from the topic's channel."""
-        channel = self._channels.get(topic)
-        if channel is not None:
-            self._dirty[topic] = channel
-            self._something.set()
-
-    def shut(self, topic: str) -> None:
-        """Write nothing more of a topic from here on."""
-        channel = self._channels.pop(topic, None)
-        self._dirty.pop(topic, None)
-        if channel is not None:
-            channel.close()
-
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this beside everything else, for as long as the socket lives."""
-        self._group.start_soon(_awaited, work)
-
-    # -- its two tasks --------------------------------------------------------
-
-    async def run(self) -> None:
-        """Until the client goes or the session hangs up."""
-        log("socket.opened")
-        try:
-            async with anyio.create_task_group() as self._group:
-                group = self._group
-                group.start_soon(self._write, group.cancel_scope)
-                await self._read()
-                self._something.set()
-                if self._close_with is None:
-                    group.cancel_scope.cancel()
-        finally:
-            for topic in list(self._channels):
-                self.shut(topic)
-            log("socket.closed", code=self._close_with.code if self._close_with else None)
-
-    async def _read(self) -> None:
-        while self._close_with is None:
-            data = None
-            with anyio.move_on_after(max(0.0, self._session.deadline - time.monotonic())):
-                data = await self._receive()
-                if data is None:
-                    return
-            now = time.monotonic()
-            effects = self._session.tick(now) if data is None else self._session.receive(data, now)
-            for effect in effects:
-                await self._carry_out(effect)
-            await self._room()
-
-    async def _receive(self) -> str | bytes | None:
+    async def receive(self) -> str | bytes | None:
+        """The next message; None after the client's close."""
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             return None
@@ -140,81 +69,19 @@ class Connection:
         data: bytes = message.get("bytes") or b""
         return text if text is not None else data
 
-    async def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Send(data=data):
-                self.send([data])
-            case Hangup():
-                self._close_with = effect
-            case _:
-                await self._conversation.carry_out(effect)
-
-    async def _room(self) -> None:
-        """Wait until the outbox has room again."""
-        while len(self._outbox) > MAX_OUTBOX and self._close_with is None:
-            self._drained.clear()
-            await self._drained.wait()
-
-    async def _write(self, scope: anyio.CancelScope) -> None:
+    async def send(self, frame: str | bytes) -> None:
+        """Waits while more than the server's write buffer holds is untaken."""
         try:
-            while not (self._close_with and not self._outbox):
-                await self._flush()
-                if self._dirty:
-                    await self._pull(next(iter(self._dirty)))
-                elif self._close_with is None:
-                    self._something.clear()
-                    await self._something.wait()
-        except Refused as trouble:
-            log("socket.trouble", code=trouble.code.name)
-            self._close_with = Hangup(code("slow_reader").close or 1013, trouble.code.name)
-        except (WebSocketDisconnect, RuntimeError, OSError):
-            log("socket.gone")
-        await self._close()
-        scope.cancel()
-
-    async def _close(self) -> None:
-        """Say why, if the other side still takes it; a client that reads nothing does not."""
-        why = self._close_with
-        if why is None:
-            return
-        with anyio.move_on_after(CLOSE_SECONDS):
-            try:
-                await self._websocket.close(why.code, why.reason)
-            except (WebSocketDisconnect, RuntimeError, OSError):
-                log("socket.gone")
-
-    async def _pull(self, topic: str) -> None:
-        channel = self._dirty.pop(topic)
-        frames = await channel.pull()
-        for frame in frames:
-            # A leave or a new join of the topic may come while we wait for the reader.
-            if self._channels.get(topic) is not channel:
-                return
-            await self._send(frame)
-            await self._flush()
-        if frames:
-            self.wake(topic)
-
-    async def _flush(self) -> None:
-        while self._outbox:
-            await self._send(self._outbox.popleft())
-        self._drained.set()
-
-    async def _send(self, frame: str | bytes) -> None:
-        with anyio.move_on_after(SLOW_SECONDS) as limit:
             if isinstance(frame, str):
                 await self._websocket.send_text(frame)
             else:
                 await self._websocket.send_bytes(frame)
-        if limit.cancelled_caught:
-            self._outbox.clear()
-            self._dirty.clear()
-            self._drained.set()
-            self._close_with = Hangup(code("slow_reader").close or 1013, "too slow; come back")
+        except (WebSocketDisconnect, RuntimeError, OSError) as trouble:
+            raise Gone from trouble
 
-
-async def _awaited(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Refused as trouble:  # deleted meanwhile, or the store is in trouble
-        log("socket.trouble", code=trouble.code.name)
+    async def close(self, why: Hangup) -> None:
+        """A close frame, unless the other side was quicker."""
+        try:
+            await self._websocket.close(why.code, why.reason)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            log("socket.gone")

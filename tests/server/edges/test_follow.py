@@ -118,6 +118,7 @@ async def test_whoever_waits_is_let_go_when_the_server_goes_down(house: Served) 
     while house.context.subscriptions.statistics()["followers"] < 3:  # noqa: ASYNC110
         await asyncio.sleep(0)
     house.context.drain()
+    await house.context.guests.see_out(0.0, asyncio.sleep)
     async with asyncio.timeout(10):
         poll, wait, stream = await asyncio.gather(polling, waiting, streaming)
     assert poll.json()["data"]["ended"] is False

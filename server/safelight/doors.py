@@ -1,0 +1,205 @@
+"""uvicorn as this house needs it: the server, and both of its protocols.
+
+The server stops accepting at the signal and lets everybody be seen out before it closes
+anything itself; its default closes all sockets at once. The protocols hold no more for a
+client that takes nothing than their write buffer, and not for ever. Knows neither routes
+nor tasks; who is to be seen out, and how, is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from .edges.socket import UNTAKEN
+from .settings import Settings
+
+SPARE_FRAME_BYTES = 64 * 1024
+"""Above our own limit, so that a frame somewhat too large is refused by us, in words."""
+
+KEEP_ALIVE_SECONDS = 30.0
+"""Longer than clients keep idle connections (5 s in httpx): whoever closes first, it is
+not we while a request is on its way."""
+
+LOCAL_PROXIES = "127.0.0.1,::1"
+"""Whose X-Forwarded-For is believed; said here so that no variable says otherwise."""
+
+GOODBYE_SECONDS = 2.0
+"""How long a closed WebSocket may take to read to its end; then the line is cut."""
+
+MOST_UNREAD_BYTES = 2 * 1024 * 1024
+"""More than the write buffer and the largest frame together: only pongs can pile up so
+high, which no flow control holds back."""
+
+SEEING_OUT = 0.5
+"""The part of `drain_seconds` over which clients are sent away."""
+
+
+class Config(uvicorn.Config):
+    """uvicorn's, made of our settings. A client that takes nothing of an answer for
+    `slow_seconds` is cut off."""
+
+    def __init__(self, app: object, settings: Settings) -> None:
+        super().__init__(
+            app,  # type: ignore[arg-type]
+            lifespan="off",
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            ws_max_size=settings.max_frame_bytes + SPARE_FRAME_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
+            ws_ping_timeout=None,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=LOCAL_PROXIES,
+            timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
+            timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+        )
+        self.slow_seconds = settings.slow_reader_seconds
+        self.drain_seconds = settings.drain_seconds
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP whose reader must take something of what waits for it, or is cut off."""
+
+    config: Config
+    _limit: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The write buffer is full: from here on the reader's time runs."""
+        super().pause_writing()
+        self._wait_for_less()
+
+    def resume_writing(self) -> None:
+        """The reader took enough."""
+        self._forget_limit()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is left to be cut off."""
+        self._forget_limit()
+        super().connection_lost(exc)
+
+    def _wait_for_less(self) -> None:
+        untaken = self.transport.get_write_buffer_size()
+        self._limit = self.loop.call_later(self.config.slow_seconds, self._judge, untaken)
+
+    def _judge(self, before: int) -> None:
+        """Whoever took a little has as long again."""
+        if self.transport.get_write_buffer_size() < before:
+            self._wait_for_less()
+        else:
+            self.transport.abort()
+
+    def _forget_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that can be closed even when its client reads nothing."""
+
+    config: Config
+
+    async def send(self, message: object) -> None:
+        """A close frame does not wait for the reader; everything else does."""
+        if isinstance(message, dict) and message["type"] == "websocket.close":
+            self.writable.set()
+        await super().send(message)  # type: ignore[arg-type]
+
+    async def run_asgi(self) -> None:
+        """Once the application is done with it the line has its goodbye, and ends."""
+        self.scope["extensions"][UNTAKEN] = {"bytes": self.transport.get_write_buffer_size}
+        try:
+            await super().run_asgi()
+        finally:
+            patience = min(GOODBYE_SECONDS, self.config.slow_seconds)
+            self.loop.call_later(patience, self.transport.abort)
+
+    def handle_ping(self) -> None:
+        """Answer, unless answers pile up: then the client does nothing but ask."""
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            self.transport.abort()
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it listens and ends the way we want.
+
+    Its own signal handlers send themselves the signal again at the end, which would make
+    every clean stop look like a crash: the signals are ours, and call `stop`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        on_listening: Callable[[], None],
+        see_out: Callable[[float], Awaitable[None]],
+    ) -> None:
+        """`see_out` sends everybody away within the seconds it is given."""
+        super().__init__(config)
+        self._drain_seconds = config.drain_seconds
+        self._on_listening = on_listening
+        self._see_out = see_out
+        self._forced = asyncio.Event()
+
+    def stop(self, number: int) -> bool:
+        """A signal came. True at the first, which ends it in its time; a second SIGINT
+        cuts every line at once."""
+        if not self.should_exit:
+            self.should_exit = True
+            return True
+        if number == signal.SIGINT:
+            self.force_exit = True
+            self._forced.set()
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+        return False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody, see everybody out; what is left of the time belongs to requests."""
+        began = asyncio.get_running_loop().time()
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.shutdown()
+        await self._until_seen_out()
+        used = asyncio.get_running_loop().time() - began
+        self.config.timeout_graceful_shutdown = math.ceil(max(0.0, self._drain_seconds - used))
+        await super().shutdown(sockets)
+
+    async def _until_seen_out(self) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def cut_short() -> None:
+                await self._forced.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(cut_short)
+            await self._see_out(self._drain_seconds * SEEING_OUT)
+            group.cancel_scope.cancel()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The signals are not uvicorn's."""
+        yield
