@@ -1,8 +1,8 @@
 """The binary frames of V2: lengths of one byte, then the strings, then the payload.
 
-Owns the three layouts of Phoenix in both directions. Knows nothing of channels, nor
-of what a payload means. The layouts stand in docs/wire.md; kinds 3 and 4, which only
-supabase uses, are refused as unknown.
+Owns the three layouts of Phoenix in both directions, and kind 3, which is how supabase's
+clients broadcast. Knows nothing of channels, nor of what a payload means. The layouts
+stand in docs/wire.md; kind 4, which those clients would take, is never sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .frame_errors import FrameError
 Ref = str | int | None
 """A ref as it was received. Clients send strings; numbers are echoed as numbers."""
 
-Kind = Literal["push", "reply", "broadcast"]
+Kind = Literal["push", "reply", "broadcast", "user_broadcast_push"]
 
 _SERVER_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("push", ("join_ref", "topic", "event")),
@@ -24,12 +24,15 @@ _SERVER_KINDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("broadcast", ("topic", "event")),
 )
 _CLIENT_PUSH = ("join_ref", "ref", "topic", "event")
+_USER = ("join_ref", "ref", "topic", "user_event", "meta")
 
 
 class BinaryFrame(msgspec.Struct, frozen=True, kw_only=True):
     """A binary frame taken apart. `status` is set for a reply only.
 
-    An empty ref on the wire is None here.
+    An empty ref on the wire is None here. A `user_broadcast_push` is the broadcast of
+    a supabase client: its event is `broadcast`, the client's own word is `user_event`,
+    and the payload is JSON if `is_json`.
     """
 
     kind: Kind
@@ -39,6 +42,8 @@ class BinaryFrame(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     payload: bytes
     status: str | None = None
+    user_event: str | None = None
+    is_json: bool = False
 
 
 def encode_push(join_ref: Ref, topic: str, event: str, payload: bytes) -> bytes:
@@ -64,7 +69,10 @@ def encode_client_push(join_ref: Ref, ref: Ref, topic: str, event: str, payload:
 
 
 def decode_client(data: bytes) -> BinaryFrame:
-    """What a client sent. Raises FrameError (`bad_frame`) for anything but a push."""
+    """What a client sent. Raises FrameError (`bad_frame`) for anything but a push, or a
+    broadcast of kind 3."""
+    if data[:1] == b"\x03":
+        return _user_broadcast(data)
     if data[:1] != b"\x00":
         raise _unknown_kind(data)
     return _build("push", _CLIENT_PUSH, data)
@@ -102,9 +110,24 @@ def _build(kind: Kind, fields: tuple[str, ...], data: bytes) -> BinaryFrame:
     )
 
 
-def _unpack(fields: tuple[str, ...], data: bytes) -> tuple[dict[str, str], bytes]:
+def _user_broadcast(data: bytes) -> BinaryFrame:
+    found, payload = _unpack(_USER, data, more=1)
+    return BinaryFrame(
+        kind="user_broadcast_push",
+        join_ref=found["join_ref"] or None,
+        ref=found["ref"] or None,
+        topic=found["topic"],
+        event="broadcast",
+        payload=payload,
+        user_event=found["user_event"],
+        is_json=data[1 + len(_USER)] == 1,
+    )
+
+
+def _unpack(fields: tuple[str, ...], data: bytes, more: int = 0) -> tuple[dict[str, str], bytes]:
+    """The strings and the payload. `more` bytes stand between lengths and strings."""
     lengths = data[1 : 1 + len(fields)]
-    offset = 1 + len(fields)
+    offset = 1 + len(fields) + more
     if len(data) < offset + sum(lengths):
         raise FrameError(
             "bad_frame", "frame", found=f"{len(data)} bytes", expected="a longer binary frame"

@@ -26,6 +26,7 @@ __all__ = [
     "Ref",
     "Serializer",
     "object_of",
+    "payload_of",
     "serializer_for",
 ]
 
@@ -193,6 +194,32 @@ def object_of(frame: Frame | BinaryFrame) -> msgspec.Raw:
     if found != "an object":
         raise FrameError("invalid", "payload", found=found, expected="an object")
     return frame.payload
+
+
+def payload_of(frame: Frame | BinaryFrame) -> msgspec.Raw | bytes:
+    """What a client's push carries: an object, or the bytes of a binary push.
+
+    A broadcast of kind 3 is spelt as the text frame that V1 would send in its place.
+    Raises FrameError (`invalid`) for JSON that is no object, and for such a broadcast
+    of anything but JSON.
+    """
+    if isinstance(frame, Frame):
+        return object_of(frame)
+    if frame.user_event is None:
+        return frame.payload
+    if not frame.is_json or not _is_json(frame.payload):
+        found = "text that is not JSON" if frame.is_json else "binary data"
+        raise FrameError("invalid", "payload", found=found, expected="JSON")
+    parts = (b'{"type":"broadcast","event":', _text(frame.user_event), b',"payload":')
+    return msgspec.Raw(b"".join(parts) + frame.payload + b"}")
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _ref(ref: Ref) -> bytes:

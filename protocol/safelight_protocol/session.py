@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import topics
+from . import binary, topics
+from .bounds import MAX_NAME
 from .codes import CODES
 from .effects import (
     Command,
@@ -29,7 +30,7 @@ from .effects import (
     too_many,
     unmatched,
 )
-from .frames import BinaryFrame, Frame, FrameError, Ref, Serializer, object_of
+from .frames import BinaryFrame, Frame, FrameError, Ref, Serializer, object_of, payload_of
 from .session_table import TABLE, Do, Standing, kind_of
 
 __all__ = [
@@ -158,6 +159,14 @@ class Session:
             return []
         return [self._answer(command, status, response)]
 
+    def reply_binary(self, command: Command, status: str, payload: bytes) -> list[Data]:
+        """The answer to a binary command, in bytes. For V2 only. [] when stale."""
+        if not self.is_current(command):
+            self._count.dropped += 1
+            return []
+        to = command
+        return [binary.encode_reply(to.join_ref, to.ref, to.topic, status, payload)]
+
     def push(self, topic: str, event: str, payload: bytes) -> list[Data]:
         """An event for this client alone. [] unless the topic's join was accepted."""
         channel = self._channels.get(topic)
@@ -186,7 +195,9 @@ class Session:
             raise FrameError("too_large", "frame", found=f"{size} bytes", expected=expected)
         if isinstance(data, bytes):
             return self._serializer.decode_binary(data)
-        return self._serializer.decode_text(data)
+        frame = self._serializer.decode_text(data)
+        _refuse_long_names(frame)
+        return frame
 
     def _dispatch(self, frame: Frame | BinaryFrame) -> list[Effect]:
         match TABLE[kind_of(frame.topic, frame.event), self._standing(frame)]:
@@ -246,7 +257,7 @@ class Session:
     def _command(self, frame: Frame | BinaryFrame) -> Effect:
         channel = self._channels[frame.topic]
         try:
-            payload = frame.payload if isinstance(frame, BinaryFrame) else object_of(frame)
+            payload = payload_of(frame)
         except FrameError as error:
             return self._error(frame, channel.id, invalid(error))
         return Command(
@@ -296,6 +307,16 @@ class Session:
 
 def _over(channel: _Channel) -> Leave:
     return Leave(channel.topic, channel.id, channel.generation)
+
+
+def _refuse_long_names(frame: Frame) -> None:
+    """They are echoed, and an echo must fit into a frame whatever it answers."""
+    names = (frame.join_ref, frame.ref, frame.topic, frame.event)
+    for field, name in zip(("join_ref", "ref", "topic", "event"), names, strict=True):
+        size = len(str(name).encode("utf-8", "surrogatepass"))
+        if size > MAX_NAME:
+            expected = f"at most {MAX_NAME} bytes"
+            raise FrameError("too_large", field, found=f"{size} bytes", expected=expected)
 
 
 def _bytes_of(text: str) -> int:

@@ -20,6 +20,9 @@ CONVERSATION_PREFIXES = ("llm_", "chat_", "swift_")
 FORM = "task:<id> with 1 to 64 letters, digits, _ or - as id, or tasks:mine"
 """The grammar in words, for error messages."""
 
+REALTIME = "realtime:task:"
+"""How the topics of tasks begin for `@supabase/realtime-js`."""
+
 PHOENIX = "phoenix"
 """The topic of heartbeats. It cannot be joined."""
 
@@ -36,11 +39,18 @@ class ConversationTopic(msgspec.Struct, frozen=True, tag="conversation"):
     id: str
 
 
+class RealtimeTopic(msgspec.Struct, frozen=True, tag="realtime"):
+    """`realtime:task:<id>`: a task's story for `@supabase/realtime-js`, which puts
+    `realtime:` before every topic and speaks a dialect (`realtime.py`)."""
+
+    id: str
+
+
 class GalleryTopic(msgspec.Struct, frozen=True, tag="gallery"):
     """`tasks:mine`: every task of the owner of the socket."""
 
 
-Topic = TaskTopic | ConversationTopic | GalleryTopic
+Topic = TaskTopic | ConversationTopic | RealtimeTopic | GalleryTopic
 
 
 def is_id(text: str) -> bool:
@@ -62,6 +72,9 @@ def parse(topic: str) -> Topic | None:
     """What a topic names, or None when no topic has that form."""
     if topic == "tasks:mine":
         return GalleryTopic()
+    if topic.startswith(REALTIME):
+        id = topic.removeprefix(REALTIME)
+        return RealtimeTopic(id) if is_task_id(id) else None
     family, _, id = topic.partition(":")
     if family != "task" or not is_id(id):
         return None
@@ -70,4 +83,10 @@ def parse(topic: str) -> Topic | None:
 
 def spell(topic: Topic) -> str:
     """The topic as the wire spells it; the inverse of `parse`."""
-    return "tasks:mine" if isinstance(topic, GalleryTopic) else f"task:{topic.id}"
+    match topic:
+        case GalleryTopic():
+            return "tasks:mine"
+        case RealtimeTopic(id=id):
+            return REALTIME + id
+        case TaskTopic(id=id) | ConversationTopic(id=id):  # pragma: no branch - none is left
+            return f"task:{id}"

@@ -2,8 +2,9 @@
 
 One path for live, replay and resume: a reader has a cursor and asks for what comes
 after it. An event is encoded once, when it is written; its frame is built once per
-topic and wire version and shared by every follower. `append` is called only after
-the commit. Who may read, and when to look again, is not decided here.
+topic and wire version and shared by every follower, and so is one that stands for a
+run of `progress` events. `append` is called only after the commit. Who may read, when
+to look again, and who gets runs instead of events is not decided here.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from safelight_protocol.bounds import MAX_PAYLOAD, bounded
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import TaskEvent, decode_event
+from safelight_protocol.events import TERMINAL, TaskEvent, decode_event
 from safelight_protocol.frames import Serializer
 from safelight_protocol.identity import shown
+from safelight_protocol.realtime import spoken
 from safelight_protocol.snapshot import Snapshot, fold, opening
 from safelight_protocol.task import Task
 
@@ -26,25 +29,86 @@ ENDED_TAILS = 256
 """Tails kept after their task's end, so that followers reach it without the store."""
 
 
+MAX_FRAMES = 16
+"""Frames that one event keeps, and as many of runs that it ends. Topics and versions are
+few; beginnings of runs, each of which belongs to some reader's pace, need not be, and
+past this they are built anew."""
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """What of an event decides whether the next may stand for it."""
+
+    type: str
+    task_id: str
+    attempt: int
+    prediction_id: str | None = None
+
+
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
 class Entry:
     """One event as every reader gets it: the bytes of its JSON, and its frames."""
 
-    __slots__ = ("_frames", "body", "run", "seq")
+    __slots__ = ("_frames", "_known", "_runs", "body", "run", "seq")
 
     def __init__(self, seq: int, run: int, body: bytes) -> None:
         self.seq = seq
         self.run = run
         self.body = body
-        self._frames: dict[tuple[str, str], str] = {}
+        self._frames: dict[tuple[str, str, int], str] = {}
+        self._runs: dict[tuple[str, str, int], str] = {}
+        self._known: _Head | None = None
 
-    def frame(self, serializer: Serializer, topic: str) -> str:
-        """The event as a `progress` broadcast on a topic; built at the first call."""
-        key = (serializer.vsn, topic)
-        made = self._frames.get(key)
+    @property
+    def ends(self) -> bool:
+        """Whether it is the event that ends its task."""
+        return self._head.type in TERMINAL
+
+    def yields_to(self, later: Entry) -> bool:
+        """Whether the next event says all that this one does: both are progress of one
+        attempt, and this one does not bring the only word of the provider's own id."""
+        one, other = self._head, later._head
+        both = one.type == other.type == "progress" and one.attempt == other.attempt
+        return both and one.prediction_id in (None, other.prediction_id)
+
+    def frame(self, serializer: Serializer, topic: str, from_seq: int | None = None) -> str:
+        """The event as a `progress` broadcast on a topic; built at the first call.
+
+        With `from_seq` below its own it stands for all events from there on. One too
+        large for a frame is cut, and says so.
+        """
+        first = self.seq if from_seq is None else from_seq
+        key = (serializer.vsn, topic, first)
+        kept = self._frames if first == self.seq else self._runs
+        made = kept.get(key)
         if made is None:
-            made = serializer.encode_broadcast(topic, "progress", self.body)
-            self._frames[key] = made
+            told = spoken(topic, "progress", self._told(first))
+            made = serializer.encode_broadcast(topic, *told)
+            if len(kept) < MAX_FRAMES:
+                kept[key] = made
         return made
+
+    def _told(self, first: int) -> bytes:
+        body = bounded(self.body, self._head.task_id) if len(self.body) > MAX_PAYLOAD else self.body
+        return body if first == self.seq else body[:-1] + b',"from_seq":%d}' % first
+
+    @property
+    def _head(self) -> _Head:
+        if self._known is None:
+            self._known = _read_head(self.body)
+        return self._known
+
+
+def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
+    """The entries with each run of progress as its last one, and the seq it begins at."""
+    found: list[tuple[int, Entry]] = []
+    for place, entry in enumerate(entries):
+        if found and entries[place - 1].yields_to(entry):
+            found[-1] = (found[-1][0], entry)
+        else:
+            found.append((entry.seq, entry))
+    return found
 
 
 class Tail:
@@ -142,10 +206,27 @@ class Log:
         found = {task.uid: await self._snapshot(task, stored) for task in tasks}
         return {uid: snapshot for uid, snapshot in found.items() if snapshot is not None}
 
+    async def committed(self, tasks: Iterable[Task]) -> dict[str, Snapshot]:
+        """The snapshots of tasks that were just read from the store, none older than that.
+
+        Between a commit and `append` they are ahead of what followers were told. For
+        whoever counts changes of the store, not events: what it shows too old it would
+        never show again.
+        """
+        tasks = list(tasks)
+        found = await self.snapshots(tasks)
+        for task in tasks:
+            if task.uid in found and found[task.uid].seq < task.seq:
+                stored = (await self._rebuilt(task)).snapshot
+                found[task.uid] = max(found[task.uid], stored, key=lambda one: one.seq)
+        return found
+
     async def _snapshot(self, task: Task, stored: dict[str, bytes]) -> Snapshot | None:
         tail = self._tail(task.uid)
         if tail is not None:
             return tail.snapshot
+        if task.ended and task.uid not in stored:  # its tail was dropped since we looked
+            stored = await self._store.read.snapshots([task.uid])
         if task.uid in stored:
             return msgspec.json.decode(stored[task.uid], type=Snapshot)
         # Seen in the instant between its commit and `append`: fold what is stored.
@@ -158,11 +239,17 @@ class Log:
         return None if tail is None else tail.after(after, limit)
 
     async def read(self, uid: str, after: int, limit: int) -> list[Entry]:
-        """Entries after a seq, in order; none only when there are none."""
+        """Entries after a seq, in order; none only when there are none.
+
+        Raises Refused `unavailable` when the next one has been swept meanwhile: who comes
+        back with the same cursor is told `gap`.
+        """
         found = self.recent(uid, after, limit)
         if found is not None:
             return found
         rows = await self._store.read.events(uid, after, limit)
+        if rows and rows[0].seq != after + 1:
+            raise Refused("unavailable", f"The events after {after} are no longer kept.")
         return [Entry(row.seq, row.run, row.body) for row in rows]
 
     async def place(self, task: Task, after: str | int | None, log: str | None) -> Place | None:
@@ -197,6 +284,8 @@ class Log:
             horizon = await self._horizon(task.uid)
             kept = horizon is not None and horizon <= seq + 1
         written = await self._store.read.run_of_event(task.uid, seq)
+        if written is None:  # swept; it was written no later than the one after it
+            written = await self._store.read.run_of_event(task.uid, seq + 1)
         return kept and (written is None or written <= run)
 
     async def _horizon(self, uid: str) -> int | None:

@@ -158,7 +158,8 @@ async def the_app(rec: Recorder) -> None:
         "image_generate",
         "socket",
         "The deployed app makes its task over REST, joins, and then pushes the same request: it"
-        " attaches. The push `image_response` acknowledges it.",
+        " attaches. The push `image_response` acknowledges it, and since the task has ended,"
+        " its end is told again.",
     )
     data = {"type": "image", "prompt": "a harbour", "model": "scripted/image"}
     await rec.ask("POST", "/api/tasks", {"input_data": data}, prefer="wait=10")
@@ -169,7 +170,7 @@ async def the_app(rec: Recorder) -> None:
         await wire.until("status")
         again = {"prompt": "a harbour", "model": "scripted/image", "request_id": "r-1"}
         await wire.send("1", "2", topic, "image_generate", again)
-        await wire.until("phx_reply", "image_response")
+        await wire.until("phx_reply", "image_response", "completed")
         await wire.send("1", "3", topic, "image_generate", {"prompt": " "})
         await wire.until("image_response", "phx_reply")
     rec.scene(
@@ -183,6 +184,35 @@ async def the_app(rec: Recorder) -> None:
         asked = {"prompt": "a haiku", "model": "scripted/text", "request_id": "r-2"}
         await wire.send("1", "2", "task:chat_1", "llm_generate", asked)
         await wire.until("phx_reply", "llm_response")
+    rec.scene(
+        "conversation.events",
+        "socket",
+        "With `events: true` the topic also carries the events of what was asked for there."
+        " `llm_response` comes before the end; here it was lost, and is had again.",
+    )
+    async with rec.socket() as wire:
+        await wire.send("1", "1", "task:chat_1", "phx_join", {"events": True, "after": 7})
+        await wire.until("phx_reply")
+        await wire.send("1", "2", "task:chat_1", "llm_generate", asked)
+        await wire.until("phx_reply", "llm_response", "completed")
+
+
+async def supabase(rec: Recorder) -> None:
+    """The dialect of realtime-js."""
+    rec.scene(
+        "realtime",
+        "socket",
+        "`@supabase/realtime-js` puts `realtime:` before the topic; all that is told there is a"
+        " `broadcast`, and so is what it commands (here in text, as V1 of it sends).",
+    )
+    topic = "realtime:task:haiku-1"
+    join = {"config": {"broadcast": {"ack": True}, "postgres_changes": []}}
+    ping = {"type": "broadcast", "event": "ping", "payload": {"at": 17}}
+    async with rec.socket() as wire:
+        await wire.send("1", "1", topic, "phx_join", join)
+        await wire.until("phx_reply", "broadcast", "broadcast")
+        await wire.send("1", "2", topic, "broadcast", ping)
+        await wire.until("phx_reply")
 
 
 async def gallery(rec: Recorder) -> None:
@@ -230,6 +260,7 @@ SOCKET_SCENES = (
     refusals,
     commands,
     the_app,
+    supabase,
     gallery,
     version_one,
 )

@@ -23,7 +23,7 @@ TYPES = (
 
 CHANNEL_EVENTS = (
     "phx_reply phx_close status progress preview_ready image_response llm_response"
-    " task task_deleted"
+    " task task_deleted broadcast"
 ).split()
 
 

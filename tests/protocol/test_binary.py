@@ -81,6 +81,8 @@ def test_latin_1_is_read_where_utf_8_fails() -> None:
         (binary.decode_client, b""),
         (binary.decode_client, b"\x01\x01\x01\x01\x01"),
         (binary.decode_client, b"\x03\x01\x01\x01\x01\x00\x00"),
+        (binary.decode_client, b"\x03\x00\x00\x00\x00\x00"),
+        (binary.decode_client, b"\x04\x01\x01\x00\x01te"),
         (binary.decode_client, b"\x09\x01\x01"),
         (binary.decode_client, b"\x00"),
         (binary.decode_client, b"\x00\x00\x00\x00"),
@@ -95,6 +97,21 @@ def test_what_is_no_frame_is_refused(decode: Callable[[bytes], BinaryFrame], wir
     with pytest.raises(FrameError) as refused:
         decode(wire)
     assert refused.value.code == "bad_frame"
+
+
+@pytest.mark.parametrize(("encoding", "is_json"), [(1, True), (0, False), (9, False)])
+def test_a_supabase_broadcast_is_taken_apart(encoding: int, is_json: bool) -> None:
+    """Kind 3 has the client's own event, a note that we skip, and says what its bytes are."""
+    wire = bytes((3, 1, 0, 6, 4, 2, encoding)) + b"6room:aping{}" + b'{"x":1}'
+    assert binary.decode_client(wire) == BinaryFrame(
+        kind="user_broadcast_push",
+        join_ref="6",
+        topic="room:a",
+        event="broadcast",
+        payload=b'{"x":1}',
+        user_event="ping",
+        is_json=is_json,
+    )
 
 
 def test_the_shortest_frame_is_one() -> None:

@@ -9,8 +9,11 @@ import pytest
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import (
+    MAX_INPUTS,
     Create,
+    is_app_form,
     read_app,
+    read_create,
     read_generate,
     read_native,
 )
@@ -233,13 +236,20 @@ def test_a_push_on_a_channel_is_read() -> None:
     }
     made = read_generate("image", payload, topic_id="x")
     asked = Asked(kind="image", prompt="a monk", seed=7, params={"steps": 4}, app=True)
-    assert made == Create(asked=asked, id="x", topic_id="x", key="r", request_id="r")
+    assert made == Create(asked=asked, id="x", topic_id="x", lenient=True, key="r", request_id="r")
 
 
 def test_a_push_on_a_conversation_has_no_id() -> None:
     """There, each push is a task of its own."""
     made = read_generate("text", {"prompt": "hello"}, topic_id=None)
     assert (made.id, made.topic_id, made.asked.kind) == (None, None, "text")
+
+
+def test_only_a_push_on_a_tasks_channel_is_lenient() -> None:
+    """There the place names the task; in a conversation, and in every body, it does not."""
+    assert read_generate("image", {"prompt": "p"}, topic_id="t").lenient is True
+    assert read_generate("image", {"prompt": "p"}, topic_id=None).lenient is False
+    assert read_create(PLAIN).lenient is False
 
 
 def test_options_that_are_none_are_ignored_aloud() -> None:
@@ -264,3 +274,25 @@ def test_a_prompt_of_another_type_is_invalid() -> None:
     with pytest.raises(Refused) as refusal:
         read_generate("image", {"prompt": 5}, topic_id="x")
     assert refusal.value.code.name == "invalid"
+
+
+def test_either_form_is_told_by_its_field() -> None:
+    """`input_data` makes a body the app's; everything else is read as native."""
+    app = {"input_data": {"type": "image", "prompt": "a monk"}}
+    assert (is_app_form(app), is_app_form(PLAIN), is_app_form([])) == (True, False, False)
+    assert read_create(app, key="k") == read_app(app, key="k")
+    assert read_create(PLAIN, key="k") == read_native(PLAIN, key="k")
+
+
+def test_inputs_have_a_bound() -> None:
+    """Sixteen inputs are taken; one more is refused by the field and the bound."""
+    assert len(native(inputs=[{"task": "a"}] * MAX_INPUTS).asked.inputs) == MAX_INPUTS == 16
+    detail = refused(inputs=[{"task": "a"}] * (MAX_INPUTS + 1))
+    assert (detail["field"], detail["expected"]) == ("inputs", "at most 16 inputs")
+
+
+def test_a_text_over_rest_has_its_header_as_key() -> None:
+    """The Idempotency-Key goes before the body's `request_id`, as in every create."""
+    both = {"prompt": "p", "request_id": "r"}
+    assert read_generate("text", both, topic_id=None, key="k").key == "k"
+    assert read_generate("text", both, topic_id=None).key == "r"

@@ -22,7 +22,7 @@ FRAMES = "BinaryFrame Frame FrameError Serializer V1 V2 serializer_for"
 IDENTITY = "Comparison Difference Found Reuse compare decide fingerprint"
 LIFECYCLE = "Effect Row Step TABLE WrongInput born step verdict"
 TASKS = "Asked Input Resolved Session Snapshot State Task fold opening"
-TOPICS = "ConversationTopic GalleryTopic TaskTopic Topic parse spell"
+TOPICS = "ConversationTopic GalleryTopic RealtimeTopic TaskTopic Topic parse spell"
 
 PUBLIC = " ".join(
     (CODES, COMMANDS, CURSOR, EVENTS, FRAMES, IDENTITY, LIFECYCLE, TASKS, TOPICS)

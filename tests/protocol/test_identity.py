@@ -117,6 +117,17 @@ def test_a_seed_left_open_now_is_none() -> None:
     assert comparison.conflicts == (Difference("seed", None, 5),)
 
 
+def test_who_is_lenient_only_conflicts_in_what_he_names() -> None:
+    """What a lenient request leaves open agrees with what the task chose; what it names
+    does not, and what the creator left open is still told."""
+    task = task_of(asked(model="painter", seed=5, n=2, inputs=(Input(task="a"),)))
+    assert compare(asked(), meant(asked()), task, lenient=True) == Comparison()
+    named = asked(prompt="another", seed=6, params={"width": 16})
+    comparison = compare(named, meant(named), task, lenient=True)
+    assert [d.field for d in comparison.conflicts] == ["prompt", "seed"]
+    assert [d.field for d in comparison.open] == ["params.width"]
+
+
 def test_equal_as_sent_needs_no_registry() -> None:
     """The same request is the same although its model is not known any more."""
     request = asked(model="painter", params={"strange": 1}, seed=7)

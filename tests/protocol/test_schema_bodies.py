@@ -15,8 +15,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from safelight.schema import types
+from safelight_protocol.batch import MAX_TASKS, read_batch
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import (
+    MAX_INPUTS,
     MAX_N,
     read_app,
     read_generate,
@@ -53,6 +55,7 @@ TAKEN: dict[str, list[Any]] = {
         *(IMAGE | {"max_cost": cost} for cost in (0, 0.5, 3, None)),
         IMAGE | {"backend": "gpu-1", "webhook": None},
         IMAGE | {"inputs": []},
+        IMAGE | {"inputs": [{"task": "a"}] * MAX_INPUTS},
         IMAGE | {"inputs": [{"task": "a"}, {"artifact": "b"}, {"task": "a", "artifact": None}]},
     ],
     "AppCreateTask": [
@@ -60,6 +63,15 @@ TAKEN: dict[str, list[Any]] = {
         {"input_data": {"prompt": "x", "aspect_ratio": "4:3", "type": 5}},
         {"input_data": {"prompt": "x", "model": None}, "model": "gpt-4.1", "other": 1},
         *({"input_data": {"prompt": "x", "seed": seed}} for seed in SEEDS),
+    ],
+    "CreateTasks": [
+        {"tasks": [IMAGE]},
+        {"tasks": [IMAGE, {"input_data": {"prompt": "x"}}]},
+        {"tasks": [IMAGE] * MAX_TASKS},
+    ],
+    "GenerateText": [
+        {"prompt": "x", "model": "gpt-4.1", "options": {"max_words": 3}},
+        {"prompt": "x", "model": None, "options": None, "request_id": "r"},
     ],
     "GeneratePayload": [
         {"prompt": "x", "model": None, "options": {"aspect_ratio": "1:1"}},
@@ -103,8 +115,19 @@ REFUSED: dict[str, list[Any]] = {
         IMAGE | {"inputs": [{"task": "a", "artifact": "b"}]},
         IMAGE | {"inputs": [{"task": "a", "other": "b"}]},
         IMAGE | {"inputs": [{"task": 5}]},
+        IMAGE | {"inputs": [{"task": "a"}] * (MAX_INPUTS + 1)},
         IMAGE | {"sed": 1},
     ],
+    "CreateTasks": [
+        {},
+        [],
+        {"tasks": []},
+        {"tasks": IMAGE},
+        {"tasks": None},
+        {"tasks": [IMAGE] * (MAX_TASKS + 1)},
+        {"tasks": [IMAGE], "reuse": "never"},
+    ],
+    "GenerateText": [{}, {"prompt": " "}, {"prompt": "x", "model": 5}],
     "AppCreateTask": [
         {"input_data": None},
         {"input_data": []},
@@ -140,6 +163,8 @@ REFUSED: dict[str, list[Any]] = {
 READERS: dict[str, Callable[[Any], object]] = {
     "CreateTask": read_native,
     "AppCreateTask": read_app,
+    "CreateTasks": read_batch,
+    "GenerateText": lambda body: read_generate("text", body, topic_id=None),
     "GeneratePayload": lambda payload: read_generate("image", payload, topic_id=None),
     "JoinTaskPayload": lambda payload: read_join_task(payload, "t1"),
     "JoinGalleryPayload": read_join_gallery,

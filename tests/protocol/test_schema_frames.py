@@ -127,6 +127,8 @@ def channel_of(topic: str) -> str:
     """The channel of asyncapi.json that a topic belongs to."""
     if topic.startswith(("task:chat_", "task:llm_", "task:swift_")):
         return "conversation"
+    if topic.startswith("realtime:"):
+        return "realtime"
     return {"tasks:mine": "gallery", "phoenix": "phoenix"}.get(topic, "task")
 
 

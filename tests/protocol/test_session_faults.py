@@ -24,6 +24,7 @@ from tests.doubles.raw_client import (
     joined,
     push,
     read,
+    sent,
     session,
 )
 
@@ -191,3 +192,49 @@ def test_the_counters_count() -> None:
         to.accept(stale, b"{}")
     found = msgspec.structs.asdict(to.statistics())
     assert found == {"channels": 1, "received": 7, "stale": 2, "refused": 2, "dropped": 5}
+
+
+def test_a_binary_command_is_answered_in_bytes() -> None:
+    """A reply of kind 1 carries the refs and the very bytes; none for a join that is over."""
+    to = joined()
+    (asked,) = to.receive(binary.encode_client_push("6", "21", A, "blob", b"\x01"), 101.0)
+    assert isinstance(asked, Command)
+    (reply,) = to.reply_binary(asked, "ok", b"\x01\x02")
+    assert reply == binary.encode_reply("6", "21", A, "ok", b"\x01\x02")
+    give(to, "6", "22", A, "phx_leave")
+    assert to.reply_binary(asked, "ok", b"") == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "found"),
+    [(0, b"{}", "binary data"), (1, b"nonsense", "text that is not JSON"), (1, b"\xff", "text")],
+)
+def test_a_broadcast_that_is_no_json_is_answered(encoding: int, body: bytes, found: str) -> None:
+    """A supabase client is told what is wrong with its payload; the socket stays."""
+    wire = bytes((3, 1, 2, 6, 4, 0, encoding)) + b"621task:aping" + body
+    ((join_ref, ref, _, _, payload),) = read(joined().receive(wire, 101.0))
+    assert (join_ref, ref, payload["status"]) == ("6", "21", "error")
+    assert payload["response"]["details"][0]["found"].startswith(found)
+
+
+def test_a_broadcast_comes_as_its_text_form() -> None:
+    """Kind 3 is handed on as V1 would have spelt it."""
+    wire = bytes((3, 0, 2, 6, 4, 0, 1)) + b'21task:aping{"x": 1}'
+    (asked,) = joined().receive(wire, 101.0)
+    assert isinstance(asked, Command)
+    assert (asked.event, asked.ref, asked.join_ref) == ("broadcast", "21", "6")
+    assert bytes(memoryview(asked.payload)) == (
+        b'{"type":"broadcast","event":"ping","payload":{"x": 1}}'
+    )
+
+
+@pytest.mark.parametrize("field", range(4))
+def test_names_that_cannot_be_echoed_end_the_socket(field: int) -> None:
+    """A ref, topic or event of more than 512 bytes would make the answer too large."""
+    frame: list[Any] = ["6", "21", A, "ping"]
+    frame[field] = "é" * 256
+    assert not [e for e in joined().receive(sent(*frame), 101.0) if isinstance(e, Hangup)]
+    frame[field] = "é" * 256 + "x"
+    (hangup,) = joined().receive(sent(*frame), 101.0)
+    assert isinstance(hangup, Hangup)
+    assert (hangup.code, "found 513 bytes" in hangup.reason) == (1009, True)

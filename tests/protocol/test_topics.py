@@ -10,6 +10,7 @@ from safelight_protocol.topics import (
     TASK_ID,
     ConversationTopic,
     GalleryTopic,
+    RealtimeTopic,
     TaskTopic,
     Topic,
     is_conversation,
@@ -34,6 +35,8 @@ SPELT: list[tuple[str, Topic]] = [
     ("task:chat_", ConversationTopic("chat_")),
     ("task:swift_2026", ConversationTopic("swift_2026")),
     ("tasks:mine", GalleryTopic()),
+    ("realtime:task:a", RealtimeTopic("a")),
+    (f"realtime:task:{LONGEST}", RealtimeTopic(LONGEST)),
 ]
 
 FORMLESS = [
@@ -52,7 +55,12 @@ FORMLESS = [
     f"task:{LONGEST}x",
     "Task:a",
     " task:a",
-    "realtime:task:a",
+    "realtime:a",
+    "realtime:task:",
+    "realtime:task:chat_1",
+    "realtime:tasks:mine",
+    "realtime:realtime:task:a",
+    f"realtime:task:{LONGEST}x",
 ]
 
 

@@ -31,9 +31,6 @@ NOT_FRAMES = {
     "lp-refused": "an answer of the long-poll transport",
     "lp-post-gone": "an answer of the long-poll transport",
     "lp-post-binary": "a body of the long-poll transport, base64 of a push tested elsewhere",
-    "supabase-client-k3-json": "kind 3 is supabase's own, and refused as unknown",
-    "supabase-client-k3-bin": "kind 3 is supabase's own, and refused as unknown",
-    "supabase-client-k3-meta": "kind 3 is supabase's own, and refused as unknown",
     "supabase-server-k4-json": "kind 4 is supabase's own, and refused as unknown",
     "supabase-server-k4-json-meta": "kind 4 is supabase's own, and refused as unknown",
     "supabase-server-k4-bin": "kind 4 is supabase's own, and refused as unknown",
@@ -126,6 +123,8 @@ def encode_binary_again(frame: BinaryFrame) -> bytes:
             )
         case "broadcast":
             return binary.encode_broadcast(frame.topic, frame.event, frame.payload)
+        case "user_broadcast_push":
+            raise AssertionError("no server sends it")
 
 
 def test_every_vector_is_used() -> None:
@@ -146,6 +145,8 @@ def test_a_recorded_frame_means_the_same(vector: dict[str, Any]) -> None:
         assert (frame.join_ref, frame.ref) == refs
         assert (frame.kind, frame.status) == (meaning["binary_kind"], meaning.get("status"))
         assert frame.payload.hex() == meaning["payload_hex"]
+        assert frame.user_event == meaning.get("user_event")
+        assert frame.is_json == (meaning.get("payload_encoding") == "json")
         return
     # V1 frames of a server have no join_ref to record.
     assert (frame.join_ref, frame.ref) == (meaning.get("join_ref"), meaning["ref"])

@@ -1,106 +1,111 @@
-"""A joined topic of one socket: its cursor, and what it sends when it is woken.
+"""The joined topics of one socket that tell of many tasks: conversations, the gallery.
 
 A channel never waits for its reader and holds no queue: the connection's writer pulls
-from it what comes after the cursor, when the reader has taken what went before.
+from it what comes next, when the reader has taken what went before. A topic of one
+task is a `Feed` (feeds.py); it is a channel too.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal, Protocol
 
 import msgspec
 
-from safelight_protocol.events import ErrorData, ResultData
-from safelight_protocol.frames import Serializer
-from safelight_protocol.snapshot import Snapshot
-from safelight_protocol.task import Task
+from safelight_protocol.bounds import bounded
 
-from ..subscriptions import Preview, previews_of, tasks_of
+from ..care import Answer as Created
+from ..subscriptions import tasks_of
 from .context import Context
+from .feeds import Answer, Feed
+from .voice import Channel, Frames, Push, Voice
+
+__all__ = ["Channel", "ConversationChannel", "GalleryChannel"]
 
 BATCH = 64
-"""Frames that one channel sends before another gets its turn."""
+"""Changes that a gallery tells before another channel gets its turn."""
 
 GATHER_SECONDS = 0.1
 """How long a gallery gathers changes before it tells them: ten pictures of a running
 task a second are enough for a thumbnail."""
 
-PREVIEW_EVENT = "preview_ready"
-
-Push = Callable[[str, bytes], list[str | bytes]]
-"""`(event, payload)` as frames of this channel's join; none if the join is over."""
+MAX_FEEDS = 64
+"""Tasks that may run at once in one conversation of one socket."""
 
 
-class Channel(Protocol):
-    """What the writer asks of a joined topic."""
+class ConversationChannel:
+    """Tasks made on one conversation's topic by one join, each with a feed of its own.
 
-    def close(self) -> None:
-        """Send nothing more and hold nothing more."""
-
-    async def pull(self) -> list[str | bytes]:
-        """What is to be sent next, in order; empty when the reader has everything."""
-
-
-class TaskChannel:
-    """One task: its events from the cursor on, then its latest preview."""
+    With `aloud` the topic carries their events; without, only the answers that are owed
+    at their ends. A task that has ended and was told leaves the room.
+    """
 
     def __init__(
-        self,
-        context: Context,
-        task: Task,
-        *,
-        topic: str,
-        cursor: int,
-        serializer: Serializer,
-        push: Push,
-        previews: Literal["binary", "url"] | None,
-        afterwards: list[str | bytes],
-        wake: Callable[[], None],
+        self, context: Context, voice: Voice, *, aloud: bool, wake: Callable[[], None]
     ) -> None:
-        self.task = task
         self._context = context
-        self._topic = topic
-        self._cursor = cursor
-        self._serializer = serializer
-        self._push = push
-        self._previews = previews if serializer.vsn == "2.0.0" or not previews else "url"
-        self._afterwards = afterwards
-        self._shown: Preview | None = None
-        self._subscriptions = [context.subscriptions.follow(task.uid, wake)]
-        if previews is not None:
-            topic_of_previews = previews_of(task.uid)
-            self._subscriptions.append(context.subscriptions.follow(topic_of_previews, wake))
+        self._voice = voice
+        self._aloud = aloud
+        self._wake = wake
+        self._feeds: dict[str, Feed] = {}
+        self._dirty: dict[str, None] = {}
+
+    @property
+    def voice(self) -> Voice:
+        """How the join is spoken to."""
+        return self._voice
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many tasks run here as may, or one of them owes as much as it may."""
+        return len(self._feeds) >= MAX_FEEDS or any(f.is_full for f in self._feeds.values())
+
+    def asked_for(self, made: Created, key: str, answer: Answer | None) -> None:
+        """A task was asked for here: told from its first event on if it runs or was just
+        made, from its end if it had ended before."""
+        if answer is None and not self._aloud:
+            return
+        uid = made.task.uid
+        if uid not in self._feeds:
+            anew = made.created or not made.task.ended
+            self._feeds[uid] = Feed(
+                self._context,
+                made.task,
+                self._voice,
+                cursor=0 if anew else made.snapshot.seq,
+                wake=lambda: self._woken(uid),
+                aloud=self._aloud,
+            )
+        self._feeds[uid].asked_for(made, key, answer)
+        self._woken(uid)
 
     def close(self) -> None:
         """Follow no more."""
-        for subscription in self._subscriptions:
-            subscription.close()
-        self._subscriptions = []
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds, self._dirty = {}, {}
 
-    async def pull(self) -> list[str | bytes]:
-        """Events first: a preview never stands in front of a state change."""
-        entries = self._context.log.recent(self.task.uid, self._cursor, BATCH)
-        if entries is None:
-            entries = await self._context.log.read(self.task.uid, self._cursor, BATCH)
-        if not entries:
-            last, self._afterwards = self._afterwards, []
-            return last or self._preview()
-        self._cursor = entries[-1].seq
-        return [entry.frame(self._serializer, self._topic) for entry in entries]
+    async def pull(self) -> Frames:
+        """What the next of the tasks has to tell; each gets its turn."""
+        while self._dirty:
+            uid = next(iter(self._dirty))
+            del self._dirty[uid]
+            feed = self._feeds[uid]
+            frames = await feed.pull()
+            if uid not in self._feeds:
+                return []  # left meanwhile
+            if feed.is_over or (not frames and feed.is_gone):
+                self._feeds.pop(uid).close()
+                self._dirty.pop(uid, None)
+            elif frames:
+                self._dirty[uid] = None
+            if frames:
+                return frames
+        return []
 
-    def _preview(self) -> list[str | bytes]:
-        preview = self._context.subscriptions.preview(self.task.uid)
-        if self._previews is None or preview is None or preview is self._shown:
-            return []
-        self._shown = preview
-        if self._previews == "binary":
-            return [preview.frame(self._topic)]
-        # A url of its own for each step, so that no cache shows an older picture.
-        url = f"/api/previews/{preview.token}?step={preview.header.step}"
-        told = msgspec.to_builtins(preview.header) | {"url": url}
-        return self._push(PREVIEW_EVENT, msgspec.json.encode(told))
+    def _woken(self, uid: str) -> None:
+        self._dirty[uid] = None
+        self._wake()
 
 
 class GalleryChannel:
@@ -139,9 +144,9 @@ class GalleryChannel:
         self._timer = None
         self._wake()
 
-    async def pull(self) -> list[str | bytes]:
+    async def pull(self) -> Frames:
         """The next changes in their order."""
-        frames: list[str | bytes] = []
+        frames: Frames = []
         for change in await self._context.gallery.changes(self.owner, self._position, BATCH):
             self._position = change.position
             if change.task is None:
@@ -149,34 +154,5 @@ class GalleryChannel:
                 frames += self._push("task_deleted", msgspec.json.encode(told))
             else:
                 body = {"task": change.task, "position": change.position}
-                frames += self._push("task", msgspec.json.encode(body))
+                frames += self._push("task", bounded(msgspec.json.encode(body), change.task_id))
         return frames
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The `status` push that follows a join."""
-
-    task_id: str
-    status: str
-    progress: float
-    message: str
-    timestamp: str
-    seq: int
-    result_data: ResultData | None = None
-    error_data: ErrorData | None = None
-
-
-def status_push(snapshot: Snapshot) -> bytes:
-    """Where a task stands, in the words that the deployed app reads."""
-    return msgspec.json.encode(
-        Status(
-            task_id=snapshot.task_id,
-            status=snapshot.status,
-            progress=snapshot.progress,
-            message=snapshot.message or f"Task {snapshot.status}",
-            timestamp=snapshot.updated_at,
-            seq=snapshot.seq,
-            result_data=snapshot.result_data,
-            error_data=snapshot.error_data,
-        )
-    )

@@ -1,65 +1,45 @@
-"""What joins and commands of one socket mean: attach, create, cancel, gallery.
+"""What the joins of one socket mean: attach, create, converse, see the gallery.
 
 Called with the session's effects, one after the other. Every join and command gets
-its reply here, first; pushes and events follow. Errors are typed the same as at every
-other door.
+its reply first; pushes and events follow. Errors are typed the same as at every other
+door. What commands mean is in `commands.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
-from safelight_protocol import topics
+from safelight_protocol import realtime, topics
+from safelight_protocol.bounds import MAX_TEXT_FRAME, bounded
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import (
-    Create,
     JoinTask,
-    read_generate,
     read_join_gallery,
     read_join_task,
 )
 from safelight_protocol.effects import Command, Join, Leave
-from safelight_protocol.events import TERMINAL, Kind
+from safelight_protocol.events import TERMINAL
 from safelight_protocol.frames import Serializer
+from safelight_protocol.joins import read_join_conversation
 from safelight_protocol.session import Session
-from safelight_protocol.snapshot import Snapshot, brief
+from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
-from ..care import Answer
 from ..log import Place
 from ..telemetry import log
-from .bodies import compact, parse_json
-from .channels import Channel, GalleryChannel, TaskChannel, status_push
+from .bodies import parse_json
+from .channels import ConversationChannel, GalleryChannel
+from .commands import Commands
 from .context import Context
-from .follow import wait_for_end
-from .generate import RESPONSES, response_push, text_push
+from .feeds import Feed
 from .problems import socket_error
+from .told import join_reply, status_push
+from .voice import Frames, Previews, Socket, Voice
 
-GENERATE: dict[str, Kind] = {
-    "image_generate": "image",
-    "video_generate": "video",
-    "llm_generate": "text",
-}
-
-MAX_TEXT_FRAME = 512 * 1024
-"""URLSessionWebSocketTask closes the socket at messages above 1 MiB, its default maximum
-(SwiftPhoenixClient issue 254)."""
-
-CUT_CHARACTERS = 20_000
-"""Texts of a snapshot that would not fit into a frame are cut to this length."""
-
-
-class Socket(Protocol):
-    """What the conversation needs of its connection."""
-
-    def send(self, frames: list[str | bytes]) -> None: ...
-    def open(self, topic: str, channel: Channel) -> None: ...
-    def wake(self, topic: str) -> None: ...
-    def shut(self, topic: str) -> None: ...
-    def later(self, work: Coroutine[Any, Any, None]) -> None: ...
+__all__ = ["MAX_TEXT_FRAME", "Conversation"]
 
 
 class Conversation:
@@ -78,27 +58,30 @@ class Conversation:
         self._session = session
         self._serializer = serializer
         self._socket = socket
+        self._opened: dict[str, Feed | ConversationChannel] = {}
+        self._commands = Commands(context, owner, session, socket, self._opened)
 
     async def carry_out(self, effect: Join | Leave | Command) -> None:
         """Do what the effect asks for and answer it; never raises."""
         match effect:
             case Leave(topic=topic):
+                self._opened.pop(topic, None)
                 self._socket.shut(topic)
             case Join():
                 await self._answered(self._join(effect), lambda e: self._session.refuse(effect, e))
             case Command():
                 if self._session.is_current(effect):
                     await self._answered(
-                        self._command(effect), lambda e: self._session.reply(effect, "error", e)
+                        self._commands.carry_out(effect),
+                        lambda e: self._session.reply(effect, "error", e),
                     )
 
-    async def _answered(
-        self, work: Awaitable[None], refuse: Callable[[bytes], list[str | bytes]]
-    ) -> None:
+    async def _answered(self, work: Awaitable[None], refuse: Callable[[bytes], Frames]) -> None:
         try:
             await work
         except Refused as refused:
-            self._socket.send(refuse(msgspec.json.encode(socket_error(refused))))
+            error = msgspec.json.encode(socket_error(refused))
+            self._socket.send(refuse(bounded(error, None)))
         except Exception as defect:
             log("socket.defect", exc=defect)
             told = socket_error(Refused("internal", "A defect of the server; it was logged."))
@@ -110,76 +93,116 @@ class Conversation:
         payload = parse_json(bytes(join.payload))
         match topics.parse(join.topic):
             case topics.TaskTopic(id=id):
-                await self._join_task(join, read_join_task(payload, id), id)
+                asked = read_join_task(payload, id)
+                await self._join_task(join, asked, id, self._voice(join.topic, asked.previews))
+            case topics.RealtimeTopic(id=id):
+                voice = self._voice(join.topic, None, answers=realtime.wants_answers(payload))
+                await self._join_task(join, JoinTask(), id, voice, {"postgres_changes": []})
+            case topics.ConversationTopic():
+                self._join_conversation(join, payload)
             case topics.GalleryTopic():
                 await self._join_gallery(join, payload)
-            case topics.ConversationTopic():
-                self._socket.send(self._session.accept(join, b"{}"))
             case None:
                 raise Refused("unmatched_topic", "No topic has that form.")
 
-    async def _join_task(self, join: Join, asked: JoinTask, id: str) -> None:
-        context = self._context
-        created, warnings = False, list[Any](asked.warnings)
-        if asked.create is not None:
-            made = await context.orchestrator.create(self._owner, asked.create)
-            task, created = made.task, made.created
-            warnings += made.warnings
-        else:
-            task = await context.orchestrator.find(self._owner, id)
-        place = await context.log.place(task, asked.after, asked.log)
-        snapshot = await context.log.snapshot(task)
+    def _voice(self, topic: str, previews: Previews, *, answers: bool = True) -> Voice:
+        binary = self._socket.takes_binary
+        return Voice(
+            topic=topic,
+            serializer=self._serializer,
+            push=lambda event, payload: self._push(topic, event, payload),
+            previews=previews if binary or previews is None else "url",
+            answers=answers,
+        )
+
+    def _push(self, topic: str, event: str, payload: bytes) -> Frames:
+        return self._session.push(topic, *realtime.spoken(topic, event, payload))
+
+    async def _join_task(
+        self,
+        join: Join,
+        asked: JoinTask,
+        id: str,
+        voice: Voice,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        task, beside = await self._wanted(asked, id)
+        place = await self._context.log.place(task, asked.after, asked.log)
+        snapshot = await self._context.log.snapshot(task)
         start = snapshot.seq if place is None or place.gap else place.seq
-        reply = self._join_reply(snapshot, place, start) | {
-            "created": created,
-            "attached": asked.create is not None and not created,
-            "warnings": msgspec.to_builtins(warnings),
-        }
-        frames = self._session.accept(join, _bounded(reply, snapshot))
+        reply = self._place_told(place, start) | beside | (more or {})
+        frames = self._session.accept(join, join_reply(reply, snapshot))
         if not frames:
             return
         ended = snapshot.status in TERMINAL
-        status = self._session.push(join.topic, "status", status_push(snapshot))
+        status = self._push(join.topic, "status", status_push(snapshot))
         if ended and start == snapshot.seq and (place is None or place.gap):
             frames += await self._terminal(task, snapshot, join.topic)
         # Whoever resumes an ended task reads it to its end first: the deployed app
         # leaves at the first terminal word.
         late = ended and start < snapshot.seq
         self._socket.send(frames if late else frames + status)
-        self._open_task(join, asked, task, start, status if late else [])
+        self._open_task(task, voice, start, status if late else [])
 
-    def _join_reply(self, snapshot: Snapshot, place: Place | None, start: int) -> dict[str, Any]:
-        log = self._context.log
-        gap = place is not None and place.gap
-        return {
-            "task": snapshot,
-            "log": log.id,
-            "cursor": log.cursor(start),
-            "seq": start,
-            "gap": gap,
+    async def _wanted(self, asked: JoinTask, id: str) -> tuple[Task, dict[str, Any]]:
+        """The task that a join names or makes, and what the reply says about that."""
+        created, warnings = False, list[Any](asked.warnings)
+        if asked.create is not None:
+            made = await self._context.orchestrator.create(self._owner, asked.create)
+            task, created = made.task, made.created
+            warnings += made.warnings
+        else:
+            task = await self._context.orchestrator.find(self._owner, id)
+        return task, {
+            "created": created,
+            "attached": asked.create is not None and not created,
+            "warnings": msgspec.to_builtins(warnings),
         }
 
-    async def _terminal(self, task: Task, snapshot: Snapshot, topic: str) -> list[str | bytes]:
+    def _place_told(self, place: Place | None, start: int) -> dict[str, Any]:
+        log = self._context.log
+        gap = place is not None and place.gap
+        return {"log": log.id, "cursor": log.cursor(start), "seq": start, "gap": gap}
+
+    async def _terminal(self, task: Task, snapshot: Snapshot, topic: str) -> Frames:
         """The event that ended the task, with its own seq; none once its log was swept."""
         entries = await self._context.log.read(task.uid, snapshot.seq - 1, 1)
         return [entry.frame(self._serializer, topic) for entry in entries]
 
-    def _open_task(
-        self, join: Join, asked: JoinTask, task: Task, start: int, afterwards: list[str | bytes]
-    ) -> None:
-        topic = join.topic
-        channel = TaskChannel(
+    def _open_task(self, task: Task, voice: Voice, start: int, afterwards: Frames) -> None:
+        topic = voice.topic
+        self._opened[topic] = feed = Feed(
             self._context,
             task,
-            topic=topic,
+            voice,
             cursor=start,
-            serializer=self._serializer,
-            push=lambda event, payload: self._session.push(topic, event, payload),
-            previews=asked.previews,
+            wake=lambda: self._socket.wake(topic),
             afterwards=afterwards,
+            farewell=lambda: self._deleted(topic, task.id),
+        )
+        self._socket.open(topic, feed)
+
+    def _deleted(self, topic: str, id: str) -> Frames:
+        """The last words about a task that is no more: its channel is closed for good, or
+        clients would join again and again to be told that it is gone."""
+        told = self._push(topic, "task_deleted", msgspec.json.encode({"task_id": id}))
+        return [*told, *self._session.close(topic)]
+
+    def _join_conversation(self, join: Join, payload: Any) -> None:
+        asked = read_join_conversation(payload)
+        reply = {"warnings": list(asked.warnings)} if asked.warnings else {}
+        frames = self._session.accept(join, msgspec.json.encode(reply))
+        if not frames:
+            return
+        self._socket.send(frames)
+        topic = join.topic
+        self._opened[topic] = room = ConversationChannel(
+            self._context,
+            self._voice(topic, asked.previews),
+            aloud=asked.events,
             wake=lambda: self._socket.wake(topic),
         )
-        self._socket.open(topic, channel)
+        self._socket.open(topic, room)
 
     async def _join_gallery(self, join: Join, payload: Any) -> None:
         asked = read_join_gallery(payload)
@@ -195,7 +218,7 @@ class Conversation:
             "gap": asked.after is not None and not resumed,
             "warnings": list(asked.warnings),
         }
-        frames = self._session.accept(join, msgspec.json.encode(reply))
+        frames = self._session.accept(join, bounded(msgspec.json.encode(reply), None))
         if not frames:
             return
         self._socket.send(frames)
@@ -208,80 +231,3 @@ class Conversation:
             wake=lambda: self._socket.wake(topic),
         )
         self._socket.open(topic, channel)
-
-    # -- commands -------------------------------------------------------------
-
-    async def _command(self, command: Command) -> None:
-        if not isinstance(command.payload, msgspec.Raw):
-            expected = "a JSON object"
-            wrong: dict[str, object] = {"field": "payload", "found": "bytes", "expected": expected}
-            raise Refused("invalid", "Commands are JSON; binary is for previews only.", [wrong])
-        if command.event == "ping":
-            return self._reply(command, compact(command.payload))
-        payload = parse_json(bytes(command.payload))
-        match topics.parse(command.topic), command.event:
-            case topics.TaskTopic(id=id), "cancel":
-                snapshot = await self._context.orchestrator.cancel(self._owner, id)
-                self._reply(command, msgspec.json.encode(snapshot))
-            case topics.GalleryTopic(), "list":
-                await self._list(command, payload)
-            case topics.TaskTopic(id=id), event if event in GENERATE:
-                await self._generate(command, payload, id)
-            case topics.ConversationTopic(), event if event in GENERATE:
-                await self._generate(command, payload, None)
-            case _:
-                raise Refused("unknown_event", f"{command.topic} knows no event {command.event}.")
-
-    def _reply(self, command: Command, response: bytes) -> None:
-        self._socket.send(self._session.reply(command, "ok", response))
-
-    async def _list(self, command: Command, payload: Any) -> None:
-        asked = payload if isinstance(payload, dict) else {}
-        before, limit = asked.get("before"), asked.get("limit", 50)
-        whole = isinstance(limit, int) and 1 <= limit <= 200
-        page = await self._context.gallery.page(
-            self._owner, str(before) if before is not None else None, limit if whole else 50
-        )
-        self._reply(command, msgspec.json.encode({"tasks": page.tasks, "next": page.next}))
-
-    async def _generate(self, command: Command, payload: Any, id: str | None) -> None:
-        """Attach on a task's channel, create on a conversation's. The app hears it twice:
-        as the reply, and as the push it has always waited for."""
-        kind = GENERATE[command.event]
-        try:
-            create: Create = read_generate(kind, payload, topic_id=id)
-            made = await self._context.orchestrator.create(self._owner, create)
-        except Refused as refused:
-            self._respond(command, response_push(kind, refused, payload, self._context))
-            raise
-        told = {
-            "task_id": made.task.id,
-            "status": made.snapshot.status,
-            "created": made.created,
-            "attached": not made.created,
-            "warnings": msgspec.to_builtins(list(made.warnings)),
-        }
-        self._reply(command, msgspec.json.encode(told))
-        if kind == "text":
-            self._socket.later(self._respond_at_end(command, made, payload))
-        else:
-            self._respond(command, response_push(kind, made, payload, self._context))
-
-    async def _respond_at_end(self, command: Command, made: Answer, payload: Any) -> None:
-        """`llm_response` carries the content, so it waits for it."""
-        snapshot = await wait_for_end(self._context, made.task, made.snapshot, None)
-        self._respond(command, text_push(snapshot, made, payload, self._context))
-
-    def _respond(self, command: Command, payload: bytes) -> None:
-        self._socket.send(
-            self._session.push(command.topic, RESPONSES[GENERATE[command.event]], payload)
-        )
-
-
-def _bounded(reply: dict[str, Any], snapshot: Snapshot) -> bytes:
-    """The reply as JSON; a snapshot too large for a frame is cut and says where it is."""
-    body = msgspec.json.encode(reply)
-    if len(body) <= MAX_TEXT_FRAME:
-        return body
-    cut = brief(snapshot, CUT_CHARACTERS)
-    return msgspec.json.encode(reply | {"task": cut, "url": f"/api/tasks/{snapshot.task_id}"})

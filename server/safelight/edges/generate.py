@@ -8,12 +8,20 @@ from typing import Any
 
 import msgspec
 
+from safelight_protocol.bounds import bounded
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind, timestamp
 from safelight_protocol.snapshot import Snapshot
 
 from ..care import Answer
 from .context import Context
+
+GENERATE: dict[str, Kind] = {
+    "image_generate": "image",
+    "video_generate": "video",
+    "llm_generate": "text",
+}
+"""The commands by which the app asks for a task, and what each makes."""
 
 RESPONSES: dict[Kind, str] = {
     "image": "image_response",
@@ -24,11 +32,24 @@ RESPONSES: dict[Kind, str] = {
 APP_CODES = ("missing_prompt", "enqueue_failed", "task_creation_failed", "generation_failed")
 
 
+def generate_reply(made: Answer) -> bytes:
+    """The reply to a `*_generate`."""
+    told = {
+        "task_id": made.task.id,
+        "status": made.snapshot.status,
+        "created": made.created,
+        "attached": not made.created,
+        "warnings": msgspec.to_builtins(list(made.warnings)),
+    }
+    return bounded(msgspec.json.encode(told), made.task.id)
+
+
 def response_push(kind: Kind, outcome: Answer | Refused, payload: Any, context: Context) -> bytes:
     """The body of `image_response`, `video_response` or `llm_response`."""
     told = _envelope(payload, context)
     if isinstance(outcome, Refused):
-        return msgspec.json.encode(told | {"success": False, "error": _error(outcome, kind)})
+        failed = told | {"success": False, "error": _error(outcome, kind)}
+        return bounded(msgspec.json.encode(failed), None)
     task = outcome.task
     told |= {
         "success": True,
@@ -39,16 +60,21 @@ def response_push(kind: Kind, outcome: Answer | Refused, payload: Any, context: 
     return msgspec.json.encode(told)
 
 
-def text_push(snapshot: Snapshot, made: Answer, payload: Any, context: Context) -> bytes:
-    """The body of `llm_response` once the text is there, or why it is not."""
-    told = _envelope(payload, context) | {"task_id": snapshot.task_id}
-    result = snapshot.result_data
+def text_push(snapshot: Snapshot | None, made: Answer, payload: Any, context: Context) -> bytes:
+    """The body of `llm_response` once the text is there, or why it is not. Without a
+    snapshot the task was deleted before it could be told.
+
+    A text too large for a frame is cut, with `truncated` and the `url` of the whole.
+    """
+    told = _envelope(payload, context) | {"task_id": made.task.id}
+    result = None if snapshot is None else snapshot.result_data
     if result is None:
-        message = f"Task {snapshot.status}"
-        if snapshot.error_data is not None:
+        message = "Task deleted" if snapshot is None else f"Task {snapshot.status}"
+        if snapshot is not None and snapshot.error_data is not None:
             message = snapshot.error_data.message
         failed = {"code": "generation_failed", "message": message, "details": {}}
-        return msgspec.json.encode(told | {"success": False, "error": failed})
+        body = msgspec.json.encode(told | {"success": False, "error": failed})
+        return bounded(body, made.task.id)
     told |= {
         "success": True,
         "content": result.content,
@@ -56,7 +82,7 @@ def text_push(snapshot: Snapshot, made: Answer, payload: Any, context: Context) 
         "model": made.task.resolved.substituted_for or result.model,
         "provider": result.provider,
     }
-    return msgspec.json.encode(told)
+    return bounded(msgspec.json.encode(told), made.task.id)
 
 
 def _envelope(payload: Any, context: Context) -> dict[str, Any]:
