@@ -40,7 +40,7 @@ from .lifecycle import TABLE, Effect, Row, Step, WrongInput, born, step, verdict
 from .session import Session
 from .snapshot import Snapshot, fold, opening
 from .task import Asked, Input, Resolved, State, Task
-from .topics import ConversationTopic, GalleryTopic, TaskTopic, Topic, parse, spell
+from .topics import ConversationTopic, GalleryTopic, RealtimeTopic, TaskTopic, Topic, parse, spell
 
 __all__ = [
     "CODES",
@@ -72,6 +72,7 @@ __all__ = [
     "JoinTask",
     "Kind",
     "Reader",
+    "RealtimeTopic",
     "Refused",
     "Resolved",
     "ResultData",

@@ -82,9 +82,20 @@ class _Push(msgspec.Struct):
 
 
 class Client:
-    """One socket to one server, through any number of connections."""
+    """One socket to one server, through any number of connections. A join or push that is
+    not answered within `answer_seconds` has failed; a heartbeat is sent each
+    `heartbeat_seconds`, and the connection is dead when the one before was not answered."""
 
-    def __init__(self, *, first_ref: int = 1, first_join_ref: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        first_ref: int = 1,
+        first_join_ref: int = 1,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._heartbeat_seconds = heartbeat_seconds
+        self._answer_seconds = answer_seconds
         self._serializer = V2()
         self._refs = map(str, count(first_ref))
         self._join_refs = map(str, count(first_join_ref))
@@ -113,7 +124,7 @@ class Client:
     def connected(self, now: float) -> list[Output]:
         """A connection is open: join whatever is wanted."""
         self._up, self._connect_at = True, inf
-        self._beat, self._beat_at = None, now + HEARTBEAT_SECONDS
+        self._beat, self._beat_at = None, now + self._heartbeat_seconds
         return [send for channel in self._channels.values() for send in self._join(channel, now)]
 
     def disconnected(self, now: float, code: int | None = None, *, jitter: float) -> list[Output]:
@@ -160,7 +171,7 @@ class Client:
         if topic not in self._channels:
             raise NoChannel(topic)
         ref = next(self._refs)
-        self._pushes[ref] = _Push(topic, event, payload, now + ANSWER_SECONDS)
+        self._pushes[ref] = _Push(topic, event, payload, now + self._answer_seconds)
         return ref, self._flush(self._channels[topic])
 
     def tick(self, now: float) -> list[Output]:
@@ -267,7 +278,7 @@ class Client:
 
     def _join(self, channel: _Channel, now: float) -> list[Output]:
         place = self.cursor(channel.topic)
-        channel.phase, channel.at = _Phase.JOINING, now + ANSWER_SECONDS
+        channel.phase, channel.at = _Phase.JOINING, now + self._answer_seconds
         channel.join_ref, channel.ref = next(self._join_refs), next(self._refs)
         return [self._send(channel, channel.ref, "phx_join", channel.payload(place))]
 
@@ -310,5 +321,5 @@ class Client:
     def _heartbeat(self, now: float) -> list[Output]:
         if self._beat is not None:
             return self._hang_up(1001, "a heartbeat went unanswered")
-        self._beat, self._beat_at = next(self._refs), now + HEARTBEAT_SECONDS
+        self._beat, self._beat_at = next(self._refs), now + self._heartbeat_seconds
         return [Send(self._serializer.encode(None, self._beat, topics.PHOENIX, "heartbeat", b"{}"))]

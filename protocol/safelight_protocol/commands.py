@@ -23,13 +23,16 @@ from .topics import CONVERSATION_PREFIXES, TASK_ID, is_id
 
 MAX_N = 8
 
+MAX_INPUTS = 16
+"""Each is looked up before the task is made, and handed to the provider as a file."""
+
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
     """Make a task or attach to the one that this request already is.
 
     `key` comes from `Idempotency-Key`, or from `request_id` where there is none.
-    `topic_id` is set on a task's own channel, whose task it must be. `warnings`
-    lists what was ignored.
+    `topic_id` is set on a task's own channel, whose task it must be. `lenient`: what is
+    left open agrees with whatever the task has. `warnings` lists what was ignored.
     """
 
     asked: Asked
@@ -39,6 +42,7 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     reuse: Reuse | None = None
     max_cost: float | None = None
     topic_id: str | None = None
+    lenient: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -110,6 +114,8 @@ _cost = typed(Annotated[float, Meta(ge=0)] | None, "a number of US dollars, 0 or
 
 
 def _read_inputs(value: Any) -> tuple[Input, ...]:
+    if isinstance(value, list) and len(value) > MAX_INPUTS:
+        raise Wrong(f"at most {MAX_INPUTS} inputs")
     read = typed(tuple[Input, ...], 'a list of {"task": id} or {"artifact": id}')
     inputs: tuple[Input, ...] = read(value)
     known = {"task", "artifact"}
@@ -157,6 +163,16 @@ _APP_FIELDS = {
 _ASKED = ("kind", "prompt", "model", "params", "backend", "seed", "inputs", "n")
 
 
+def is_app_form(body: Any) -> bool:
+    """Whether a body is in the deployed app's form, which its errors then are as well."""
+    return isinstance(body, dict) and "input_data" in body
+
+
+def read_create(body: Any, *, key: str | None = None) -> Create:
+    """A body of either form. `key` is the Idempotency-Key. Raises Refused."""
+    return read_app(body, key=key) if is_app_form(body) else read_native(body, key=key)
+
+
 def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create:
     """The native body. Unknown fields are refused. `key` is the Idempotency-Key."""
     values, _ = read_object(body, _NATIVE, where=where, elsewhere=_PARAMS)
@@ -201,8 +217,14 @@ def read_app(body: dict[str, Any], *, key: str | None = None) -> Create:
     return _read_app_fields(kind, merged, key, "input_data.", ignored)
 
 
-def read_generate(kind: Kind, payload: Any, *, topic_id: str | None) -> Create:
-    """The payload of `image_generate`, `video_generate` or `llm_generate`."""
+def read_generate(
+    kind: Kind, payload: Any, *, topic_id: str | None, key: str | None = None
+) -> Create:
+    """The payload of a `*_generate`, or the body of POST /api/llm/generate.
+
+    `topic_id` is the channel's task, `key` the Idempotency-Key where there is one. Who
+    pushes on a task's channel means that task: what is left open cannot conflict.
+    """
     if not isinstance(payload, dict) or not str(payload.get("prompt") or "").strip():
         raise Refused("missing_prompt", "The prompt is missing or empty.")
     flat = dict(payload)
@@ -210,8 +232,9 @@ def read_generate(kind: Kind, payload: Any, *, topic_id: str | None) -> Create:
     if isinstance(options, dict):
         flat = options | flat
     ignored = () if options is None or isinstance(options, dict) else ("options",)
-    created = _read_app_fields(kind, flat, None, "", ignored)
-    return msgspec.structs.replace(created, id=topic_id, topic_id=topic_id)
+    created = _read_app_fields(kind, flat, key, "", ignored)
+    here = topic_id is not None
+    return msgspec.structs.replace(created, id=topic_id, topic_id=topic_id, lenient=here)
 
 
 def _read_app_fields(
@@ -264,7 +287,7 @@ def read_join_task(payload: Any, task_id: str) -> JoinTask:
 
 
 def _create_on(body: Any, task_id: str) -> Create:
-    if isinstance(body, dict) and "input_data" in body:
+    if is_app_form(body):
         made = read_app(body)
     else:
         made = read_native(body, where="create.")

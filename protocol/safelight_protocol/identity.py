@@ -66,23 +66,28 @@ def fingerprint(asked: Asked, resolved: Resolved) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 
-def compare(asked: Asked, defaults: Resolved | None, task: Task) -> Comparison:
+def compare(
+    asked: Asked, defaults: Resolved | None, task: Task, *, lenient: bool = False
+) -> Comparison:
     """Hold a new request against an existing task.
 
     `defaults` is what the new request would be resolved to, or None where the
     registry no longer can say; then its open fields agree with anything. Fields that
     were sent and dropped on both sides, since no model of theirs knows them, do not
-    count: as resolved both are equal.
+    count: as resolved both are equal. With `lenient` what the new request leaves open
+    agrees with whatever the task has; else its default must be what the task has.
     """
     if canonical(asked) == canonical(task.asked):
         return Comparison()
     theirs, ours = _given(task.asked), _given(asked)
-    has = _values(task.asked, task.resolved) | {"seed": wire_seed(task.resolved.seed)}
+    if lenient and not asked.inputs:
+        del ours["inputs"]
+    has = _values(task.asked, task.resolved) | {"seed": wire_seed(task.seed_used)}
     now = ours if defaults is None else _values(asked, defaults)
     conflicts: list[Difference] = []
     left_open: list[Difference] = []
     for field in sorted(now.keys() | (has.keys() if defaults is not None else set())):
-        if now.get(field) == has.get(field):
+        if now.get(field) == has.get(field) or (lenient and field not in ours):
             continue
         difference = Difference(field, now.get(field), has.get(field))
         if field in theirs:

@@ -27,9 +27,10 @@ from safelight_protocol.lifecycle import Step
 from safelight_protocol.task import Input, Task
 
 from .artifacts import ArtifactStore
+from .insist import insist
 from .providers.base import InputFile
 from .registry import Registry, Resolution
-from .store import ArtifactRow, Birth, Creation, Store
+from .store import ArtifactRow, Birth, Created, Creation, Store, StoreTrouble
 
 
 class Admitted:
@@ -75,7 +76,9 @@ class Admitted:
         command = self._command
         for task in (found.by_id, found.by_key, found.alike):
             if task is not None:
-                self._comparisons[task.uid] = compare(command.asked, self._defaults, task)
+                self._comparisons[task.uid] = compare(
+                    command.asked, self._defaults, task, lenient=command.lenient
+                )
         return decide(found, self._comparisons, wants_id=command.id, topic_id=command.topic_id)
 
     def _born(self) -> Birth:
@@ -143,6 +146,21 @@ class Admission:
 
         resolution = await self._resolve(owner, command)
         return Admitted(uid, owner, command, resolution, self._registry, bear)
+
+    async def put(self, admitted: Admitted) -> Created:
+        """Write it, and learn what it came to. Raises Refused or StoreTrouble; then
+        nothing was made."""
+        try:
+            outcome: Created = await self._store.put(admitted.creation)
+            return outcome
+        except StoreTrouble as trouble:
+            if not trouble.unknown or admitted.step is None:
+                raise
+            # The commit was begun: whether the task is there has to be looked up.
+            stored = await insist(lambda: self._store.read.tasks([admitted.uid]))
+            if admitted.uid not in stored:
+                raise
+            return Created(stored[admitted.uid], fresh=True)
 
     async def files(self, task: Task) -> tuple[InputFile, ...]:
         """The files a task starts from; what has been deleted meanwhile is left out."""

@@ -256,3 +256,24 @@ def test_providers_have_names_for_people() -> None:
     """A provider is shown by its label, an unknown one by its name."""
     assert FIRST_RUN.provider_label("replicate") == "Replicate"
     assert FIRST_RUN.provider_label("someone") == "someone"
+
+
+def test_offers_are_what_may_be_named() -> None:
+    """The app is offered what a request may name, its own default first; on a first run
+    that is everything, with a remote provider only what can run."""
+    first = FIRST_RUN.offers("text")
+    assert {offer.name for offer in first} == {model.name for model in FIRST_RUN.models("text")}
+    assert (first[0].name, first[0].default) == ("gemini-2.5-flash-lite", True)
+    remote = WITH_REMOTE.offers("text")
+    assert [(offer.name, offer.default) for offer in remote] == [("local/prose", True)]
+    for registry, kind in ((FIRST_RUN, "text"), (WITH_REMOTE, "image")):
+        offers = registry.offers(kind)
+        assert [offer.default for offer in offers].count(True) == 1
+        for offer in offers:
+            assert resolve(registry, kind=kind, model=offer.name)
+    assert Registry.load(frozenset()).offers("text") == []
+
+
+def test_every_text_model_is_described() -> None:
+    """A list that people choose from has a sentence for each of its rows."""
+    assert all(offer.description.endswith(".") for offer in FIRST_RUN.offers("text"))

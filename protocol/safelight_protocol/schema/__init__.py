@@ -50,6 +50,8 @@ _STRUCTS: dict[str, Any] = {
         for struct in (
             replies.SnapshotPlace,
             replies.Creation,
+            replies.BatchData,
+            replies.TextData,
             replies.TaskListData,
             replies.EventsData,
             replies.GapData,
@@ -77,6 +79,19 @@ _PARTS = ("SnapshotPlace", "Creation", "PreviewUrl")
 """What is only there to extend others."""
 
 
+_TRUNCATED: Schema = {
+    "type": "boolean",
+    "description": "True when texts were cut, so that it fits into a frame of the socket.",
+}
+
+_WHOLE: Schema = {"type": "string", "description": "Beside `truncated`: where the whole is."}
+
+_FROM_SEQ: Schema = {
+    "type": "integer",
+    "description": "On a socket: the frame stands for all events from this seq to its own.",
+}
+
+
 def wire(types: Mapping[str, Any]) -> Components:
     """Every component by name. `types` are the server's own: `StatusPush`,
     `PreviewHeader` and `ModelsData`, and what they contain."""
@@ -91,6 +106,14 @@ def wire(types: Mapping[str, Any]) -> Components:
     for tag, name in made["TaskEvent"]["discriminator"]["mapping"].items():
         status = made[name]["properties"]["status"]
         made[name]["properties"]["status"] = status | {"const": status_of(tag)}
+    made["Progress"]["properties"]["from_seq"] = _FROM_SEQ
+    for name in made["TaskEvent"]["discriminator"]["mapping"].values():
+        made[name]["properties"]["truncated"] = _TRUNCATED
+    for name in ("StatusPush", "TextResponse", "Refusal"):
+        made[name]["properties"] |= {"truncated": _TRUNCATED, "url": _WHOLE}
+    result = made["BatchResult"]["properties"]
+    result["data"] = {"$ref": "CreatedData"}
+    result["problem"] = {"anyOf": [{"$ref": "Problem"}, {"$ref": "AppProblem"}]}
     made["ErrorCode"] = _codes()
     for name in ("Problem", "AppProblem", "SocketError", "ErrorBody", "ErrorData"):
         made[name]["properties"]["code"] = {"$ref": "ErrorCode"}

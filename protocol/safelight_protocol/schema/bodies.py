@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..commands import MAX_N
+from ..batch import MAX_TASKS
+from ..commands import MAX_INPUTS, MAX_N
 from ..fields import MAX_PROMPT, MAX_SEED
 from ..topics import CONVERSATION_PREFIXES, TASK_ID
 from .components import Components, Schema
@@ -110,7 +111,12 @@ def _create() -> Schema:
         },
         "backend": _or_null(_text(NAME, "A backend of the model's provider.")),
         "seed": _ASKED_SEED,
-        "inputs": {"type": "array", "items": {"$ref": "Input"}, "description": "Files to use."},
+        "inputs": {
+            "type": "array",
+            "items": {"$ref": "Input"},
+            "maxItems": MAX_INPUTS,
+            "description": f"Files to use, at most {MAX_INPUTS}.",
+        },
         "n": _or_null(
             {"type": "integer", "minimum": 1, "maximum": MAX_N, "description": "How many pictures."}
         ),
@@ -141,6 +147,22 @@ def _app_create() -> Schema:
         "model": _or_null(_text(NAME, "The model, where input_data names none.")),
     }
     return _object("The deployed app's body of a create.", fields, ["input_data"])
+
+
+def _batch() -> Schema:
+    told = (
+        f"1 to {MAX_TASKS} requests, each as POST /api/tasks takes it. What is wrong with one"
+        " is its own verdict. Left open, `reuse` means never here."
+    )
+    forms = {"anyOf": [{"$ref": "CreateTask"}, {"$ref": "AppCreateTask"}]}
+    tasks = {"type": "array", "minItems": 1, "maxItems": MAX_TASKS, "items": forms}
+    fields = {"tasks": tasks | {"description": told}}
+    return _object("The body of a batch.", fields, ["tasks"], additionalProperties=False)
+
+
+def _generate_text() -> Schema:
+    told = "The body of POST /api/llm/generate. Other fields become parameters."
+    return _generate() | {"description": told}
 
 
 def _generate() -> Schema:
@@ -202,6 +224,8 @@ def body_components() -> Components:
         "Input": _input(),
         "CreateTask": _create(),
         "AppCreateTask": _app_create(),
+        "CreateTasks": _batch(),
+        "GenerateText": _generate_text(),
         "GeneratePayload": _generate(),
         "JoinTaskPayload": _join_task(),
         "JoinGalleryPayload": _join_gallery(),

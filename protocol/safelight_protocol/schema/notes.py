@@ -26,6 +26,11 @@ NOTES: dict[str, dict[str, Any]] = {
     "timestamp": {**_TIME, "description": "When it was written; UTC, with Z."},
     "attempt": {**_COUNT, "description": "Which prediction of the task this is about."},
     "canceling": {"description": "True once a cancel was asked."},
+    "canceled_by": {"description": "Who asked for the end; null if nobody did."},
+    "confirmed": {
+        "description": "Whether it stopped for certain at the provider; null until that is settled."
+    },
+    "by": {"description": "Who asked for the end."},
     "prediction_id": {"description": "The provider's own id of the prediction."},
     "substituted_for": {"description": "The model that was asked for when another stands in."},
     "model": {"description": "The model that runs."},

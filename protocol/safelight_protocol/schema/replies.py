@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from ..codes import Retry
 from ..effects import Detail
-from ..events import Status, TaskEvent
+from ..events import ErrorData, Status, TaskEvent
 from ..identity import Difference
 from ..snapshot import Snapshot
 
@@ -32,6 +32,42 @@ class SnapshotPlace(msgspec.Struct):
 class Creation(msgspec.Struct):
     """What became of a create. `warnings` tell what was ignored or differs."""
 
+    created: bool
+    attached: bool
+    warnings: list[Warned]
+    events_url: str
+
+
+class BatchResult(msgspec.Struct):
+    """What became of one request of a batch: `status` is what it would have got alone,
+    `data` comes with 200 and 202, `problem` with every other."""
+
+    index: int
+    status: int
+    data: dict[str, Any] | UnsetType = UNSET
+    problem: dict[str, Any] | UnsetType = UNSET
+
+
+class BatchData(msgspec.Struct):
+    """The answer to a batch: its results in the order of its requests, and their count."""
+
+    results: list[BatchResult]
+    created: int
+    attached: int
+    refused: int
+
+
+class TextData(msgspec.Struct):
+    """The answer of POST /api/llm/generate; `content` is null while the task runs."""
+
+    task_id: str
+    status: Status
+    progress: float
+    content: str | None
+    generation_id: str | None
+    model: str
+    provider: str
+    substituted_for: str | None
     created: bool
     attached: bool
     warnings: list[Warned]
@@ -102,7 +138,8 @@ class AppErrorBody(msgspec.Struct):
 
 
 class Problem(msgspec.Struct):
-    """A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`."""
+    """A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`;
+    in an answer to a batch `index` is the place of the request."""
 
     type: str
     title: str
@@ -114,10 +151,12 @@ class Problem(msgspec.Struct):
     error: ErrorBody
     task_id: str | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    index: int | UnsetType = UNSET
 
 
 class AppProblem(msgspec.Struct):
-    """A problem document in answer to the deployed app's form of body."""
+    """A problem document in answer to the deployed app's form of body. `error_data` is
+    there where the request was accepted and its task failed."""
 
     type: str
     title: str
@@ -129,6 +168,8 @@ class AppProblem(msgspec.Struct):
     error: AppErrorBody
     task_id: str | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    index: int | UnsetType = UNSET
+    error_data: ErrorData | UnsetType | None = UNSET
 
 
 class SocketError(msgspec.Struct):

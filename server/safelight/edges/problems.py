@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
 from safelight_protocol.codes import Code, Refused
@@ -38,21 +38,26 @@ def mark_app_form(request: HTTPConnection) -> None:
 
 
 def problem(refused: Refused, *, app: bool = False) -> Response:
+    """The refusal as an answer whose body is its problem document."""
+    document = problem_document(refused, app=app)
+    status = document["status"]
+    return Response(msgspec.json.encode(document), status, _headers(status), MEDIA_TYPE)
+
+
+def problem_document(refused: Refused, *, app: bool = False) -> dict[str, Any]:
     """The refusal as a problem document; `extra` members of the refusal join it."""
     row = refused.code
-    status = _status(row)
     document = {
         "type": f"urn:safelight:problem:{row.name}",
         "title": row.meaning,
-        "status": status,
+        "status": _status(row),
         "detail": refused.message,
         "code": row.name,
         "retry": row.retry,
         "success": False,
         "error": error_body(refused, app=app),
     }
-    body = msgspec.json.encode({**refused.extra, **document})
-    return Response(body, status, _headers(status), MEDIA_TYPE)
+    return {**refused.extra, **document}
 
 
 def error_body(refused: Refused, *, app: bool = False) -> dict[str, Any]:
@@ -120,11 +125,17 @@ async def _on_defect(request: Request, exc: Exception) -> Response:
     return problem(unexpected(exc), app=getattr(request.state, "app_form", False))
 
 
+async def _on_gone(request: Request, exc: Exception) -> Response:
+    """The client went in the middle of its request: that is no defect, and nobody listens."""
+    return Response(status_code=400)
+
+
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 HANDLERS: dict[int | type[Exception], Handler] = {
     Refused: _on_refused,
     HTTPException: _on_http_exception,
+    ClientDisconnect: _on_gone,
     Exception: _on_defect,
 }
 """For `Starlette(exception_handlers=HANDLERS)`."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
-from safelight_protocol.commands import Create, read_app, read_key_header, read_native
+from safelight_protocol.commands import is_app_form, read_create, read_key_header
 from safelight_protocol.events import TERMINAL, Kind
 from safelight_protocol.snapshot import Snapshot
 
@@ -32,21 +32,22 @@ async def create(request: Request) -> Response:
     context = context_of(request)
     owner = context.owner(request)
     body = await read_json(request, context)
-    command = _command(request, body)
-    made = await context.orchestrator.create(owner, command)
-    snapshot = await _awaited(request, context, made)
+    if is_app_form(body):
+        mark_app_form(request)
+    key = read_key_header(request.headers.get("idempotency-key"))
+    made = await context.orchestrator.create(owner, read_create(body, key=key))
+    seconds = preferred_wait(request) or 0
+    snapshot = made.snapshot
+    if seconds:
+        snapshot = await wait_for_end(context, made.task, snapshot, seconds)
     ended = snapshot.status in TERMINAL
-    status = 202 if made.created and not (ended and _wait_seconds(request)) else 200
-    data = task_data(context, snapshot) | {
-        "created": made.created,
-        "attached": not made.created,
-        "warnings": [_warning(w) for w in made.warnings],
-        "events_url": f"/api/tasks/{snapshot.task_id}/events",
-    }
+    status = 202 if made.created and not (ended and seconds) else 200
     headers = {"Location": f"/api/tasks/{snapshot.task_id}"}
-    if _wait_seconds(request):
-        headers["Preference-Applied"] = f"wait={_wait_seconds(request)}"
-    return answer(data, _message(made, snapshot), status, headers)
+    if seconds:
+        headers["Preference-Applied"] = f"wait={seconds}"
+    return answer(
+        created_data(context, made, snapshot), message_of(made, snapshot), status, headers
+    )
 
 
 async def show(request: Request) -> Response:
@@ -110,38 +111,35 @@ def task_data(context: Context, snapshot: Snapshot) -> dict[str, Any]:
     return plain(snapshot) | {"cursor": cursor, "log": context.log.id}
 
 
-def _command(request: Request, body: Any) -> Create:
-    key = read_key_header(request.headers.get("idempotency-key"))
-    if isinstance(body, dict) and "input_data" in body:
-        mark_app_form(request)
-        return read_app(body, key=key)
-    return read_native(body, key=key)
+def created_data(context: Context, made: Answer, snapshot: Snapshot) -> dict[str, Any]:
+    """What a create is answered with, its task being at `snapshot` by now."""
+    return task_data(context, snapshot) | creation(made)
 
 
-async def _awaited(request: Request, context: Context, made: Answer) -> Snapshot:
-    seconds = _wait_seconds(request)
-    if not seconds:
-        return made.snapshot
-    return await wait_for_end(context, made.task, made.snapshot, seconds)
+def creation(made: Answer) -> dict[str, Any]:
+    """Whether the request made its task, and what the caller should know."""
+    return {
+        "created": made.created,
+        "attached": not made.created,
+        "warnings": msgspec.to_builtins(list(made.warnings)),
+        "events_url": f"/api/tasks/{made.task.id}/events",
+    }
 
 
-def _wait_seconds(request: Request) -> int:
-    """`Prefer: wait=N` (RFC 7240, section 4.3), at most a minute; 0 where it is not sent."""
-    for preference in request.headers.get("prefer", "").replace(";", ",").split(","):
-        name, _, value = preference.strip().partition("=")
-        digits = value.strip()
-        if name.strip().lower() == "wait" and digits.isascii() and digits.isdigit():
-            return min(int(digits[:9]), MAX_WAIT_SECONDS)
-    return 0
-
-
-def _warning(warning: object) -> object:
-    return msgspec.to_builtins(warning)
-
-
-def _message(made: Answer, snapshot: Snapshot) -> str:
+def message_of(made: Answer, snapshot: Snapshot) -> str:
+    """The sentence beside a create's answer; of a failure it says how to try again."""
     if made.created:
         return "Task accepted"
     if snapshot.status == "failed":
         return "Existing task returned; it failed. Send a fresh key or none to try again"
     return "Existing task returned"
+
+
+def preferred_wait(request: Request) -> int | None:
+    """`Prefer: wait=N` (RFC 7240, section 4.3), at most a minute; None if it is not sent."""
+    for preference in request.headers.get("prefer", "").replace(";", ",").split(","):
+        name, _, value = preference.strip().partition("=")
+        digits = value.strip()
+        if name.strip().lower() == "wait" and digits.isascii() and digits.isdigit():
+            return min(int(digits[:9]), MAX_WAIT_SECONDS)
+    return None

@@ -23,7 +23,7 @@ from safelight_protocol.task import Asked, Resolved
 from .params import Schema, drop_unfit, drop_unknown, read_params
 from .rows import BadCatalog, Catalog, ModelRow, read_catalog
 
-__all__ = ["BadCatalog", "Model", "Registry", "Resolution"]
+__all__ = ["BadCatalog", "Model", "Offer", "Registry", "Resolution"]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +43,18 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     price: float | None
     vip: bool
     params: dict[str, dict[str, Any]]
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One model as the deployed app lists it: what a person chooses by, and nothing of
+    its provider. `default` marks what a body without a model means there."""
+
+    name: str
+    label: str
+    description: str
+    default: bool
+    price: float | None
+    vip: bool
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +93,24 @@ class Registry:
         """Every model, or those of a kind, in the order in which they would be defaults."""
         rows = [row for row in self._rows if kind is None or row.kind == kind]
         return [self._shown(row) for row in rows]
+
+    def offers(self, kind: Kind) -> list[Offer]:
+        """The models of a kind that may be named here, the app's default first."""
+        rows = [row for row in self._rows if row.kind == kind and self._may_be_named(row)]
+        meant = self._named[self._catalog.app[kind].model]
+        default = meant if meant in rows else next(iter(self._usable(kind)), None)
+        rows.sort(key=lambda row: row is not default)
+        return [
+            Offer(
+                name=row.name,
+                label=row.label,
+                description=row.description,
+                default=row is default,
+                price=_dollars(row),
+                vip=row.vip,
+            )
+            for row in rows
+        ]
 
     def has_model(self, name: str) -> bool:
         """Whether a name or alias is known, usable or not."""
@@ -209,6 +239,12 @@ class Registry:
         implied = self._catalog.app[asked.kind].params
         return {name: value for name, value in implied.items() if name in schema.params}
 
+    def _may_be_named(self, row: ModelRow) -> bool:
+        """Whether a request for it is accepted; on a first run another stands in."""
+        if row.provider in self._configured:
+            return True
+        return self._only_embedded and bool(self._usable(row.kind))
+
     def _usable(self, kind: Kind) -> list[ModelRow]:
         return [row for row in self._rows if row.kind == kind and row.provider in self._configured]
 
@@ -224,7 +260,7 @@ class Registry:
             provider=row.provider,
             usable=row.provider in self._configured,
             default=row in self._usable(row.kind)[:1],
-            price=None if row.price_micros is None else row.price_micros / 1_000_000,
+            price=_dollars(row),
             vip=row.vip,
             params={name: msgspec.to_builtins(param) for name, param in params.items()},
         )
@@ -241,6 +277,10 @@ class Registry:
             f"model: found {shown(name)}, expected {expected}",
             [{"field": "model", "found": shown(name), "expected": expected}],
         )
+
+
+def _dollars(row: ModelRow) -> float | None:
+    return None if row.price_micros is None else row.price_micros / 1_000_000
 
 
 def _not_configured(message: str, found: str, usable: list[str]) -> Refused:

@@ -7,6 +7,7 @@ does. Whatever the file says wrong is found at start, never by a request.
 from __future__ import annotations
 
 import datetime
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
@@ -39,8 +40,8 @@ class AppDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model. `price_micros` is in millionths of a US dollar, None if not known;
-    `params` are those that differ from its schema's."""
+    """One model. `description` is a sentence for people; `price_micros` is in millionths of
+    a US dollar, None if not known; `params` are those that differ from its schema's."""
 
     name: str
     label: str
@@ -50,6 +51,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     order: int
     price_micros: int | None = None
     vip: bool = False
+    description: str = ""
     aliases: tuple[str, ...] = ()
     params: dict[str, Param] = {}
 
@@ -69,6 +71,7 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(schema, params=schema.params | row.params)
 
 
+@cache
 def read_catalog(text: str | None = None) -> Catalog:
     """The catalog in `text`, or the one that is shipped. Raises BadCatalog."""
     if text is None:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -129,6 +129,10 @@ async def defect(request: Request) -> Response:
     raise KeyError("an inner secret")
 
 
+async def gone(request: Request) -> Response:
+    raise ClientDisconnect
+
+
 async def odd(request: Request) -> Response:
     raise HTTPException(int(request.query_params["status"]), "so it says", {"x-hint": "h"})
 
@@ -136,6 +140,7 @@ async def odd(request: Request) -> Response:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
     routes = [Route("/refuse", refuse), Route("/defect", defect), Route("/odd", odd)]
+    routes.append(Route("/gone", gone))
     app = Starlette(routes=routes, exception_handlers=HANDLERS)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as made:
@@ -186,6 +191,15 @@ async def test_a_bug_is_logged_under_a_reference(client: httpx2.AsyncClient) -> 
     assert told["reference"] in out.getvalue()
     assert "an inner secret" in out.getvalue()
     assert "secret" not in answer.text
+
+
+async def test_a_client_that_goes_in_mid_request_is_no_bug(client: httpx2.AsyncClient) -> None:
+    """Its half of a body is dropped and nothing is logged: only bugs are."""
+    out = io.StringIO()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(out))
+    answer = await client.get("/gone")
+    structlog.reset_defaults()
+    assert (answer.status_code, answer.content, out.getvalue()) == (400, b"", "")
 
 
 def test_two_bugs_have_two_references() -> None:

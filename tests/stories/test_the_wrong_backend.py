@@ -1,0 +1,175 @@
+"""The wrong backend.
+
+What was wrong: a job was stored with one backend and ran on another. An argument was
+dropped on the way, two addresses were swapped, an environment variable overrode the
+file without a word, and a worker ran with the settings of the week before. Seeds of -1
+and models that did not exist were accepted.
+How it was reached: by choosing a backend; by a deploy that restarted only one of two
+processes.
+What it looked like: pictures in the wrong style, from a machine that nobody had chosen,
+and rows that swore they came from the other one.
+
+Not answered yet: choosing among several backends of one provider, and checking what is
+asked for against what that backend says it has (issue 6). This version has backends that
+are part of the process, so what is played is that nothing asked for is ever dropped, that
+a task records where it really ran, and that settings say where they came from.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.doubles.doors import DOORS, Door, Wish
+from tests.doubles.process import clean_environment, server_process
+from tests.doubles.served import Served, served
+
+IMAGE: dict[str, Any] = {"kind": "image", "prompt": "a test", "model": "scripted/image"}
+
+
+async def test_a_backend_that_cannot_be_had_is_refused(house: Served) -> None:
+    """A backend is used or refused by name, never dropped: alone, in a batch, and where a
+    join creates; and nothing is stored under it."""
+    asked = IMAGE | {"backend": "gpu-7"}
+    answer = await house.post("/api/tasks", asked)
+    (detail,) = answer.json()["error"]["details"]
+    assert (answer.status_code, detail["field"], detail["found"]) == (400, "backend", '"gpu-7"')
+    batch = await house.post("/api/tasks:batch", {"tasks": [asked]})
+    assert batch.json()["data"]["results"][0]["status"] == 400
+    async with house.connect() as phone:
+        reply = await phone.join("task:one", {"create": asked})
+        assert (reply["status"], reply["response"]["code"]) == ("error", "invalid")
+    assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
+
+
+async def test_a_task_records_where_it_really_ran(house: Served) -> None:
+    """Model, provider and backend of the start are those of the snapshot and the result,
+    and each attempt tells its own."""
+    script = {"script": [{"do": "fault", "attempt": 1}]}
+    id = (await house.create(params=script))["task_id"]
+    events = await house.events(id)
+    starts = [event for event in events if event["type"] == "started"]
+    shown = (await house.http.get(f"/api/tasks/{id}")).json()["data"]
+    places = [
+        tuple(told[name] for name in ("model", "provider", "backend"))
+        for told in (*starts, shown, shown["result_data"])
+    ]
+    assert len(starts) == 2 and set(places) == {("scripted/image", "scripted", None)}
+
+
+async def test_who_stands_in_is_told_before_it_runs(house: Served) -> None:
+    """When another model than the named one will run, the very answer to the create says
+    so, not only the result."""
+    answer = await house.post("/api/tasks", IMAGE | {"model": "bytedance/seedream-3"})
+    data = answer.json()["data"]
+    assert (data["substituted_for"], data["model"]) == ("bytedance/seedream-3", "scripted/image")
+
+
+CREATING = [
+    door for door in DOORS if door.name not in ("image_generate", "video_generate", "llm_generate")
+]
+
+
+@pytest.mark.parametrize("door", CREATING, ids=lambda door: door.name)
+async def test_a_model_that_does_not_exist_is_refused(house: Served, door: Door) -> None:
+    """At every door a model that nobody has is refused, and no task remains of it."""
+    id = "one" if door.has_id else None
+    told = await door.ask(door, house, Wish(prompt="p", id=id, model="nobody/nothing"))
+    assert (told.word, told.status) == ("unknown_model", None if door.socket else 400)
+    assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, "abc", 1.5])
+async def test_a_seed_that_is_none_is_refused(house: Served, seed: Any) -> None:
+    """-1 is no "random": in either form and on the socket it is refused, with what is
+    expected instead, and the provider is never asked."""
+    bodies = (
+        IMAGE | {"seed": seed},
+        {"input_data": {"type": "image", "prompt": "p", "seed": seed}},
+    )
+    for body in bodies:
+        answer = await house.post("/api/tasks", body)
+        assert answer.status_code == 400 and "null for a random one" in answer.text
+    async with house.connect() as phone:
+        await phone.join("task:chat_1")
+        payload = {"prompt": "p", "seed": seed}
+        reply = await phone.push("task:chat_1", "image_generate", payload, "7")
+        assert (reply["status"], reply["response"]["code"]) == ("error", "invalid")
+    assert house.scripted.started == []
+
+
+async def test_a_parameter_is_never_dropped_in_silence(tmp_path: Path) -> None:
+    """What the model does not know is refused in the native form; in the app's it is
+    ignored, and said to be."""
+    from safelight.providers.scripted import Scripted
+
+    painter = Scripted(name="local")
+    async with served(tmp_path / "data", scripted_provider=painter, scripted_as="local") as house:
+        native = {"kind": "image", "prompt": "p", "model": "local/paint", "params": {"guidance": 7}}
+        answer = await house.post("/api/tasks", native)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["details"][0]["field"] == "params.guidance"
+        body = {"input_data": {"type": "image", "prompt": "p", "guidance": 7}}
+        data = (await house.post("/api/tasks", body)).json()["data"]
+        assert any("guidance" in warning for warning in data["warnings"])
+
+
+def test_an_override_says_that_it_is_one(tmp_path: Path) -> None:
+    """`safelight settings` names the source of each value, and marks one that a variable
+    took from the file."""
+    file = tmp_path / "safelight.toml"
+    file.write_text('port = 5001\nlog_level = "debug"\n')
+    environment = clean_environment() | {"SAFELIGHT_PORT": "5002"}
+    done = subprocess.run(
+        [sys.executable, "-m", "safelight", "settings"],
+        cwd=tmp_path,
+        env=environment | {"SAFELIGHT_CONFIG": str(file)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    assert done.returncode == 0, done.stderr
+    assert "5002" in lines["port"] and "environment" in lines["port"] and "file" in lines["port"]
+    assert "debug" in lines["log_level"] and "environment" not in lines["log_level"]
+
+
+def test_no_second_process_works_with_other_settings(tmp_path: Path) -> None:
+    """There is no worker beside the server: a second process on the same data, with
+    whatever settings, is refused before it touches anything."""
+    with server_process(tmp_path / "data", scripted=True) as server:
+        stale = clean_environment() | {"SAFELIGHT_SCRIPTED": "false"}
+        command = [sys.executable, "-m", "safelight", "serve", "--port", "0"]
+        done = subprocess.run(
+            [*command, "--data-dir", str(tmp_path / "data")],
+            cwd=tmp_path,
+            env=stale,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode != 0
+        assert str(tmp_path / "data") in done.stdout + done.stderr
+        made = httpx2.post(server.url + "/api/tasks", json=IMAGE, headers={"Prefer": "wait=10"})
+        assert made.json()["data"]["result_data"]["provider"] == "scripted"
+
+
+def test_a_restart_with_other_settings_runs_nothing_elsewhere(tmp_path: Path) -> None:
+    """A task whose provider is no longer there after a restart does not run on another one
+    in its name: it ends as failed and says so, or waits, but never as somebody else's."""
+    with server_process(tmp_path / "data", scripted=True) as server:
+        hang = {"script": [{"do": "hang"}]}
+        httpx2.post(server.url + "/api/tasks", json=IMAGE | {"id": "one", "params": hang})
+    with server_process(tmp_path / "data", scripted=False) as server:
+        answer = httpx2.get(server.url + "/api/tasks/one/events?after=0&wait=5").json()["data"]
+        told = {event["provider"] for event in answer["events"] if event["type"] == "started"}
+        assert told <= {"scripted"}
+        shown = httpx2.get(server.url + "/api/tasks/one").json()["data"]
+        assert (shown["provider"], shown["status"]) == ("scripted", "failed")
+        assert os.linesep not in shown["error_data"]["message"]
