@@ -22,7 +22,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -50,6 +50,11 @@ class ServerProcess:
     def pid(self) -> int:
         """The process id of the server that runs."""
         return self._running().pid
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the server that was started has ended by itself."""
+        return self._running().poll() is not None
 
     def start(self) -> None:
         """Start it and wait until it listens. Raises ServerFailed with what it wrote."""
@@ -94,14 +99,27 @@ class ServerProcess:
         assert self._child is not None, "it does not run"
         return self._child
 
+    def command(self) -> list[str]:
+        """What Python runs; port and data directory are added. A double has its own."""
+        return ["-m", "safelight", "serve"]
+
+    def environment(self) -> dict[str, str]:
+        """The variables it is started with."""
+        return clean_environment() | self._settings
+
+    def inherited(self) -> tuple[int, ...]:
+        """The file descriptors that it gets from us."""
+        return ()
+
     def _spawn(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "safelight", "serve"]
+        command = [sys.executable, *self.command()]
         command += ["--port", str(self._port), "--data-dir", str(self.data_dir)]
         with self._stderr.open("a") as errors:
             return subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env=clean_environment() | self._settings,
+                env=self.environment(),
+                pass_fds=self.inherited(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -138,7 +156,16 @@ class ServerProcess:
 @contextmanager
 def server_process(data_dir: Path, **settings: object) -> Iterator[ServerProcess]:
     """A server that listens; ended at exit, with its errors printed if the test failed."""
-    server = ServerProcess(data_dir, **settings)
+    with started(ServerProcess(data_dir, **settings)) as server:
+        yield server
+
+
+Process = TypeVar("Process", bound=ServerProcess)
+
+
+@contextmanager
+def started(server: Process) -> Iterator[Process]:
+    """Start it; ended at exit, with its errors printed if the test failed."""
     server.start()
     try:
         yield server

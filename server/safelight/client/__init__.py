@@ -14,6 +14,7 @@ and ends with the task. Imports nothing of the server.
 from .errors import Damaged, NotOpen, RequestRefused, Unreachable, WrongAnswer
 from .fold import Event, UnknownEvent
 from .tasks import Client, Model, Page, connect
+from .times import Times
 from .watch import Watch
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NotOpen",
     "Page",
     "RequestRefused",
+    "Times",
     "UnknownEvent",
     "Unreachable",
     "Watch",

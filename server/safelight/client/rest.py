@@ -24,11 +24,9 @@ import msgspec
 from safelight_protocol.backoff import connect_delay
 
 from .errors import Damaged, RequestRefused, Unreachable, WrongAnswer, refusal_of_answer
+from .times import USUAL, Times
 
 T = TypeVar("T")
-
-TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
-"""Seconds. The server answers within what it takes to commit; a download sends on."""
 
 
 class _Answer(msgspec.Struct, Generic[T], frozen=True):
@@ -48,6 +46,7 @@ class Rest:
         token: str | None,
         *,
         patience: float,
+        times: Times = USUAL,
         clock: Callable[[], float] = time.monotonic,
         die: Callable[[], float] = random,
     ) -> None:
@@ -57,7 +56,9 @@ class Rest:
         self._clock = clock
         self._die = die
         # `trust_env` would send what is meant for this machine through a proxy.
-        self._http = httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False)
+        self._http = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(times.request, connect=times.open), trust_env=False
+        )
 
     async def close(self) -> None:
         """Close all connections."""

@@ -24,6 +24,7 @@ from .errors import RequestRefused, Unreachable, WrongAnswer
 from .fold import Event
 from .rest import Rest, query_of
 from .socket import Socket
+from .times import USUAL, Times
 from .watch import Feed, Watch
 
 PATIENCE_SECONDS = 15.0
@@ -176,17 +177,19 @@ async def connect(
     token: str | None = None,
     *,
     patience: float = PATIENCE_SECONDS,
+    times: Times = USUAL,
     on_line: Callable[[bool], None] = lambda up: None,
 ) -> AsyncIterator[Client]:
     """A client of the server at `url`, `http://127.0.0.1:4747` say.
 
     No connection is made before it is needed. `patience` is for how many seconds a
     create, a cancel or a download is tried again over lost connections; a watch is
-    never given up. `on_line` hears whether the socket is up.
+    never given up. `times` say when a silent connection counts as lost. `on_line` hears
+    whether the socket is up.
     """
     base = url.rstrip("/")
-    rest = Rest(base, token, patience=patience)
-    socket = Socket(_socket_url(base), token, on_line=on_line)
+    rest = Rest(base, token, patience=patience, times=times)
+    socket = Socket(_socket_url(base), token, times=times, on_line=on_line)
     trouble: Exception | None = None
     try:
         async with anyio.create_task_group() as group:

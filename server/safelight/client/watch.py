@@ -40,6 +40,7 @@ class Feed:
         self._complete = complete
         self._jumped = True
         self._waiting: list[Event] | None = None
+        self._cut_at = 0
 
     def joined(self, response: msgspec.Raw | bytes) -> None:
         """Take the reply of a join. Its snapshot counts at the first time, after a gap
@@ -59,6 +60,8 @@ class Feed:
 
     def whole(self, snapshot: Snapshot) -> None:
         """Go on from this snapshot; events that came meanwhile are folded into it."""
+        if snapshot.seq < self._cut_at:
+            return self._complete(self)  # asked for before the event that was cut
         for event in self._waiting or ():
             snapshot = fold_event(snapshot, event)
         self._waiting = None
@@ -72,10 +75,19 @@ class Feed:
             return  # nothing that any version calls an event
         for watcher in list(self.watchers):
             watcher.tell(event)
+        if msgspec.json.decode(payload, type=_Cut).truncated:
+            self._miss(event)
         if self._waiting is not None:
             self._waiting.append(event)
         elif self.snapshot is not None:
             self._show(fold_event(self.snapshot, event))
+
+    def _miss(self, event: Event) -> None:
+        """The event was too large for a frame: what it says is had with the snapshot."""
+        self._cut_at = event.seq
+        if self._waiting is None:
+            self._waiting = []
+            self._complete(self)
 
     def jump(self) -> None:
         """Events are missing for good: the next snapshot of the server counts."""
