@@ -16,7 +16,7 @@ from safelight.gallery import Gallery
 from safelight.log import Log
 from safelight.store import Change, Removal, Store, open_store
 from safelight_protocol import lifecycle
-from safelight_protocol.events import decode_event, encode_event
+from safelight_protocol.events import TaskEvent, decode_event, encode_event
 from safelight_protocol.inputs import Happening
 from safelight_protocol.snapshot import fold
 from safelight_protocol.task import Task
@@ -43,21 +43,25 @@ class Chronicle:
     async def tell(self, task: Task, *happenings: Happening) -> Task:
         """Move a task by these inputs, commit each, and tell it."""
         for happening in happenings:
-            self.now += 1
-            step = lifecycle.step(task, happening, self.now)
-            body = None if step.event is None else encode_event(step.event)
-            snapshot = await self.log.snapshot(task)
-            final = None
-            if step.event is not None and step.task.ended:
-                final = msgspec.json.encode(fold(snapshot, step.event))
-            row = artifact_row(step.task, happening)
-            await self.store.put(
-                Change(before=task, after=step.task, event=body, artifact=row, snapshot=final)
-            )
-            task = step.task
-            if step.event is not None and body is not None:
-                self.log.append(task, step.event, body)
+            task, event = await self.commit(task, happening)
+            if event is not None:
+                self.log.append(task, event, encode_event(event))
         return task
+
+    async def commit(self, task: Task, happening: Happening) -> tuple[Task, TaskEvent | None]:
+        """Move a task and commit it; what was told of it is still behind."""
+        self.now += 1
+        step = lifecycle.step(task, happening, self.now)
+        body = None if step.event is None else encode_event(step.event)
+        snapshot = await self.log.snapshot(task)
+        final = None
+        if step.event is not None and step.task.ended:
+            final = msgspec.json.encode(fold(snapshot, step.event))
+        row = artifact_row(step.task, happening)
+        await self.store.put(
+            Change(before=task, after=step.task, event=body, artifact=row, snapshot=final)
+        )
+        return step.task, step.event
 
     async def delete(self, task: Task) -> None:
         """Remove an ended task."""

@@ -14,7 +14,7 @@ import msgspec
 
 from safelight_protocol.client import Client, Output
 from safelight_protocol.effects import Command, Data, Effect, Hangup, Join, Leave, Send
-from safelight_protocol.frames import V2
+from safelight_protocol.frames import V1, V2, Ref, Serializer
 from safelight_protocol.happenings import Connect
 from safelight_protocol.session import Session
 
@@ -33,6 +33,31 @@ def echo(command: Command) -> Answer | None:
     return None
 
 
+class Old:
+    """What a V1 client puts between its socket and the rest: V1 has no place for a join_ref,
+    so an end (whose ref is that of its join) is given the one it belongs to."""
+
+    def __init__(self) -> None:
+        self._v1, self._v2 = V1(), V2()
+        self._joins: dict[Ref, Ref] = {}
+
+    def up(self, data: str) -> str:
+        """A frame of the client, as V1 has it."""
+        frame = self._v2.decode_text(data)
+        if frame.event == "phx_join":
+            self._joins[frame.ref] = frame.join_ref
+        payload = bytes(memoryview(frame.payload))
+        return self._v1.encode(None, frame.ref, frame.topic, frame.event, payload)
+
+    def down(self, data: str) -> str:
+        """A frame of the server, as the client knows them."""
+        frame = self._v1.decode_text(data)
+        ended = frame.event in ("phx_close", "phx_error")
+        join_ref = self._joins.get(frame.ref) if ended else None
+        payload = bytes(memoryview(frame.payload))
+        return self._v2.encode(join_ref, frame.ref, frame.topic, frame.event, payload)
+
+
 class Pair:
     """Both ends. `told` is all that the client told, `wire` all that the server read and
     wrote, `done` the effects that were carried out on this connection.
@@ -41,8 +66,12 @@ class Pair:
     takes one for the other fails at once.
     """
 
-    def __init__(self, *, first_ref: int = 1, first_join_ref: int = 501) -> None:
+    def __init__(
+        self, *, first_ref: int = 1, first_join_ref: int = 501, serializer: Serializer | None = None
+    ) -> None:
         self.now = 0.0
+        self.serializer = serializer or V2()
+        self.old = Old() if self.serializer.vsn == V1.vsn else None
         self.client = Client(first_ref=first_ref, first_join_ref=first_join_ref)
         self.session: Session | None = None
         self.up: list[Data] = []
@@ -53,12 +82,14 @@ class Pair:
         self.done: list[Effect] = []
         self.on_join: Callable[[Join], Answer] = accept_all
         self.on_command: Callable[[Command], Answer | None] = echo
+        self.on_leave: Callable[[Leave], None] = lambda leave: None
+        self.on_outputs: Callable[[list[Output]], None] = lambda outputs: None
 
     def connect(self) -> None:
         """A connection opens, with a session of its own."""
         self.wire.append(("connection", ""))
         self.done.clear()
-        self.session = Session(V2(), now=self.now)
+        self.session = Session(self.serializer, now=self.now)
         self.hear(self.client.connected(self.now))
 
     def cut(self, code: int | None = None) -> None:
@@ -70,8 +101,11 @@ class Pair:
 
     def hear(self, outputs: list[Output]) -> None:
         """Carry out what the client wants."""
+        self.on_outputs(outputs)
         for output in outputs:
             match output:
+                case Send(data=str(data)) if self.old is not None:
+                    self.up.append(self.old.up(data))
                 case Send(data=data):
                     self.up.append(data)
                 case Hangup(code=code):
@@ -97,6 +131,8 @@ class Pair:
     def carry_down(self) -> None:
         """One message of the server arrives."""
         data = self.down.pop(0)
+        if self.old is not None and isinstance(data, str):
+            data = self.old.down(data)
         self.hear(self.client.receive(data, self.now))
 
     def work(self) -> None:
@@ -117,7 +153,7 @@ class Pair:
             case Hangup(code=code):
                 self.cut(code)
             case Leave():
-                pass
+                self.on_leave(effect)
 
     def _command(self, session: Session, command: Command) -> None:
         if not session.is_current(command):

@@ -21,7 +21,7 @@ from safelight_protocol.inputs import HAPPENINGS, Happening
 from safelight_protocol.lifecycle import born, step, verdict
 from safelight_protocol.snapshot import Snapshot, fold, opening
 from safelight_protocol.task import STATUS, State, Task
-from tests.doubles.lives import ARTIFACT, EXAMPLES, NOW, fresh
+from tests.doubles.lives import ARTIFACT, ERROR, EXAMPLES, NOW, fresh
 
 PROGRESS = st.none() | st.floats(allow_nan=True, allow_infinity=True) | st.floats(0, 1)
 REPORTS: dict[type[Happening], st.SearchStrategy[Happening]] = {
@@ -29,19 +29,23 @@ REPORTS: dict[type[Happening], st.SearchStrategy[Happening]] = {
     happened.Wrote: st.builds(happened.Wrote, st.text(max_size=5)),
     happened.Produced: st.just(happened.Produced(ARTIFACT)),
     happened.HandleSaved: st.builds(happened.HandleSaved, st.sampled_from(["p1", "p2"])),
+    happened.Faulted: st.builds(
+        happened.Faulted, st.just(ERROR), st.just(NOW), st.none() | st.integers(0, 2**53 - 1)
+    ),
 }
 LAST = (happened.Finished, happened.GaveUp, happened.Stopped)
 
 
 def check_row(task: Task, snapshot: Snapshot, last: TaskEvent) -> None:
-    """The row is what the fold says; after `retrying` it is already at the next attempt."""
+    """The row is what the fold says; after `retrying` both are at the next attempt."""
     assert (task.seq, STATUS[task.state]) == (snapshot.seq, snapshot.status)
     assert task.canceling == snapshot.canceling
+    assert (task.attempt, task.progress) == (snapshot.attempt, snapshot.progress)
     if isinstance(last, wire.Retrying):
-        assert (task.attempt, task.progress) == (last.next_attempt, 0.0)
-        assert snapshot.attempt == last.next_attempt - 1
-    else:
-        assert (task.attempt, task.progress) == (snapshot.attempt, snapshot.progress)
+        assert snapshot.attempt == last.next_attempt == last.attempt + 1
+        assert (snapshot.text, snapshot.step, snapshot.prediction_id) == ("", None, None)
+    if isinstance(last, wire.Started):
+        assert snapshot.seed == wire.wire_seed(task.seed_used)
 
 
 def check_log(log: list[TaskEvent]) -> None:

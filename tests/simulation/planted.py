@@ -1,0 +1,118 @@
+"""Bugs that are put into a simulated world on purpose: the rules must name each.
+
+Three lie in the disk or in a provider's word (see `Disk` and `Fates`); the others are
+small replacements of product parts that break the one order that matters in each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from safelight.subscriptions import Subscription, Subscriptions, Wake
+from tests.simulation.followers import Bare
+from tests.simulation.world import Bug
+
+
+class ReadsFirst(Bare):
+    """Subscribes after its first read: what is written in between wakes nobody."""
+
+    async def read(self, life: Any) -> None:
+        context, changed = life.context, asyncio.Event()
+        task = await context.orchestrator.find("local", self.id)
+        seq = self.witness.last or 0
+        for entry in await context.log.read(task.uid, seq, 1000):
+            self.witness.take(entry.body)
+            seq = entry.seq
+        since = life.loop.time()
+        self.cursor = context.log.cursor(seq)
+        await asyncio.sleep(0.05)
+        subscription = context.subscriptions.follow(task.uid, changed.set)
+        try:
+            while not self.witness.done:
+                await changed.wait()
+                await self.pull_once(context, task.uid, changed, since)
+        finally:
+            subscription.close()
+
+    async def pull_once(self, context: Any, uid: str, changed: asyncio.Event, since: float) -> None:
+        """What came since."""
+        changed.clear()
+        for entry in await context.log.read(uid, self.witness.last or 0, 1000):
+            self.witness.take(entry.body, since)
+            self.cursor = context.log.cursor(entry.seq)
+        if not self.witness.done and await self.is_gone(context):
+            self.witness.gone = True
+
+
+class LateSubscriptions(Subscriptions):
+    """Registers a moment later: a wake between read and register is lost."""
+
+    def follow(self, topic: str, wake: Wake) -> Subscription:
+        made = super().follow(topic, wake)
+        made.close()
+        closed = False
+        close, register = Subscription.close, self._followers
+
+        class Late(Subscription):
+            __slots__ = ()
+
+            def close(self) -> None:
+                nonlocal closed
+                closed = True
+                close(self)
+
+        late = Late(register, topic, wake)
+
+        def enter() -> None:
+            if not closed:
+                register.setdefault(topic, set()).add(late)
+
+        asyncio.get_running_loop().call_later(0.5, enter)
+        return late
+
+
+class ForgetfulSubscriptions(Subscriptions):
+    """Every tenth wake of a task is lost."""
+
+    count = 0
+
+    def wake(self, topic: str) -> None:
+        self.count += 1
+        if self.count % 10:
+            super().wake(topic)
+
+
+PLANTED: dict[str, tuple[Bug, set[str]]] = {
+    "acknowledge before commit": (
+        Bug(eager=True),
+        {"told only after the commit", "accepted means on disk", "no accepted task is lost"},
+    ),
+    "seq reused after a crash": (
+        Bug(forgetful=True),
+        {
+            "a told event stays as it is",
+            "a told event is never lost",
+            "no accepted task is lost",
+            "what is told is what is stored",
+            "no gap where nothing is swept",
+        },
+    ),
+    "subscribe after the first read": (
+        Bug(kinds=(ReadsFirst,)),
+        {"nobody waits for what has come", "who waits is woken"},
+    ),
+    "register after the wake": (
+        Bug(subscriptions=LateSubscriptions),
+        {"nobody waits for what has come", "who waits is woken"},
+    ),
+    "a wake is lost": (
+        Bug(subscriptions=ForgetfulSubscriptions),
+        {"nobody waits for what has come", "who waits is woken"},
+    ),
+    "a billed provider that says it is free": (
+        Bug(blind=True),
+        {"nothing is billed twice"},
+    ),
+}
+"""Each bug, and the rules that it breaks."""
