@@ -1,4 +1,4 @@
-"""The options of `safelight run` as the body of a request.
+"""Options of `safelight run` (and `--param` of others) as the body of a request.
 
 Owns only their spelling; what a model takes is for the server to say, which answers
 with what it found and expected. So numbers that are none travel as they were typed.
@@ -21,11 +21,7 @@ def body_of(args: argparse.Namespace) -> dict[str, Any]:
     params = _size(args.size)
     if args.steps is not None:
         params["steps"] = _value(args.steps)
-    for text in args.param:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise BadOption(f"--param: found {text!r}, expected NAME=VALUE")
-        params[name] = _value(value)
+    params |= named_values(args.param)
     return {
         "kind": args.kind,
         "prompt": args.prompt,
@@ -33,6 +29,17 @@ def body_of(args: argparse.Namespace) -> dict[str, Any]:
         "seed": None if args.seed is None else _value(args.seed),
         "params": params or None,
     }
+
+
+def named_values(given: list[str]) -> dict[str, Any]:
+    """What `--param NAME=VALUE` was given. Raises BadOption."""
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise BadOption(f"--param: found {text!r}, expected NAME=VALUE")
+        values[name] = _value(value)
+    return values
 
 
 def _size(text: str | None) -> dict[str, Any]:
