@@ -132,6 +132,14 @@ test("events that were folded into one frame count as told", () => {
   assert.equal(watch.cursor(), "log-a-6");
 });
 
+test("a snapshot says when an event was too large for its frame", () => {
+  const { server, told } = startJoined();
+  server.broadcast(TOPIC, "progress", progress(3));
+  server.broadcast(TOPIC, "progress", progress(4, { truncated: true }));
+  server.broadcast(TOPIC, "progress", progress(5));
+  assert.deepEqual(told.snapshots.slice(-3).map((s) => s.truncated), [undefined, true, true]);
+});
+
 test("a hole makes it ask again from its cursor, after a pause, instead of going on", () => {
   const { world, server, told } = startJoined();
   server.broadcast(TOPIC, "progress", progress(4));
@@ -238,4 +246,14 @@ test("watching again from within the end gets a channel of its own", () => {
 
 test("a cursor is cut at its last dash", () => {
   assert.deepEqual(parseCursor("a-b-12"), { log: "a-b", seq: 12 });
+});
+
+test("a task that is deleted while it is watched is gone, and nothing is asked again", () => {
+  const { world, server, told } = startJoined();
+  const { joinRef } = server.heard("phx_join");
+  server.say([joinRef, null, TOPIC, "task_deleted", { task_id: "t1" }]);
+  server.say([joinRef, joinRef, TOPIC, "phx_close", {}]);
+  world.clock.advance(60_000);
+  assert.deepEqual(told.errors, ["gone"]);
+  assert.equal(server.countHeard("phx_join"), 0);
 });

@@ -170,6 +170,25 @@ async def test_a_truncated_snapshot_is_fetched() -> None:
         assert (await until(watch, 5)).text == "a long story"
 
 
+class Answers(dict[str, Any]):
+    """Documents that are read in turn: each reading of a path is the next of its list."""
+
+    def __getitem__(self, path: str) -> Any:
+        return super().__getitem__(path).pop(0)
+
+
+async def test_what_a_frame_could_not_hold_is_fetched() -> None:
+    """An event that was cut shows nothing by itself: the whole comes over REST, asked for
+    until it is as new as the event."""
+    async with met() as (end, client):
+        line, watch = await begun(end, client)
+        old, new = snapshot(3, text="a", kind="text"), snapshot(4, text="a long story", kind="text")
+        end.documents = Answers({"/api/tasks/t": [{"data": old}, {"data": new}]})
+        await line.tell(T, event(4, "text", delta="?") | {"truncated": True})
+        await line.tell(T, event(5, "text", delta=" told"))
+        assert (await until(watch, 5)).text == "a long story told"
+
+
 async def test_an_unknown_task_is_refused() -> None:
     """The watch raises what the server said, with its code."""
     async with met() as (end, client):
@@ -189,6 +208,16 @@ async def test_a_closed_channel_ends_the_watch() -> None:
         await line.push(["1", None, T], "phx_close", {})
         with pytest.raises(RequestRefused, match="closed the channel"):
             await following(watch)
+
+
+async def test_a_deleted_task_ends_the_watch_as_gone() -> None:
+    """Whoever watches a task that is deleted is told so, and waits no more."""
+    async with met() as (end, client):
+        line, watch = await begun(end, client)
+        await line.push(["1", None, T], "task_deleted", {"task_id": "t"})
+        with pytest.raises(RequestRefused, match="deleted") as refused:
+            await following(watch)
+    assert refused.value.code == "gone"
 
 
 async def test_a_broken_snapshot_ends_the_watch() -> None:

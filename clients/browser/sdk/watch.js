@@ -7,6 +7,7 @@
  * listeners share one watch, since a socket has one channel per topic.
  */
 
+import { SafelightError } from "./errors.js";
 import { fold, hasEnded } from "./fold.js";
 import { decodePreview } from "./frames.js";
 
@@ -109,6 +110,7 @@ export class Watch {
   #message(event, payload) {
     if (event === "progress") this.#event(payload);
     else if (event === "preview") this.#preview(decodePreview(payload));
+    else if (event === "task_deleted") this.#finish("onError", gone());
   }
 
   #event(event) {
@@ -116,6 +118,7 @@ export class Watch {
     if ((event.from_seq ?? event.seq) > this.#cursor.seq + 1) return this.#channel.retry();
     this.#cursor.seq = event.seq;
     this.#snapshot = fold(this.#snapshot, event);
+    if (event.truncated) this.#snapshot = { ...this.#snapshot, truncated: true };
     this.#tell("onEvent", event, this.#snapshot);
     this.#tell("onSnapshot", this.#snapshot);
     this.#settle();
@@ -154,6 +157,8 @@ export class Watch {
     }
   }
 }
+
+const gone = () => new SafelightError("gone", "The task was deleted or has expired.");
 
 const wantsPreviews = ({ previews, onPreview }) => previews ?? onPreview !== undefined;
 

@@ -25,12 +25,16 @@ from safelight_protocol.client import TASK_EVENT, Client, Output
 from safelight_protocol.effects import Hangup, Send
 
 from .errors import NotOpen, RequestRefused, refusal_of_reply
+from .times import USUAL, Times
 from .watch import Feed
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 """Several times what a server of ours sends (512 KiB), and not what memory allows."""
 
 CLOSE_SECONDS = 1.0
+
+TASK_DELETED = "task_deleted"
+"""The last push on the channel of a task that is no more."""
 
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Refusals in the 400s after which it makes sense to come back."""
@@ -44,16 +48,18 @@ class Socket:
         url: str,
         token: str | None,
         *,
+        times: Times = USUAL,
         on_line: Callable[[bool], None] = lambda up: None,
         clock: Callable[[], float] = time.monotonic,
         die: Callable[[], float] = random,
     ) -> None:
         self._url = url
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._times = times
         self._on_line = on_line
         self._clock = clock
         self._die = die
-        self._client = Client()
+        self._client = Client(heartbeat_seconds=times.heartbeat, answer_seconds=times.answer)
         self._feeds: dict[str, Feed] = {}
         self._outbox: deque[Send | Hangup] = deque()
         self._stir = anyio.Event()
@@ -122,6 +128,7 @@ class Socket:
                 additional_headers=self._headers,
                 compression=None,
                 proxy=None,
+                open_timeout=self._times.open,
                 ping_interval=None,
                 close_timeout=CLOSE_SECONDS,
                 max_size=MAX_FRAME_BYTES,
@@ -201,14 +208,17 @@ class Socket:
             case happenings.Told(topic=topic, event=event, payload=payload):
                 if event == TASK_EVENT:
                     self._with(topic, lambda feed: feed.told(payload))
+                elif event == TASK_DELETED:
+                    gone = RequestRefused("gone", "the task was deleted or has expired")
+                    self._with(topic, lambda feed: feed.fail(gone))
             case happenings.Hole(topic=topic):
                 self._with(topic, lambda feed: feed.jump())
             case happenings.NotJoined(topic=topic, response=response, retry_at=None):
                 self._with(topic, lambda feed: feed.fail(refusal_of_reply(response)))
                 self._feeds.pop(topic, None)
             case happenings.Closed(topic=topic):
-                gone = RequestRefused("forbidden", "the server closed the channel")
-                self._with(topic, lambda feed: feed.fail(gone))
+                shut = RequestRefused("forbidden", "the server closed the channel")
+                self._with(topic, lambda feed: feed.fail(shut))
                 self._feeds.pop(topic, None)
             case happenings.NotJoined() | happenings.Crashed():
                 pass  # it is tried again
