@@ -1,5 +1,5 @@
 # The daily commands. A clean clone needs make and a Python of 3.11 or newer, nothing else.
-# PYTHON=... chooses the interpreter of a new .venv; ARGS=... is handed to serve, test and quick.
+# PYTHON=... chooses the interpreter of a new .venv; ARGS=... is handed to serve, test, quick and proof.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test quick check lint format types imports drift bench lock mutate npm
+.PHONY: help setup serve test quick check lint format types imports drift bench fuzz lock mutate npm proof
 
 help:
 	@echo "make setup    the virtual environment, from hash-locked requirements"
@@ -20,6 +20,9 @@ help:
 	@echo "make quick    the tests that are not marked slow"
 	@echo "make check    format, lint, types, import contracts, generated schemas"
 	@echo "make bench    every benchmark in benchmarks/"
+	@echo "make fuzz     requests out of the OpenAPI document, by schemathesis, against a real server"
+	@echo "make proof    kills, drains and a bad network under load, and a checker of what all saw;"
+	@echo "              ARGS=\"--minutes 20 --seed 7\" or ARGS=\"--kills 200\""
 	@echo "make mutate   mutants of the lifecycle and the session against their own tests"
 	@echo "make lock     write the lock files again from pyproject.toml and $(E2E)/package.json"
 
@@ -57,6 +60,12 @@ bench: $(VENV)/.dev
 		found=yes; echo "== $$file"; $(BIN)/python "$$file"; \
 	done; [ -n "$$found" ] || echo "There is no benchmarks/bench_*.py: nothing was measured."
 
+fuzz: $(VENV)/.run
+	.ci/fuzz
+
+proof: $(VENV)/.dev
+	$(BIN)/python -m tests.proof $(ARGS)
+
 mutate: $(VENV)/.dev
 	$(BIN)/python -m tests.mutation.run
 
@@ -64,6 +73,7 @@ lock: $(VENV)/.dev
 	$(UV_COMPILE) --upgrade --group build -o requirements/run.lock pyproject.toml
 	$(UV_COMPILE) --upgrade --group build --group dev -c requirements/run.lock \
 		-o requirements/dev.lock pyproject.toml
+	$(UV_COMPILE) --upgrade -o requirements/fuzz.lock requirements/fuzz.in
 	cd $(E2E) && rm -f package-lock.json && npm install --package-lock-only
 
 # What the server needs. Whatever is already right is left alone by pip.

@@ -11,10 +11,12 @@ beside the tests that use them, not here.
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
+import tempfile
 import tomllib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -45,11 +47,43 @@ def reason_to_allow(nodeid: str, tool: str) -> str | None:
     return None
 
 
+def can_mount() -> bool:
+    """Whether this user may mount a small file system of memory, and does it."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+        if shutil.which("mount") is None or os.geteuid() != 0:
+            return False
+        if subprocess.run(asked, capture_output=True, timeout=30).returncode != 0:
+            return False
+        return subprocess.run(["umount", folder], timeout=30).returncode == 0
+
+
+def can_trace() -> bool:
+    """Whether strace is there and may take hold of another process."""
+    if shutil.which("strace") is None:
+        return False
+    with subprocess.Popen(["sleep", "30"]) as other:
+        try:
+            asked = ["timeout", "1", "strace", "-qq", "-o", os.devnull, "-p", str(other.pid)]
+            refused = subprocess.run(asked, capture_output=True, timeout=30)
+        finally:
+            other.kill()
+    return not refused.stderr
+
+
+CAPABILITIES: dict[str, Callable[[], bool]] = {
+    NPM_PACKAGES: lambda: (HERE / "e2e/node_modules/.package-lock.json").exists(),
+    "tmpfs": can_mount,
+    "strace": can_trace,
+}
+"""What `needs` may name that is more than a program."""
+
+
 @functools.cache
 def is_present(tool: str) -> bool:
     """Whether the tool answers `--version`; version managers leave names that do not."""
-    if tool == NPM_PACKAGES:
-        return (HERE / "e2e/node_modules/.package-lock.json").exists()
+    if tool in CAPABILITIES:
+        return CAPABILITIES[tool]()
     path = shutil.which(tool)
     if path is None:
         return False

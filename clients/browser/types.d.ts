@@ -21,6 +21,8 @@ export interface EventEnvelope {
   prediction_id?: string;
   /** The model that was asked for when another stands in. */
   substituted_for?: string;
+  /** True when texts were cut, so that it fits into a frame of the socket. */
+  truncated?: boolean;
 }
 
 /** What a task makes. */
@@ -58,7 +60,7 @@ export interface Eta {
   high: number;
 }
 
-/** An attempt was claimed: where it runs. */
+/** An attempt was claimed: where it runs. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open. */
 export interface Started extends EventEnvelope {
   type: "started";
   status: "processing";
@@ -67,6 +69,8 @@ export interface Started extends EventEnvelope {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  seed?: number | string;
 }
 
 /** The attempt moved on. `step` of `steps` where the provider counts them. */
@@ -80,6 +84,8 @@ export interface Progress extends EventEnvelope {
   message: string | null;
   /** Seconds until the end, as a range; null if not known. */
   eta: Eta | null;
+  /** On a socket: the frame stands for all events from this seq to its own. */
+  from_seq?: number;
 }
 
 /** More text of this attempt. */
@@ -134,6 +140,7 @@ export interface ErrorData {
 export interface Canceling extends EventEnvelope {
   type: "canceling";
   status: "processing";
+  /** Who asked for the end. */
   by: string;
 }
 
@@ -216,18 +223,21 @@ export interface Failed extends EventEnvelope {
   charge: Charge;
 }
 
-/** The end, by cancel. `confirmed` says whether the provider stopped for certain. */
+/** The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped. */
 export interface Canceled extends EventEnvelope {
   type: "canceled";
   status: "canceled";
+  /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean;
   charge: Charge;
+  /** Who asked for the end. */
+  by?: string;
 }
 
 /**
  * A task at `seq`. Times are ISO 8601, UTC.
  *
- * `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
+ * `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
  */
 export interface Snapshot {
   /** The id of the task, as its channel and its address spell it. */
@@ -264,12 +274,15 @@ export interface Snapshot {
   artifacts: Artifact[];
   /** True once a cancel was asked. */
   canceling: boolean;
+  /** Who asked for the end; null if nobody did. */
+  canceled_by: string | null;
   /** When the next attempt begins; UTC. */
   retry_at: string | null;
   error: ErrorData | null;
   result_data: ResultData | null;
   error_data: ErrorData | null;
   charge: Charge | null;
+  /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
@@ -283,6 +296,47 @@ export interface Difference {
   field: string;
   asked: unknown;
   has: unknown;
+}
+
+/** The answer to a batch: its results in the order of its requests, and their count. */
+export interface BatchData {
+  results: BatchResult[];
+  /** Whether this very request made the task. */
+  created: number;
+  /** Whether the request was a task that existed. */
+  attached: number;
+  refused: number;
+}
+
+/** What became of one request of a batch: `status` is what it would have got alone, `data` comes with 200 and 202, `problem` with every other. */
+export interface BatchResult {
+  index: number;
+  status: number;
+  data?: CreatedData;
+  problem?: Problem | AppProblem;
+}
+
+/** The answer of POST /api/llm/generate; `content` is null while the task runs. */
+export interface TextData {
+  /** The id of the task, as its channel and its address spell it. */
+  task_id: string;
+  status: TaskStatus;
+  /** 0 to 1; never falls within an attempt, and is 0 while unknown. */
+  progress: number;
+  /** The whole text. */
+  content: string | null;
+  generation_id: string | null;
+  /** The model that runs. */
+  model: string;
+  provider: string;
+  /** The model that was asked for when another stands in. */
+  substituted_for: string | null;
+  /** Whether this very request made the task. */
+  created: boolean;
+  /** Whether the request was a task that existed. */
+  attached: boolean;
+  warnings: (string | Difference)[];
+  events_url: string;
 }
 
 /** A page of tasks, newest first. `next` is the `before` of the next page. */
@@ -334,7 +388,7 @@ export interface ReadyData {
   version: string;
 }
 
-/** A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`. */
+/** A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`; in an answer to a batch `index` is the place of the request. */
 export interface Problem {
   type: string;
   title: string;
@@ -347,6 +401,7 @@ export interface Problem {
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
   reference?: string;
+  index?: number;
 }
 
 /** The error as native clients read it; `code` is a row of the codes table. */
@@ -363,7 +418,7 @@ export interface Detail {
   expected: string;
 }
 
-/** A problem document in answer to the deployed app's form of body. */
+/** A problem document in answer to the deployed app's form of body. `error_data` is there where the request was accepted and its task failed. */
 export interface AppProblem {
   type: string;
   title: string;
@@ -376,6 +431,8 @@ export interface AppProblem {
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
   reference?: string;
+  index?: number;
+  error_data?: ErrorData | null;
 }
 
 /** The error as the deployed app reads it: its own codes, messages by field. */
@@ -495,6 +552,10 @@ export interface TextResponse {
   timestamp: string;
   /** The request_id of the push that is answered. */
   request_id: string | null;
+  /** True when texts were cut, so that it fits into a frame of the socket. */
+  truncated?: boolean;
+  /** Beside `truncated`: where the whole is. */
+  url?: string;
 }
 
 /** `image_response`, `video_response` or `llm_response` without success. */
@@ -507,6 +568,10 @@ export interface Refusal {
   request_id: string | null;
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
+  /** True when texts were cut, so that it fits into a frame of the socket. */
+  truncated?: boolean;
+  /** Beside `truncated`: where the whole is. */
+  url?: string;
 }
 
 /** Why a `*_generate` was refused, in the app's codes. */
@@ -536,6 +601,10 @@ export interface StatusPush {
   seq: number;
   result_data?: ResultData;
   error_data?: ErrorData;
+  /** True when texts were cut, so that it fits into a frame of the socket. */
+  truncated?: boolean;
+  /** Beside `truncated`: where the whole is. */
+  url?: string;
 }
 
 /** Which picture it is; `step` is 0 where the provider counts none. */
@@ -571,6 +640,21 @@ export interface Model {
   vip: boolean;
   /** Each parameter as a fragment of JSON Schema. */
   params: Record<string, Param>;
+}
+
+/** The text models that may be named here, the default first. */
+export interface OffersData {
+  models: Offer[];
+}
+
+/** One model as the deployed app lists it: what a person chooses by, and nothing of its provider. `default` marks what a body without a model means there. */
+export interface Offer {
+  name: string;
+  label: string;
+  description: string;
+  default: boolean;
+  price: number | null;
+  vip: boolean;
 }
 
 /** One parameter, in words of JSON Schema; null says nothing. */
@@ -610,7 +694,7 @@ export interface CreateTask {
   backend?: string | null;
   /** 0 to 2^64-1 as a number or decimal string; left open, we draw one. */
   seed?: number | string | null;
-  /** Files to use. */
+  /** Files to use, at most 16. */
   inputs?: Input[];
   /** How many pictures. */
   n?: number | null;
@@ -630,6 +714,27 @@ export interface AppCreateTask {
   input_data: { type?: unknown; prompt: string; model?: string | null; seed?: number | string | null; request_id?: string | null; [field: string]: unknown; };
   /** The model, where input_data names none. */
   model?: string | null;
+}
+
+/** The body of a batch. */
+export interface CreateTasks {
+  /** 1 to 100 requests, each as POST /api/tasks takes it. What is wrong with one is its own verdict. Left open, `reuse` means never here. */
+  tasks: (CreateTask | AppCreateTask)[];
+}
+
+/** The body of POST /api/llm/generate. Other fields become parameters. */
+export interface GenerateText {
+  /** What to make: 1 to 20000 characters, not only blanks. */
+  prompt: string;
+  /** A model's name or alias; left open, the default of its kind. */
+  model?: string | null;
+  /** 0 to 2^64-1 as a number or decimal string; left open, we draw one. */
+  seed?: number | string | null;
+  /** A key of your own: the same key is the same request. */
+  request_id?: string | null;
+  /** An object whose fields count as if they stood beside it. */
+  options?: unknown;
+  [field: string]: unknown;
 }
 
 /** The payload of a `*_generate`. Other fields become parameters. */
@@ -715,12 +820,15 @@ export interface TaskData {
   artifacts: Artifact[];
   /** True once a cancel was asked. */
   canceling: boolean;
+  /** Who asked for the end; null if nobody did. */
+  canceled_by: string | null;
   /** When the next attempt begins; UTC. */
   retry_at: string | null;
   error: ErrorData | null;
   result_data: ResultData | null;
   error_data: ErrorData | null;
   charge: Charge | null;
+  /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
@@ -769,12 +877,15 @@ export interface CreatedData {
   artifacts: Artifact[];
   /** True once a cancel was asked. */
   canceling: boolean;
+  /** Who asked for the end; null if nobody did. */
+  canceled_by: string | null;
   /** When the next attempt begins; UTC. */
   retry_at: string | null;
   error: ErrorData | null;
   result_data: ResultData | null;
   error_data: ErrorData | null;
   charge: Charge | null;
+  /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
@@ -808,4 +919,4 @@ export interface PreviewReady {
 }
 
 /** A row of the codes table; later versions add rows. */
-export type ErrorCode = "invalid" | "unknown_model" | "provider_not_configured" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "invalid_input" | "timeout" | "lost" | "outcome_unknown" | (string & {});
+export type ErrorCode = "invalid" | "unknown_model" | "provider_not_configured" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "invalid_input" | "seed_conflict" | "timeout" | "lost" | "outcome_unknown" | (string & {});

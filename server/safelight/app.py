@@ -6,9 +6,6 @@ the application's lifespan is exactly the time inside it.
 
 from __future__ import annotations
 
-import random
-import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,16 +24,20 @@ from . import __version__
 from .admission import Admission
 from .artifacts import ArtifactStore
 from .dispatch import Dispatcher
-from .edges import follow, pictures, tasks
+from .edges import batch, follow, llm, pictures, tasks
 from .edges.auth import Authenticator
 from .edges.bodies import answer
 from .edges.context import Context, context_of
+from .edges.guests import Guests
+from .edges.longpoll import longpoll
+from .edges.polls import Polls
 from .edges.problems import HANDLERS
 from .edges.socket import socket
 from .edges.studio import studio_routes
 from .gallery import Gallery
 from .ids import uuid7
 from .log import Log
+from .machine import Machine
 from .orchestrator import Orchestrator
 from .production import Production
 from .providers.base import Provider
@@ -45,19 +46,12 @@ from .providers.scripted import Scripted
 from .pulse import Pulse
 from .recovery import recover
 from .registry import Registry
-from .retry import RetryPolicy
+from .retention import Retention, Rules
+from .retry import Dice, RetryPolicy
 from .settings import Settings
 from .store import Store, open_store
 from .subscriptions import Subscriptions
 from .telemetry import log as record
-
-SEED_BITS = 53
-"""Seeds we draw stay exact in every JSON reader."""
-
-
-def now_ms() -> int:
-    """The wall clock in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def providers_of(settings: Settings) -> dict[str, Provider]:
@@ -98,6 +92,7 @@ class Parts(msgspec.Struct, frozen=True):
     """The parts that need nothing but the store, the settings and each other."""
 
     settings: Settings
+    machine: Machine
     store: Store
     artifacts: ArtifactStore
     log: Log
@@ -114,25 +109,31 @@ async def running(
     providers: Mapping[str, Provider],
     opened: OpenStore = open_store,
     subscriptions: Callable[[], Subscriptions] = Subscriptions,
+    machine: Machine | None = None,
+    files: Callable[[Path, int], ArtifactStore] = ArtifactStore,
 ) -> AsyncIterator[Context]:
-    """Everything behind the doors, started and recovered; stopped at exit."""
-    directory = Path(settings.data_dir)
-    artifacts = ArtifactStore(directory / "artifacts", settings.max_artifact_bytes)
+    """Everything behind the doors, started and recovered; stopped at exit. With another
+    `machine`, `opened` and `files` it takes nothing from this one."""
+    directory, machine = Path(settings.data_dir), machine or Machine()
+    artifacts = files(directory / "artifacts", settings.max_artifact_bytes)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(opened(directory, now_ms()))
+        store = await stack.enter_async_context(opened(directory, machine.clock()))
         await artifacts.open()
         for provider in providers.values():
             await stack.enter_async_context(provider.open())
         group = await stack.enter_async_context(anyio.create_task_group())
-        parts = _parts(settings, store, artifacts, subscriptions(), frozenset(providers))
+        parts = _parts(settings, machine, store, artifacts, subscriptions(), frozenset(providers))
         orchestrator = _orchestrator(parts, providers, group)
-        await recover(store, parts.log, orchestrator, providers, parts.policy, now_ms())
+        await recover(store, parts.log, orchestrator, providers, parts.policy, machine.clock())
         group.start_soon(orchestrator.dispatch)
         group.start_soon(parts.pulse.beat)
+        retention = _retention(parts, orchestrator)
+        group.start_soon(retention.run)
         stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
-            yield _context(parts, orchestrator, stopping)
+            polls = Polls(group, settings.longpoll_seconds)
+            yield _context(parts, orchestrator, retention, polls, stopping)
         finally:
             stopping.set()
             group.cancel_scope.cancel()
@@ -140,6 +141,7 @@ async def running(
 
 def _parts(
     settings: Settings,
+    machine: Machine,
     store: Store,
     artifacts: ArtifactStore,
     subscriptions: Subscriptions,
@@ -147,6 +149,7 @@ def _parts(
 ) -> Parts:
     return Parts(
         settings=settings,
+        machine=machine,
         store=store,
         artifacts=artifacts,
         log=Log(store, settings.tail_events),
@@ -158,7 +161,7 @@ def _parts(
             base_seconds=settings.retry_base_seconds,
             max_seconds=settings.retry_max_seconds,
         ),
-        pulse=Pulse(anyio.sleep, time.monotonic),
+        pulse=Pulse(machine.sleep, machine.monotonic),
     )
 
 
@@ -177,8 +180,9 @@ def _orchestrator(
         policy=parts.policy,
         attempt_seconds=settings.attempt_timeout_seconds,
         cancel_seconds=settings.cancel_timeout_seconds,
-        clock=now_ms,
-        die=random.random,
+        task_seconds=settings.task_timeout_seconds,
+        clock=parts.machine.clock,
+        dice=Dice(parts.machine.share, parts.machine.seed),
         group=group,
     )
 
@@ -189,17 +193,38 @@ def _admission(parts: Parts) -> Admission:
         registry=parts.registry,
         artifacts=parts.artifacts,
         reason=parts.dispatcher.reason,
-        mint=lambda now: uuid7(now, secrets.token_bytes),
-        draw_seed=lambda: secrets.randbits(SEED_BITS),
-        clock=now_ms,
+        mint=lambda now: uuid7(now, parts.machine.token),
+        draw_seed=parts.machine.seed,
+        clock=parts.machine.clock,
     )
 
 
-def _context(parts: Parts, orchestrator: Orchestrator, stopping: anyio.Event) -> Context:
+def _retention(parts: Parts, orchestrator: Orchestrator) -> Retention:
+    return Retention(
+        store=parts.store,
+        log=parts.log,
+        artifacts=parts.artifacts,
+        expire=orchestrator.expire,
+        rules=Rules(
+            log_seconds=parts.settings.log_retention_seconds,
+            task_seconds=parts.settings.task_retention_seconds,
+        ),
+        clock=parts.machine.clock,
+        sleep=parts.machine.sleep,
+        monotonic=parts.machine.monotonic,
+    )
+
+
+def _context(
+    parts: Parts,
+    orchestrator: Orchestrator,
+    retention: Retention,
+    polls: Polls,
+    stopping: anyio.Event,
+) -> Context:
     def drain() -> None:
         record("server.stopping")
         stopping.set()
-        parts.subscriptions.wake_all()
 
     return Context(
         settings=parts.settings,
@@ -210,7 +235,9 @@ def _context(parts: Parts, orchestrator: Orchestrator, stopping: anyio.Event) ->
         artifacts=parts.artifacts,
         registry=parts.registry,
         auth=Authenticator(parts.settings),
-        clock=now_ms,
+        guests=Guests(),
+        polls=polls,
+        clock=parts.machine.clock,
         drain=drain,
         draining=stopping.is_set,
         statistics=lambda: {
@@ -219,6 +246,8 @@ def _context(parts: Parts, orchestrator: Orchestrator, stopping: anyio.Event) ->
             **parts.artifacts.statistics(),
             **parts.store.statistics(),
             **parts.pulse.statistics(),
+            **polls.statistics(),
+            **retention.statistics(),
         },
     )
 
@@ -241,15 +270,19 @@ async def readyz(request: Request) -> Response:
 ROUTES = [
     Route("/api/tasks", tasks.create, methods=["POST"]),
     Route("/api/tasks", tasks.index, methods=["GET"]),
+    Route("/api/tasks:batch", batch.create, methods=["POST"]),
     Route("/api/tasks/{id}", tasks.show, methods=["GET"]),
     Route("/api/tasks/{id}", tasks.delete, methods=["DELETE"]),
     Route("/api/tasks/{id}/events", follow.events, methods=["GET"]),
     Route("/api/tasks/{id}/cancel", tasks.cancel, methods=["POST"]),
     Route("/api/models", tasks.models, methods=["GET"]),
+    Route("/api/llm/generate", llm.generate, methods=["POST"]),
+    Route("/api/llm/models", llm.models, methods=["GET"]),
     Route("/api/artifacts/{id}", pictures.artifact, methods=["GET"]),
     Route("/api/previews/{token}", pictures.preview, methods=["GET"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
     WebSocketRoute("/socket/websocket", socket),
+    Route("/socket/longpoll", longpoll, methods=["GET", "POST", "OPTIONS"]),
     *studio_routes(),
 ]

@@ -58,7 +58,7 @@ class Gallery:
         start = int(before) if before is not None and _is_number(before) else None
         rows = await self._store.read.page(owner, start, limit + 1)
         page = rows[:limit]
-        shown = _cut(await self._log.snapshots([task for _, task in page]))
+        shown = _cut(await self._log.committed([task for _, task in page]))
         kept = _within(list(shown.values()))
         if len(kept) < len(shown):
             numbers = [number for number, task in page if task.uid in shown]
@@ -69,7 +69,7 @@ class Gallery:
         """Changes after a position in their order, at most `limit`."""
         rows = await self._store.read.changes(owner, after, limit)
         tasks = await self._store.read.tasks([row.uid for row in rows if row.uid is not None])
-        shown = _cut(await self._log.snapshots(tasks.values()))
+        shown = _cut(await self._log.committed(tasks.values()))
         return [
             Changed(row.id, shown[row.uid] if row.uid is not None else None, row.changed)
             for row in rows

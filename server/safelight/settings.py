@@ -85,8 +85,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_base_seconds: Seconds = 1.0
     retry_max_seconds: Seconds = 60.0
     attempt_timeout_seconds: Span = 600.0
+    task_timeout_seconds: Span = 86_400.0
     cancel_timeout_seconds: Span = 30.0
+    generate_wait_seconds: Seconds = 50.0
     drain_seconds: Seconds = 10.0
+    slow_reader_seconds: Span = 30.0
+    longpoll_seconds: Span = 10.0
+    log_retention_seconds: Seconds | None = 7 * 86_400.0
+    task_retention_seconds: Seconds | None = None
     tail_events: Count = 1024
     local_concurrency: Few = 2
     local_pace_seconds: Seconds = 0.12

@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -57,6 +58,17 @@ EVENTS: dict[str, LogEvent] = {
         "An attempt failed.",
         ("uid", "attempt", "provider", "code"),
     ),
+    "prediction.doubted": LogEvent(
+        "warning",
+        "It is not known what became of an attempt; its provider is asked.",
+        ("uid", "attempt", "provider"),
+    ),
+    "prediction.settled": LogEvent(
+        "info",
+        "A doubt is over: `found`, `gone`, or `unknown` at its deadline.",
+        ("uid", "attempt", "provider", "verdict", "tries"),
+    ),
+    "task.overdue": LogEvent("warning", "A task took longer than it may, and was ended.", ("uid",)),
     "prediction.defect": LogEvent(
         "error", "A provider's code failed; a bug.", ("uid", "attempt", "provider", "exc")
     ),
@@ -73,7 +85,23 @@ EVENTS: dict[str, LogEvent] = {
         "warning", "The store had moved on; its state was taken.", ("uid", "seq")
     ),
     "store.trouble": LogEvent("error", "The store could not write.", ("error", "tries")),
+    "store.ill": LogEvent(
+        "error", "The disk failed a commit; the database is opened anew.", ("error",)
+    ),
+    "store.reopened": LogEvent("warning", "The database is open again after trouble."),
+    "retention.swept": LogEvent(
+        "info", "What was kept long enough has gone.", ("events", "logs", "tasks", "files")
+    ),
+    "retention.trouble": LogEvent(
+        "warning", "A sweep broke off; the next one goes on.", ("error",)
+    ),
+    "work.unheard": LogEvent(
+        "warning", "What goes on without the one who asked for it has failed.", ("exc",)
+    ),
     "artifact.stored": LogEvent("debug", "A file is on disk.", ("bytes", "media_type", "known")),
+    "artifact.trouble": LogEvent(
+        "error", "A file could not be written or removed.", ("error", "tries")
+    ),
     "artifact.removed": LogEvent("debug", "A file was removed.", ("media_type",)),
     "artifact.swept": LogEvent(
         "warning", "Half-written files of an earlier run were removed.", ("files",)
@@ -154,7 +182,8 @@ def log(event: str, /, **fields: Any) -> None:
         log("telemetry.unlisted", name=event, unlisted=unlisted)
     if row is not None:
         listed = {name: value for name, value in fields.items() if name not in unlisted}
-        getattr(structlog.get_logger(), row.level)(event, **listed)
+        with suppress(OSError):  # a full disk under the log must not stop what it tells of
+            getattr(structlog.get_logger(), row.level)(event, **listed)
 
 
 class Counters:

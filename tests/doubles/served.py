@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 
 from safelight.app import create_app
+from safelight.doors import Config
 from safelight.edges.context import Context
 from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
@@ -36,7 +37,9 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
         self.scripted = scripted
         self.context = context
-        self.http = httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE)
+        self.connections: Collection[Any] = ()
+        # Loading certificates takes longer than most tests, and nothing here is encrypted.
+        self.http = httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE, verify=False)
 
     async def post(self, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         """POST JSON; header names are given with underscores."""
@@ -137,27 +140,28 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     scripted = settings.pop("scripted_provider", None) or Scripted()
     name = settings.pop("scripted_as", "scripted")
     opened = settings.pop("opened", open_store)
+    wrapped = settings.pop("wrapped", lambda app: app)
     defaults: dict[str, Any] = {
         "data_dir": str(directory),
         "scripted": True,
         "retry_base_seconds": 0.001,
         "local_pace_seconds": 0.0,
     }
-    app = create_app(Settings(**defaults | settings), {name: scripted}, opened)
+    kernel_buffer = settings.pop("kernel_buffer", None)
+    chosen = Settings(**defaults | settings)
+    app = create_app(chosen, {name: scripted}, opened)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=2,
-    )
+    if kernel_buffer is not None:  # little is to fill it; accepted sockets inherit it
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kernel_buffer)
+    config = Config(wrapped(app), chosen)
+    config.lifespan = "on"
+    config.timeout_graceful_shutdown = 2
     server = _Quiet(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     await server.ready.wait()
     house = Served(listening.getsockname()[1], scripted, app.state.context)
+    house.connections = server.server_state.connections
     try:
         yield house
     finally:

@@ -20,7 +20,7 @@ import pytest
 from safelight.cli import build_parser
 from safelight.edges import channels, conversation, follow, socket, tasks
 from safelight.gallery import TEXT_CHARACTERS
-from safelight.settings import NAMES, PREFIX
+from safelight.settings import NAMES, PREFIX, Settings
 from safelight.subscriptions import MAX_PREVIEW
 from safelight.telemetry import COUNTERS, EVENTS
 from safelight_protocol.codes import CODES
@@ -87,13 +87,12 @@ def test_every_command_is_told() -> None:
         assert [option for option in told if f"`{option}`" not in line[0]] == []
 
 
-IDLE = inspect.signature(Session).parameters["idle_seconds"].default
 CHANNELS = inspect.signature(Session).parameters["max_channels"].default
 
 NUMBERS = [
-    f"silent for {IDLE:g} s",
+    f"silent for {socket.IDLE_SECONDS:g} s",
     f"beyond {CHANNELS} |",
-    f"takes nothing for {socket.SLOW_SECONDS:g} s",
+    f"takes nothing for {Settings().slow_reader_seconds:g} s",
     f"every {follow.HEARTBEAT_SECONDS:g} s of silence",
     f"(at most {tasks.MAX_WAIT_SECONDS} s)",
     f"above {conversation.MAX_TEXT_FRAME // 1024} KiB",

@@ -107,6 +107,22 @@ async def test_a_deletion_is_a_change_without_a_task(book: Chronicle) -> None:
     assert [s.task_id for s in (await book.gallery.page("ann", None, 9)).tasks] == ["u1"]
 
 
+@pytest.mark.parametrize("happening", [happened.Wrote("a word"), CANCEL, happened.Stopped()])
+async def test_a_change_is_shown_as_it_was_committed(
+    book: Chronicle, happening: happened.Happening
+) -> None:
+    """Between a commit and its telling too: a gallery that showed the state before would
+    move past the change, and nobody would show it again."""
+    (task,) = await begun(book, 1)
+    task = await book.tell(task, CLAIMED)
+    moved, _ = await book.commit(task, happening)
+    (change,) = await book.gallery.changes("ann", 0, 9)
+    page = await book.gallery.page("ann", None, 9)
+    assert change.position == page.position == book.store.position
+    assert change.task == page.tasks[0]
+    assert (change.task.seq, change.task.status) == (moved.seq, moved.status)
+
+
 async def test_a_silent_move_changes_no_snapshot(book: Chronicle) -> None:
     """A saved handle has a position of its own and is told without harm."""
     (task,) = await begun(book, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -148,3 +149,17 @@ def test_counters_count_what_the_table_lists() -> None:
     assert counters.statistics()["events"] == 5
     with pytest.raises(Unlisted, match="sneezes"):
         counters.add("sneezes")
+
+
+class _Full(io.StringIO):
+    """Standard error in a file on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_log_that_cannot_be_written_stops_nobody(form: Any) -> None:
+    """The log lay on the same full disk, and the line about it ended the request."""
+    configure("info", form, _Full())
+    log("store.trouble", error="the disk is full", tries=1)

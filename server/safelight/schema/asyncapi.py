@@ -55,6 +55,10 @@ _ADDRESSES: dict[str, tuple[str, str]] = {
         "task:{conversation}",
         f"A channel without a task: an id that begins with {', '.join(CONVERSATION_PREFIXES)}.",
     ),
+    "realtime": (
+        "realtime:task:{id}",
+        "The same story for @supabase/realtime-js, all of it wrapped in broadcasts.",
+    ),
     "gallery": ("tasks:mine", "Every task of the owner of the socket, as it changes."),
     "phoenix": ("phoenix", "Heartbeats; it cannot be joined."),
 }
@@ -62,6 +66,37 @@ _ADDRESSES: dict[str, tuple[str, str]] = {
 _PARAMETERS = {
     "task": {"id": {"description": "1 to 64 of A-Z a-z 0-9 _ -, no conversation's prefix."}},
     "conversation": {"conversation": {"description": "1 to 64 of A-Z a-z 0-9 _ -."}},
+    "realtime": {"id": {"description": "The id of a task that exists."}},
+}
+
+_CONVERSATION: Schema = {
+    "type": "object",
+    "properties": {
+        "events": {"type": "boolean", "description": "Whether to tell events here as well."},
+        "previews": {"enum": ["binary", "url", None]},
+    },
+}
+_WARNED: Schema = {
+    "type": "object",
+    "properties": {"warnings": {"type": "array", "items": {"type": "string"}}},
+}
+_BROADCAST: Schema = {
+    "type": "object",
+    "required": ["type", "event", "payload"],
+    "properties": {
+        "type": {"const": "broadcast"},
+        "event": {"type": "string", "description": "An event or a command of `task:{id}`."},
+        "payload": {"type": "object"},
+    },
+}
+_SUBSCRIBED: Schema = {
+    "type": "object",
+    "required": ["task", "cursor", "postgres_changes"],
+    "properties": {
+        "task": {"type": "object", "description": "The snapshot."},
+        "cursor": {"type": "string"},
+        "postgres_changes": {"type": "array", "maxItems": 0},
+    },
 }
 
 _LEAVE = Asked("phx_leave", _ANY, _EMPTY, "Hear no more of the topic. Never a cancel.")
@@ -92,10 +127,16 @@ ASKED: dict[str, list[Asked]] = {
         *_generate(),
     ],
     "conversation": [
-        Asked("phx_join", _ANY, _EMPTY, "Open a conversation."),
+        Asked("phx_join", _CONVERSATION, _WARNED, "Open a conversation."),
         _LEAVE,
         _PING,
         *_generate(),
+    ],
+    "realtime": [
+        Asked("phx_join", _ANY, _SUBSCRIBED, "Subscribe to a task."),
+        _LEAVE,
+        Asked("broadcast", _BROADCAST, _ANY, "A command; V2 of the library sends it as kind 3."),
+        Asked("presence", _ANY, _EMPTY, "Taken, and told to nobody."),
     ],
     "gallery": [
         Asked("phx_join", _is("JoinGalleryPayload"), _is("JoinGalleryReply"), "See all tasks."),
@@ -119,7 +160,13 @@ TOLD: dict[str, list[Told]] = {
         *_generated(),
         *_ENDS,
     ],
-    "conversation": [*_generated(), *_ENDS],
+    "conversation": [
+        Told("progress", _is("TaskEvent"), "With `events: true`.", joined=False),
+        Told("preview_ready", _is("PreviewReady"), 'A preview, with previews: "url".'),
+        *_generated(),
+        *_ENDS,
+    ],
+    "realtime": [Told("broadcast", _BROADCAST, "Whatever `task:{id}` tells."), *_ENDS],
     "gallery": [
         Told("task", _is("GalleryTask"), "A task changed."),
         Told("task_deleted", _is("GalleryDeletion"), "A task was deleted."),

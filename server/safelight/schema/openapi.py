@@ -29,7 +29,16 @@ CREATE_EXAMPLES = {
     },
 }
 
+BATCH_EXAMPLES = {
+    "two": {
+        "summary": "One of each form",
+        "value": {"tasks": [form["value"] for form in CREATE_EXAMPLES.values()]},
+    }
+}
+
 _TEXT = {"type": "string"}
+_PREFER = {"type": "string", "examples": ["wait=10"]}
+_KEY = {"type": "string", "minLength": 1, "maxLength": 255}
 _PICTURE: dict[str, Schema] = {"image/*": {}, "video/*": {}}
 
 
@@ -58,14 +67,18 @@ def document(version: str) -> str:
 def _paths() -> dict[str, dict[str, Operation]]:
     return {
         "/api/tasks": {"post": _create(), "get": _list()},
+        "/api/tasks:batch": {"post": _batch()},
         "/api/tasks/{id}": {"get": _show(), "delete": _delete()},
         "/api/tasks/{id}/events": {"get": _events()},
         "/api/tasks/{id}/cancel": {"post": _cancel()},
         "/api/models": {"get": _models()},
+        "/api/llm/generate": {"post": _generate()},
+        "/api/llm/models": {"get": _offers()},
         "/api/artifacts/{id}": {"get": _artifact()},
         "/api/previews/{token}": {"get": _preview()},
         "/healthz": {"get": _plain("healthz", "Whether the process answers", "HealthData")},
         "/readyz": {"get": _readyz()},
+        "/socket/longpoll": _longpoll(),
         "/": {"get": _page("studio", "The Studio's page", "text/html")},
         "/studio/{path}": {
             "get": _page("studioFile", "A file of the Studio", "*/*")
@@ -75,8 +88,6 @@ def _paths() -> dict[str, dict[str, Operation]]:
 
 
 def _create() -> Operation:
-    prefer = {"type": "string", "examples": ["wait=10"]}
-    key = {"type": "string", "minLength": 1, "maxLength": 255}
     forms = {"anyOf": [{"$ref": PLACE + "CreateTask"}, {"$ref": PLACE + "AppCreateTask"}]}
     body = {"application/json": {"schema": forms, "examples": CREATE_EXAMPLES}}
     made = _data("CreatedData", "A new task was accepted; it is on disk.") | {
@@ -98,11 +109,56 @@ def _create() -> Operation:
     )
     return _operation("createTask", "Make a task, or attach to the one this request is") | {
         "parameters": [
-            _in("header", "Idempotency-Key", "The same key is the same request.", key),
-            _in("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", prefer),
+            _in("header", "Idempotency-Key", "The same key is the same request.", _KEY),
+            _in("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", _PREFER),
         ],
         "requestBody": {"required": True, "content": body},
         "responses": {"202": made, "200": there} | refused,
+    }
+
+
+def _batch() -> Operation:
+    shared = "Request number i has the key `K/i`, unless it has one of its own."
+    body = {"schema": {"$ref": PLACE + "CreateTasks"}, "examples": BATCH_EXAMPLES}
+    done = _data("BatchData", "The verdict on each request, whatever they are.")
+    return _operation("createTasks", "Make up to 100 tasks, each as one alone would be made") | {
+        "parameters": [_in("header", "Idempotency-Key", shared, _KEY)],
+        "requestBody": {"required": True, "content": {"application/json": body}},
+        "responses": {"200": done} | _refused("invalid", "too_large"),
+    }
+
+
+def _generate() -> Operation:
+    located = {"headers": {"Location": {"description": "The task.", "schema": _TEXT}}}
+    text = _data("TextData", "The text.") | located
+    later = _data("TextData", "The text takes longer; its task goes on.") | located
+    refused = _refused(
+        "missing_prompt",
+        "invalid",
+        "unknown_model",
+        "provider_not_configured",
+        "gone",
+        "too_large",
+        "key_reused",
+        "generation_failed",
+        "unavailable",
+        "storage_full",
+        app=True,
+    )
+    body = {"application/json": {"schema": {"$ref": PLACE + "GenerateText"}}}
+    return _operation("generateText", "Have a text written, and wait for it") | {
+        "parameters": [
+            _in("header", "Idempotency-Key", "The same key is the same request.", _KEY),
+            _in("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the text.", _PREFER),
+        ],
+        "requestBody": {"required": True, "content": body},
+        "responses": {"200": text, "202": later} | refused,
+    }
+
+
+def _offers() -> Operation:
+    return _operation("listTextModels", "The text models that may be named, for people") | {
+        "responses": {"200": _data("OffersData", "The models.")} | _refused(),
     }
 
 
@@ -131,7 +187,7 @@ def _show() -> Operation:
     links = {name: link for name, link in _links().items() if name != "getTask"}
     found = _data("TaskData", "Its snapshot and cursor.") | {"links": links}
     return _of_task("getTask", "A task as it is now") | {
-        "responses": {"200": found} | _refused("not_found", "gone")
+        "responses": {"200": found} | _refused("not_found", "gone", app=True)
     }
 
 
@@ -152,8 +208,8 @@ def _cancel() -> Operation:
 
 def _events() -> Operation:
     wait = {"type": "integer", "minimum": 0, "maximum": 60}
-    stream = {
-        "schema": _TEXT,
+    stream: Operation = {
+        "schema": {},  # of one event or of the whole text: tools differ in what they hold it to
         "description": "Events `progress`: `id` is the cursor, `data` a TaskEvent. After missed"
         " events first one `gap`, whose data is a GapData.",
     }
@@ -213,6 +269,22 @@ def _readyz() -> Operation:
 
 def _plain(name: str, summary: str, data: str) -> Operation:
     return _operation(name, summary, open_to_all=True) | {"responses": {"200": _data(data, "Yes.")}}
+
+
+def _longpoll() -> Operation:
+    """The socket over requests; what its strings hold is in asyncapi.json."""
+    field = {"status": {"type": "integer"}, "token": _TEXT, "messages": {"type": "array"}}
+    schema = {"type": "object", "required": ["status"], "properties": field}
+    body = {"content": {"application/json": {"schema": schema}}}
+    found = {"responses": {"200": {"description": "Always; the status is inside."} | body}}
+    asked = {"parameters": [_in("query", "vsn", "The frames' version.", _TEXT)]}
+    lines = {"requestBody": {"content": {"application/x-ndjson": {"schema": _TEXT}}}}
+    return {
+        "get": _operation("poll", "Frames of the socket, or a new session") | asked | found,
+        "post": _operation("pollSend", "Frames for the socket") | asked | lines | found,
+        "options": _operation("pollAllowed", "A browser's preflight", open_to_all=True)
+        | {"responses": {"200": {"description": "Yes."}}},
+    }
 
 
 def _page(name: str, summary: str, media_type: str) -> Operation:

@@ -12,8 +12,8 @@ import msgspec
 
 from safelight_protocol.schema import Components, closure, located, swift, typescript, wire
 
-from ..edges.channels import Status
-from ..registry import Model
+from ..edges.told import Status
+from ..registry import Model, Offer
 from ..registry.params import Param
 from ..subscriptions import PreviewHeader
 
@@ -26,17 +26,28 @@ class ModelsData(msgspec.Struct):
     models: list[Model]
 
 
+class OffersData(msgspec.Struct):
+    """The text models that may be named here, the default first."""
+
+    models: list[Offer]
+
+
 EVENTS = ("TaskEvent", "Snapshot")
 REST = (
     "CreateTask",
     "AppCreateTask",
+    "CreateTasks",
+    "GenerateText",
     "CreatedData",
+    "BatchData",
+    "TextData",
     "TaskData",
     "TaskListData",
     "EventsData",
     "GapData",
     "DeletedData",
     "ModelsData",
+    "OffersData",
     "Param",
     "HealthData",
     "ReadyData",
@@ -99,6 +110,7 @@ def components() -> Components:
             "StatusPush": Status,
             "PreviewHeader": PreviewHeader,
             "ModelsData": ModelsData,
+            "OffersData": OffersData,
             "Param": Param,
         }
     )

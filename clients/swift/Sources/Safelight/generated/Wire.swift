@@ -128,6 +128,8 @@ public enum Wire {
         public let reason: String
         /// Seconds until the end, as a range; null if not known.
         public let eta: Eta?
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -142,6 +144,7 @@ public enum Wire {
             case substitutedFor = "substituted_for"
             case reason
             case eta
+            case truncated
         }
     }
 
@@ -153,7 +156,7 @@ public enum Wire {
         public let high: Double
     }
 
-    /// An attempt was claimed: where it runs.
+    /// An attempt was claimed: where it runs. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open.
     public struct Started: Codable, Hashable, Sendable {
         public let type: String
         /// The id of the task, as its channel and its address spell it.
@@ -178,6 +181,10 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        public let seed: Seed?
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -193,6 +200,8 @@ public enum Wire {
             case model
             case provider
             case backend
+            case seed
+            case truncated
         }
     }
 
@@ -223,6 +232,10 @@ public enum Wire {
         public let message: String?
         /// Seconds until the end, as a range; null if not known.
         public let eta: Eta?
+        /// On a socket: the frame stands for all events from this seq to its own.
+        public let fromSeq: Int?
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -239,6 +252,8 @@ public enum Wire {
             case steps
             case message
             case eta
+            case fromSeq = "from_seq"
+            case truncated
         }
     }
 
@@ -264,6 +279,8 @@ public enum Wire {
         public let substitutedFor: String?
         /// Text to append to that of the same attempt.
         public let delta: String
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -277,6 +294,7 @@ public enum Wire {
             case predictionID = "prediction_id"
             case substitutedFor = "substituted_for"
             case delta
+            case truncated
         }
     }
 
@@ -314,6 +332,8 @@ public enum Wire {
         public let bytes: Int
         /// SHA-256 of the bytes, in hex.
         public let sha256: String
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -334,6 +354,7 @@ public enum Wire {
             case height
             case bytes
             case sha256
+            case truncated
         }
     }
 
@@ -362,6 +383,8 @@ public enum Wire {
         public let retryAt: String
         /// The number of the attempt that follows.
         public let nextAttempt: Int
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -377,6 +400,7 @@ public enum Wire {
             case error
             case retryAt = "retry_at"
             case nextAttempt = "next_attempt"
+            case truncated
         }
     }
 
@@ -409,7 +433,10 @@ public enum Wire {
         public let predictionID: String?
         /// The model that was asked for when another stands in.
         public let substitutedFor: String?
+        /// Who asked for the end.
         public let by: String
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -423,6 +450,7 @@ public enum Wire {
             case predictionID = "prediction_id"
             case substitutedFor = "substituted_for"
             case by
+            case truncated
         }
     }
 
@@ -448,6 +476,8 @@ public enum Wire {
         public let substitutedFor: String?
         public let resultData: ResultData
         public let charge: Charge
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -462,6 +492,7 @@ public enum Wire {
             case substitutedFor = "substituted_for"
             case resultData = "result_data"
             case charge
+            case truncated
         }
     }
 
@@ -590,6 +621,8 @@ public enum Wire {
         public let substitutedFor: String?
         public let errorData: ErrorData
         public let charge: Charge
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -604,10 +637,11 @@ public enum Wire {
             case substitutedFor = "substituted_for"
             case errorData = "error_data"
             case charge
+            case truncated
         }
     }
 
-    /// The end, by cancel. `confirmed` says whether the provider stopped for certain.
+    /// The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped.
     public struct Canceled: Codable, Hashable, Sendable {
         public let type: String
         /// The id of the task, as its channel and its address spell it.
@@ -627,8 +661,13 @@ public enum Wire {
         public let predictionID: String?
         /// The model that was asked for when another stands in.
         public let substitutedFor: String?
+        /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool
         public let charge: Charge
+        /// Who asked for the end.
+        public let by: String?
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -643,12 +682,14 @@ public enum Wire {
             case substitutedFor = "substituted_for"
             case confirmed
             case charge
+            case by
+            case truncated
         }
     }
 
     /// A task at `seq`. Times are ISO 8601, UTC.
     ///
-    /// `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
+    /// `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
     public struct Snapshot: Codable, Hashable, Sendable {
         /// The id of the task, as its channel and its address spell it.
         public let taskID: String
@@ -684,12 +725,15 @@ public enum Wire {
         public let artifacts: [Artifact]
         /// True once a cancel was asked.
         public let canceling: Bool
+        /// Who asked for the end; null if nobody did.
+        public let canceledBy: String?
         /// When the next attempt begins; UTC.
         public let retryAt: String?
         public let error: ErrorData?
         public let resultData: ResultData?
         public let errorData: ErrorData?
         public let charge: Charge?
+        /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
@@ -719,6 +763,7 @@ public enum Wire {
             case text
             case artifacts
             case canceling
+            case canceledBy = "canceled_by"
             case retryAt = "retry_at"
             case error
             case resultData = "result_data"
@@ -771,7 +816,7 @@ public enum Wire {
         }
     }
 
-    /// A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`.
+    /// A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`; in an answer to a batch `index` is the place of the request.
     public struct Problem: Codable, Hashable, Sendable {
         public let type: String
         public let title: String
@@ -784,6 +829,7 @@ public enum Wire {
         /// The id of the task, as its channel and its address spell it.
         public let taskID: String?
         public let reference: String?
+        public let index: Int?
 
         private enum CodingKeys: String, CodingKey {
             case type
@@ -796,6 +842,7 @@ public enum Wire {
             case error
             case taskID = "task_id"
             case reference
+            case index
         }
     }
 
@@ -908,6 +955,10 @@ public enum Wire {
         public let seq: Int
         public let resultData: ResultData?
         public let errorData: ErrorData?
+        /// True when texts were cut, so that it fits into a frame of the socket.
+        public let truncated: Bool?
+        /// Beside `truncated`: where the whole is.
+        public let url: String?
 
         private enum CodingKeys: String, CodingKey {
             case taskID = "task_id"
@@ -918,6 +969,8 @@ public enum Wire {
             case seq
             case resultData = "result_data"
             case errorData = "error_data"
+            case truncated
+            case url
         }
     }
 
@@ -1006,7 +1059,7 @@ public enum Wire {
         public var backend: String?
         /// 0 to 2^64-1 as a number or decimal string; left open, we draw one.
         public var seed: Seed?
-        /// Files to use.
+        /// Files to use, at most 16.
         public var inputs: [Input]?
         /// How many pictures.
         public var n: Int?
@@ -1161,12 +1214,15 @@ public enum Wire {
         public let artifacts: [Artifact]
         /// True once a cancel was asked.
         public let canceling: Bool
+        /// Who asked for the end; null if nobody did.
+        public let canceledBy: String?
         /// When the next attempt begins; UTC.
         public let retryAt: String?
         public let error: ErrorData?
         public let resultData: ResultData?
         public let errorData: ErrorData?
         public let charge: Charge?
+        /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
@@ -1200,6 +1256,7 @@ public enum Wire {
             case text
             case artifacts
             case canceling
+            case canceledBy = "canceled_by"
             case retryAt = "retry_at"
             case error
             case resultData = "result_data"
@@ -1250,12 +1307,15 @@ public enum Wire {
         public let artifacts: [Artifact]
         /// True once a cancel was asked.
         public let canceling: Bool
+        /// Who asked for the end; null if nobody did.
+        public let canceledBy: String?
         /// When the next attempt begins; UTC.
         public let retryAt: String?
         public let error: ErrorData?
         public let resultData: ResultData?
         public let errorData: ErrorData?
         public let charge: Charge?
+        /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
@@ -1295,6 +1355,7 @@ public enum Wire {
             case text
             case artifacts
             case canceling
+            case canceledBy = "canceled_by"
             case retryAt = "retry_at"
             case error
             case resultData = "result_data"
@@ -1370,6 +1431,7 @@ public enum Wire {
         public static let generationFailed = ErrorCode(rawValue: "generation_failed")
         public static let providerFailed = ErrorCode(rawValue: "provider_failed")
         public static let invalidInput = ErrorCode(rawValue: "invalid_input")
+        public static let seedConflict = ErrorCode(rawValue: "seed_conflict")
         public static let timeout = ErrorCode(rawValue: "timeout")
         public static let lost = ErrorCode(rawValue: "lost")
         public static let outcomeUnknown = ErrorCode(rawValue: "outcome_unknown")
