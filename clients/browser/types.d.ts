@@ -535,6 +535,8 @@ export interface Accepted {
   timestamp: string;
   /** The request_id of the push that is answered. */
   request_id: string | null;
+  /** The model that was asked for when another stands in. */
+  substituted_for?: string;
 }
 
 /** `llm_response`: the text, once it is whole. */
@@ -552,6 +554,8 @@ export interface TextResponse {
   timestamp: string;
   /** The request_id of the push that is answered. */
   request_id: string | null;
+  /** The model that was asked for when another stands in. */
+  substituted_for?: string;
   /** True when texts were cut, so that it fits into a frame of the socket. */
   truncated?: boolean;
   /** Beside `truncated`: where the whole is. */

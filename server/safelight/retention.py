@@ -75,9 +75,13 @@ class Retention:
         self._longest = 0.0
 
     async def run(self) -> None:
-        """Sweep for ever; runs as a task of the group."""
+        """Sweep for ever; runs as a task of the group. A bug in it must not end the house:
+        what is not swept now is swept later."""
         while True:
-            await self.sweep()
+            try:
+                await self.sweep()
+            except Exception as defect:
+                record("retention.defect", exc=defect)
             await self._sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:

@@ -50,6 +50,10 @@ from .providers.base import (
 from .retry import Dice, RetryPolicy
 from .telemetry import log as record
 
+MAX_DELTA = 32 * 1024
+"""Characters of one `text` event: what a provider tells at once is told in pieces that
+fit into a frame of any socket whole, however they are escaped."""
+
 RESUME_SECONDS = 60.0
 """The least time that a prediction gets which is followed again after a restart: it may
 have finished long ago, and is only to be asked."""
@@ -255,8 +259,9 @@ class Runner:
                 happening = Progressed(report.progress, report.step, report.steps, report.message)
                 await self._tell(run.task, happening)
             case Delta(text=text):
-                if news := echo.beyond(text):
-                    await self._tell(run.task, Wrote(news))
+                news = echo.beyond(text)
+                for start in range(0, len(news), MAX_DELTA):
+                    await self._tell(run.task, Wrote(news[start : start + MAX_DELTA]))
             case Made():
                 async with self._keep(run.task, report) as artifact:
                     if not echo.has_file(artifact.sha256):

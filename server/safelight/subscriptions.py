@@ -96,11 +96,6 @@ class Subscriptions:
         for subscription in self._followers.get(topic, ()):
             subscription.wake()
 
-    def wake_all(self) -> None:
-        """Tell every follower to look again: the server is going down."""
-        for topic in list(self._followers):
-            self.wake(topic)
-
     def show(self, uid: str, preview: Preview) -> None:
         """Replace a task's preview; larger ones than MAX_PREVIEW are dropped."""
         if len(preview.data) <= MAX_PREVIEW:

@@ -95,6 +95,9 @@ EVENTS: dict[str, LogEvent] = {
     "retention.trouble": LogEvent(
         "warning", "A sweep broke off; the next one goes on.", ("error",)
     ),
+    "retention.defect": LogEvent(
+        "error", "A bug of ours in a sweep; the next one tries again.", ("exc",)
+    ),
     "work.unheard": LogEvent(
         "warning", "What goes on without the one who asked for it has failed.", ("exc",)
     ),

@@ -96,6 +96,17 @@ async def ends(rec: Recorder) -> None:
     await rec.ask("GET", "/api/tasks/slow-1")
 
 
+async def several(rec: Recorder) -> None:
+    """Many creates in one request, and a text in one answer."""
+    rec.scene("batch", "rest", "Each request of a batch has a verdict of its own, in their order.")
+    haiku = {"id": "fog-1", "kind": "text", "prompt": "fog", "model": "scripted/text"}
+    await rec.ask("POST", "/api/tasks:batch", {"tasks": [haiku, haiku | {"id": "chat_1"}]})
+    await rec.house.events("fog-1")
+    rec.scene("generate", "rest", "A text in one answer; its task is one like all others.")
+    body = {"prompt": "a haiku about fog", "model": "gpt-4.1", "request_id": "fog-2"}
+    await rec.ask("POST", "/api/llm/generate", body)
+
+
 async def collections(rec: Recorder) -> None:
     """Lists and files."""
     rec.scene("list", "rest", "A page of tasks, newest first.")
@@ -117,7 +128,7 @@ def _log(rec: Recorder) -> str:
     return rec.house.context.log.id
 
 
-SCENES = (create, refusals, follow, ends, collections, *SOCKET_SCENES)
+SCENES = (create, refusals, follow, ends, several, collections, *SOCKET_SCENES)
 
 
 async def play(house: Served) -> list[Scene]:

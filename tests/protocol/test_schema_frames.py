@@ -46,6 +46,8 @@ REST_DATA = {
     "events": "EventsData",
     "models": "ModelsData",
     "tasks": "TaskListData",
+    "results": "BatchData",
+    "content": "TextData",
     "created": "CreatedData",
     "input_data": "TaskData",
     "task_id": "DeletedData",

@@ -119,15 +119,6 @@ def test_an_attempt_takes_its_preview_along() -> None:
     assert subscriptions.preview_by_token("token") is None
 
 
-def test_going_down_wakes_everybody() -> None:
-    """Each follower of each topic, once."""
-    subscriptions, followers = Subscriptions(), [Follower() for _ in range(3)]
-    for place, follower in enumerate(followers):
-        subscriptions.follow(f"u{place % 2}", follower.wake)
-    subscriptions.wake_all()
-    assert [follower.woken for follower in followers] == [1, 1, 1]
-
-
 @pytest.mark.parametrize(("size", "shown"), [(MAX_PREVIEW, True), (MAX_PREVIEW + 1, False)])
 def test_a_preview_has_a_bound(size: int, shown: bool) -> None:
     """A larger one is dropped without a word, and the one before it stays."""

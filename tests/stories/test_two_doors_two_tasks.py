@@ -314,6 +314,8 @@ async def test_every_model_of_the_app_is_answered(
         await app.join("task:chat_1")
         reply = await app.push("task:chat_1", PUSHES[kind], {"prompt": "p", "model": model})
         id = reply["response"]["task_id"]
+        answer = await app.hear("task:chat_1", RESPONSES[kind])
+        assert (answer["substituted_for"], answer["model"]) == (model, model)
     elif door == "inside":
         id = (await app.submit(kind, "p", model=model))["task_id"]
     else:

@@ -272,6 +272,7 @@ class Accepted(msgspec.Struct):
     model: str
     timestamp: str
     request_id: str | None
+    substituted_for: str | UnsetType = UNSET
 
 
 class TextResponse(msgspec.Struct):
@@ -285,6 +286,7 @@ class TextResponse(msgspec.Struct):
     provider: str
     timestamp: str
     request_id: str | None
+    substituted_for: str | UnsetType = UNSET
 
 
 class Refusal(msgspec.Struct):

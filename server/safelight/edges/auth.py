@@ -28,6 +28,9 @@ LOCAL_OWNER = "local"
 SUBPROTOCOL = "base64url.bearer.phx."
 """What phoenix.js puts before its `authToken` in Sec-WebSocket-Protocol."""
 
+QUERY_NAMES = ("token", "apikey")
+"""What the query may call a token; the second is the word of supabase's clients."""
+
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
@@ -166,7 +169,7 @@ def _carried(headers: Mapping[str, str], query: str, subprotocols: Sequence[str]
         return [headers["x-phoenix-authtoken"]]
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        if name == "token":
+        if name in QUERY_NAMES:
             return _query_readings(value)
     entries = [entry for entry in subprotocols if entry.startswith(SUBPROTOCOL)]
     if len(entries) != 1:

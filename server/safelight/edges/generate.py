@@ -12,6 +12,7 @@ from safelight_protocol.bounds import bounded
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind, timestamp
 from safelight_protocol.snapshot import Snapshot
+from safelight_protocol.task import Task
 
 from ..care import Answer
 from .context import Context
@@ -56,6 +57,7 @@ def response_push(kind: Kind, outcome: Answer | Refused, payload: Any, context: 
         "task_id": task.id,
         "message": "Task accepted" if outcome.created else "Attached to the task",
         "model": task.resolved.substituted_for or task.resolved.model,
+        **_stand_in(task),
     }
     return msgspec.json.encode(told)
 
@@ -81,8 +83,15 @@ def text_push(snapshot: Snapshot | None, made: Answer, payload: Any, context: Co
         "generation_id": result.generation_id,
         "model": made.task.resolved.substituted_for or result.model,
         "provider": result.provider,
+        **_stand_in(made.task),
     }
     return bounded(msgspec.json.encode(told), made.task.id)
+
+
+def _stand_in(task: Task) -> dict[str, str]:
+    """Whoever gets another model than the one that was asked for is told."""
+    asked = task.resolved.substituted_for
+    return {} if asked is None else {"substituted_for": asked}
 
 
 def _envelope(payload: Any, context: Context) -> dict[str, Any]:

@@ -70,6 +70,11 @@ def test_phoenix_encodes_a_token_so() -> None:
     assert owner(subprotocols=("phoenix", "base64url.bearer.phx.and0LmEtYl9j")) == "ann"
 
 
+def test_supabases_word_for_a_token_is_read() -> None:
+    """`apikey` in the query is a token like `token`."""
+    assert owner(query="apikey=plain&vsn=2.0.0") == "bob"
+
+
 def test_two_subprotocol_tokens_are_none() -> None:
     """More than one token among the sub-protocols is refused, even if both are good."""
     entry = SUBPROTOCOL + urlsafe("plain")
