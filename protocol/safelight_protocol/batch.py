@@ -13,9 +13,13 @@ import msgspec
 
 from .codes import Refused
 from .commands import Create, read_create
-from .fields import Field, Wrong, read_object
+from .fields import Field, Wrong, invalid, read_object
 
 MAX_TASKS = 100
+
+MAX_SHARED_KEY = 252
+"""Characters of a key that members inherit: with `/99` behind it, it is as long as a key
+may be, so that a member can be asked for alone by the key that it has."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -31,6 +35,10 @@ def read_batch(body: Any, *, key: str | None = None) -> list[Member]:
     Raises Refused `invalid` if the list itself is wrong; a wrong member is only refused.
     """
     values, _ = read_object(body, {"tasks": Field(_read_tasks, required=True)})
+    if key is not None and len(key) > MAX_SHARED_KEY:
+        expected = f"at most {MAX_SHARED_KEY} characters, to which /<index> is added"
+        wrong: dict[str, object] = {"field": "Idempotency-Key", "found": f"{len(key)} characters"}
+        raise invalid([wrong | {"expected": expected}])
     return [
         Member(one, _read_member(one, None if key is None else f"{key}/{index}"))
         for index, one in enumerate(values["tasks"])

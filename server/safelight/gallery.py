@@ -7,15 +7,20 @@ are one snapshot, the latest.
 
 from __future__ import annotations
 
+import anyio.lowlevel
 import msgspec
 
 from safelight_protocol.snapshot import Snapshot, brief
+from safelight_protocol.task import Task
 
 from .log import Log
 from .store import ArtifactRow, Store
 
 TEXT_CHARACTERS = 2_000
 """Texts in a gallery are cut to this length; the whole is at the task's own address."""
+
+STEP = 4
+"""Snapshots that are read at once: a text of a megabyte takes some milliseconds."""
 
 PAGE_BYTES = 384 * 1024
 """A page ends early at this size: iOS closes a socket at 1 MiB messages, and our own
@@ -58,7 +63,7 @@ class Gallery:
         start = int(before) if before is not None and _is_number(before) else None
         rows = await self._store.read.page(owner, start, limit + 1)
         page = rows[:limit]
-        shown = _cut(await self._log.committed([task for _, task in page]))
+        shown = await self._shown([task for _, task in page])
         kept = _within(list(shown.values()))
         if len(kept) < len(shown):
             numbers = [number for number, task in page if task.uid in shown]
@@ -69,12 +74,22 @@ class Gallery:
         """Changes after a position in their order, at most `limit`."""
         rows = await self._store.read.changes(owner, after, limit)
         tasks = await self._store.read.tasks([row.uid for row in rows if row.uid is not None])
-        shown = _cut(await self._log.committed(tasks.values()))
+        shown = await self._shown(list(tasks.values()))
         return [
             Changed(row.id, shown[row.uid] if row.uid is not None else None, row.changed)
             for row in rows
             if row.uid is None or row.uid in shown
         ]
+
+    async def _shown(self, tasks: list[Task]) -> dict[str, Snapshot]:
+        """Snapshots with their texts cut, a few at a time: long ones take long to read, and
+        others want the event loop in between."""
+        shown: dict[str, Snapshot] = {}
+        for start in range(0, len(tasks), STEP):
+            found = await self._log.committed(tasks[start : start + STEP])
+            shown |= {uid: brief(one, TEXT_CHARACTERS) for uid, one in found.items()}
+            await anyio.lowlevel.checkpoint()
+        return shown
 
     async def artifact(self, id: str) -> ArtifactRow | None:
         """An artifact by its capability, which is all the right that it takes to see it."""
@@ -97,10 +112,6 @@ class Gallery:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 16
-
-
-def _cut(snapshots: dict[str, Snapshot]) -> dict[str, Snapshot]:
-    return {uid: brief(snapshot, TEXT_CHARACTERS) for uid, snapshot in snapshots.items()}
 
 
 def _within(snapshots: list[Snapshot]) -> list[Snapshot]:

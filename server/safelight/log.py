@@ -26,7 +26,9 @@ from safelight_protocol.task import Task
 from .store import Store
 
 ENDED_TAILS = 256
-"""Tails kept after their task's end, so that followers reach it without the store."""
+ENDED_TAIL_BYTES = 16 * 1024 * 1024
+"""Tails kept after their task's end, so that followers reach it without the store; at most
+so many, and of events of so many bytes in all."""
 
 
 MAX_FRAMES = 16
@@ -114,9 +116,10 @@ def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
 class Tail:
     """The last events of one task and the snapshot that they lead to."""
 
-    __slots__ = ("entries", "snapshot")
+    __slots__ = ("bytes", "entries", "snapshot")
 
     def __init__(self, snapshot: Snapshot, bound: int) -> None:
+        self.bytes = 0
         self.snapshot = snapshot
         self.entries: deque[Entry] = deque(maxlen=bound)
 
@@ -146,6 +149,7 @@ class Log:
         self._bound = tail_events
         self._live: dict[str, Tail] = {}
         self._ended: OrderedDict[str, Tail] = OrderedDict()
+        self._ended_bytes = 0
 
     @property
     def id(self) -> str:
@@ -164,14 +168,20 @@ class Log:
         tail.snapshot = fold(tail.snapshot, event)
         tail.entries.append(Entry(event.seq, self._store.run, body))
         if task.ended:
-            self._ended[task.uid] = self._live.pop(task.uid)
-            if len(self._ended) > ENDED_TAILS:
-                self._ended.popitem(last=False)
+            self._keep_ended(task.uid, self._live.pop(task.uid))
+
+    def _keep_ended(self, uid: str, tail: Tail) -> None:
+        tail.bytes = sum(len(entry.body) for entry in tail.entries)
+        self._ended[uid] = tail
+        self._ended_bytes += tail.bytes
+        while len(self._ended) > ENDED_TAILS or self._ended_bytes > ENDED_TAIL_BYTES:
+            self._ended_bytes -= self._ended.popitem(last=False)[1].bytes
 
     def forget(self, uid: str) -> None:
         """Drop the tail of a task: it was deleted, or the store knows better."""
         self._live.pop(uid, None)
-        self._ended.pop(uid, None)
+        ended = self._ended.pop(uid, None)
+        self._ended_bytes -= 0 if ended is None else ended.bytes
 
     async def restore(self, task: Task) -> None:
         """Build the tail of a live task from the store, after a restart."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections import Counter
 from contextlib import suppress
 from typing import Any, Literal, TextIO
 
@@ -76,11 +75,8 @@ EVENTS: dict[str, LogEvent] = {
     "socket.gone": LogEvent("debug", "A client went while we wrote.", ()),
     "socket.trouble": LogEvent("warning", "A channel could not be read.", ("code",)),
     "socket.defect": LogEvent("error", "A join or command met a bug.", ("exc",)),
-    "socket.opened": LogEvent("debug", "A socket was accepted.", ("socket", "owner", "vsn")),
-    "socket.closed": LogEvent(
-        "debug", "A socket is closed.", ("socket", "owner", "code", "seconds")
-    ),
-    "store.group": LogEvent("debug", "Writes went to disk together.", ("members", "seconds")),
+    "socket.opened": LogEvent("debug", "A socket was accepted."),
+    "socket.closed": LogEvent("debug", "A socket is closed.", ("code",)),
     "store.fenced": LogEvent(
         "warning", "The store had moved on; its state was taken.", ("uid", "seq")
     ),
@@ -109,9 +105,6 @@ EVENTS: dict[str, LogEvent] = {
     "artifact.swept": LogEvent(
         "warning", "Half-written files of an earlier run were removed.", ("files",)
     ),
-    "request.refused": LogEvent(
-        "debug", "A request was refused.", ("method", "path", "status", "code")
-    ),
     "request.failed": LogEvent(
         "error", "A request met a bug; the answer names the reference.", ("reference", "exc")
     ),
@@ -122,21 +115,32 @@ EVENTS: dict[str, LogEvent] = {
 }
 """Every log event by name. `exc` is an exception, printed with its traceback."""
 
-COUNTERS: dict[str, str] = {
-    "tasks_created": "Tasks accepted.",
-    "tasks_attached": "Requests that were an existing task.",
-    "tasks_completed": "Tasks that ended completed.",
-    "tasks_failed": "Tasks that ended failed.",
-    "tasks_canceled": "Tasks that ended canceled.",
-    "predictions": "Attempts begun.",
-    "retries": "Attempts after the first.",
-    "late_reports": "Reports of attempts that had ended.",
-    "events": "Events committed.",
-    "sockets": "Sockets accepted.",
-    "requests_refused": "Requests answered with a code of the table.",
-    "requests_failed": "Requests that met a bug.",
+STATISTICS: dict[str, str] = {
+    "live": "Tasks that have not ended.",
+    "late": "Reports that came when they could change nothing any more.",
+    "waiting": "Tasks that wait for a place, or for their next attempt.",
+    "running": "Places at providers that are taken.",
+    "predictions": "Attempts under way.",
+    "in_doubt": "Attempts of which it is not known whether their provider has them.",
+    "topics": "Topics that somebody follows.",
+    "followers": "Followers of all topics.",
+    "artifacts_stored": "Files stored since the start.",
+    "artifact_bytes_stored": "Their bytes.",
+    "artifacts_pinned": "Files that are about to be named by an event.",
+    "groups": "Transactions since the start.",
+    "members": "Writes in them.",
+    "reopened": "How often the database was opened anew after trouble with the disk.",
+    "loop_delay_ms_p50": "How late the event loop was in the last minute: median.",
+    "loop_delay_ms_p99": "The same, 99th percentile.",
+    "loop_delay_ms_max": "The same, maximum.",
+    "longpolls": "Sessions of the socket over long-poll.",
+    "swept_events": "Events that retention removed since the start.",
+    "swept_logs": "Logs that it shortened to their last event.",
+    "swept_tasks": "Tasks that expired.",
+    "swept_files": "Files that no task named.",
+    "sweep_step_ms_max": "The longest step of a sweep.",
 }
-"""Every counter by name; they start at 0 with the process."""
+"""Every figure of GET /healthz, `data.statistics`."""
 
 _LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
@@ -187,23 +191,6 @@ def log(event: str, /, **fields: Any) -> None:
         listed = {name: value for name, value in fields.items() if name not in unlisted}
         with suppress(OSError):  # a full disk under the log must not stop what it tells of
             getattr(structlog.get_logger(), row.level)(event, **listed)
-
-
-class Counters:
-    """Plain counts since the start of the process, for /healthz. One thread only."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def add(self, name: str, amount: int = 1) -> None:
-        """Raise a counter. Raises Unlisted for a name without a row."""
-        if name not in COUNTERS:
-            raise Unlisted(f"{name} has no row in telemetry.COUNTERS")
-        self._counts[name] += amount
-
-    def statistics(self) -> dict[str, int]:
-        """Every counter, in the order of the table; those never raised are 0."""
-        return {name: self._counts[name] for name in COUNTERS}
 
 
 def _shared() -> list[Processor]:

@@ -22,7 +22,7 @@ from safelight.edges import channels, conversation, follow, socket, tasks
 from safelight.gallery import TEXT_CHARACTERS
 from safelight.settings import NAMES, PREFIX, Settings
 from safelight.subscriptions import MAX_PREVIEW
-from safelight.telemetry import COUNTERS, EVENTS
+from safelight.telemetry import EVENTS, STATISTICS
 from safelight_protocol.codes import CODES
 from safelight_protocol.events import TaskEvent
 from safelight_protocol.session import Session
@@ -72,7 +72,7 @@ def test_every_setting_is_told() -> None:
 
 def test_every_log_event_is_told() -> None:
     """docs/operations.md has every log event and every counter."""
-    assert rows("docs/operations.md") >= EVENTS.keys() | COUNTERS.keys()
+    assert rows("docs/operations.md") >= EVENTS.keys() | STATISTICS.keys()
 
 
 def test_every_command_is_told() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from safelight_protocol.batch import MAX_TASKS, read_batch, waits_for
+from safelight_protocol.batch import MAX_SHARED_KEY, MAX_TASKS, read_batch, waits_for
 from safelight_protocol.codes import Refused
-from safelight_protocol.commands import Create
+from safelight_protocol.commands import Create, read_key_header
 
 IMAGE: dict[str, Any] = {"kind": "image", "prompt": "a monk"}
 APP: dict[str, Any] = {"input_data": {"type": "image", "prompt": "a monk"}}
@@ -91,3 +91,14 @@ def test_members_that_may_be_one_task_are_decided_in_order(
     the two asks for that; for no other, and never for a later one."""
     assert waits_for(commands(earlier, later), 1) == ([0] if waits else [])
     assert waits_for(commands(earlier, later), 0) == []
+
+
+def test_an_inherited_key_is_as_long_as_a_key_may_be() -> None:
+    """The longest key that is taken leaves room for the last member's `/99`."""
+    body = {"tasks": [{"kind": "image", "prompt": "p"}] * MAX_TASKS}
+    last = read_batch(body, key="k" * MAX_SHARED_KEY)[-1]
+    assert isinstance(last.command, Create)
+    assert read_key_header(last.command.key) == last.command.key
+    with pytest.raises(Refused) as refused:
+        read_batch(body, key="k" * (MAX_SHARED_KEY + 1))
+    assert refused.value.details[0]["field"] == "Idempotency-Key"

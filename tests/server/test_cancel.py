@@ -90,7 +90,8 @@ async def test_while_it_runs(house: Served) -> None:
     """Asked first, then settled by the provider; a second cancel changes nothing."""
     await begun(house, {"do": "progress", "to": 0.5}, HANG, until="progress")
     first, second = await asked(house), await asked(house)
-    assert facts(first[1]) == ("owner", None, None)
+    # The provider may have confirmed it by the time that the first answer is made.
+    assert facts(first[1]) in (("owner", None, None), ("owner", True, "free"))
     assert second[1]["canceled_by"] == "owner"
     shown, types = await ended(house)
     assert facts(shown) == ("owner", True, "free")

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from safelight.log import ENDED_TAILS, Place
+from safelight.log import ENDED_TAIL_BYTES, ENDED_TAILS, Place
 from safelight_protocol import inputs as happened
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import decode_event
@@ -115,6 +115,26 @@ async def test_an_end_leaves_memory_at_last(book: Chronicle) -> None:
         ("u2", "u2", "canceled"),
     ]
     assert await seqs(book, "u0", 0) == [1, 2]
+
+
+async def test_what_ended_is_bounded_in_bytes_too(book: Chronicle) -> None:
+    """Long logs of ended tasks leave memory, the oldest first, and are read from the store;
+    one that is dropped for another reason no longer counts."""
+    words = happened.Wrote("w" * (ENDED_TAIL_BYTES // 2))
+    for uid in ("u0", "u1", "u2"):
+        task = await book.begin(fresh(uid))
+        for happening in (CLAIMED, words, FINISHED):
+            task = await book.tell(task, happening)
+    assert [book.log.live_snapshot(uid) is None for uid in ("u0", "u1", "u2")] == [
+        True,
+        True,
+        False,
+    ]
+    assert await seqs(book, "u0", 0) == [1, 2, 3, 4]
+    book.log.forget("u2")
+    task = await book.begin(fresh("u3"))
+    await book.tell(task, happened.CancelAsked())
+    assert book.log.live_snapshot("u3") is not None
 
 
 async def test_snapshots_come_in_the_order_of_their_tasks(book: Chronicle) -> None:

@@ -7,13 +7,15 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
 from safelight import telemetry
-from safelight.telemetry import COUNTERS, EVENTS, Counters, Unlisted, configure, log
+from safelight.telemetry import EVENTS, STATISTICS, Unlisted, configure, log
+from tests.doubles.served import served
 
 
 @pytest.fixture(autouse=True)
@@ -140,15 +142,11 @@ def test_a_librarys_exception_keeps_its_traceback() -> None:
     assert "gone" in line["exception"]
 
 
-def test_counters_count_what_the_table_lists() -> None:
-    """Counters begin at 0, rise by what is said, and refuse names without a row."""
-    counters = Counters()
-    assert counters.statistics() == dict.fromkeys(COUNTERS, 0)
-    counters.add("events")
-    counters.add("events", 4)
-    assert counters.statistics()["events"] == 5
-    with pytest.raises(Unlisted, match="sneezes"):
-        counters.add("sneezes")
+async def test_every_figure_of_a_running_server_is_told(tmp_path: Path) -> None:
+    """GET /healthz tells the figures of the table, all of them and no others."""
+    async with served(tmp_path) as house:
+        told = (await house.http.get("/healthz")).json()["data"]["statistics"]
+    assert set(told) == set(STATISTICS)
 
 
 class _Full(io.StringIO):

@@ -179,6 +179,7 @@ class Conversation:
             wake=lambda: self._socket.wake(topic),
             afterwards=afterwards,
             farewell=lambda: self._deleted(topic, task.id),
+            left=lambda feed: self._left(topic, feed),
         )
         self._socket.open(topic, feed)
 
@@ -187,6 +188,11 @@ class Conversation:
         clients would join again and again to be told that it is gone."""
         told = self._push(topic, "task_deleted", msgspec.json.encode({"task_id": id}))
         return [*told, *self._session.close(topic)]
+
+    def _left(self, topic: str, feed: Feed) -> None:
+        if self._opened.get(topic) is feed:
+            del self._opened[topic]
+            self._socket.shut(topic)
 
     def _join_conversation(self, join: Join, payload: Any) -> None:
         asked = read_join_conversation(payload)

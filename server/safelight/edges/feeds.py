@@ -48,8 +48,10 @@ class Feed:
         aloud: bool = True,
         afterwards: Frames | None = None,
         farewell: Callable[[], Frames] | None = None,
+        left: Callable[[Feed], None] | None = None,
     ) -> None:
-        """`farewell` is what is said once the task was deleted; nothing comes after it."""
+        """`farewell` is what is said once the task was deleted; `left` is called when that
+        has been taken, and nothing comes after it."""
         self.task = task
         self.voice = voice
         self._context = context
@@ -57,6 +59,7 @@ class Feed:
         self._aloud = aloud
         self._afterwards = afterwards or []
         self._farewell = farewell
+        self._left = left
         self._owed: dict[str, Answer] = {}
         self._ended = False
         self._wake = wake
@@ -112,10 +115,13 @@ class Feed:
 
     async def _goodbye(self) -> Frames:
         """Who still follows a task that was deleted is told, and need not wait any more."""
-        if self._farewell is None or not self.is_gone or await self._snapshot() is not None:
+        if self._left is None or not self.is_gone or await self._snapshot() is not None:
             return []
         farewell, self._farewell = self._farewell, None
-        return farewell()
+        if farewell is not None:
+            return farewell()
+        self._left(self)
+        return []
 
     async def _tell(self, entries: list[Entry]) -> Frames:
         lags = len(entries) >= BATCH

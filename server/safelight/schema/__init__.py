@@ -75,7 +75,7 @@ def _parts(root: Path) -> dict[str, dict[str, str]]:
         },
         "docs/lifecycle.md": lifecycle.parts(),
         "docs/settings.md": {"settings": tables.settings()},
-        "docs/operations.md": {"events": tables.log_events(), "counters": tables.counters()},
+        "docs/operations.md": {"events": tables.log_events(), "statistics": tables.statistics()},
     }
 
 

@@ -15,7 +15,7 @@ from safelight_protocol.codes import CODES
 from safelight_protocol.schema import Schema, common, spelt
 
 from ..settings import NAMES, PREFIX, Settings
-from ..telemetry import COUNTERS, EVENTS
+from ..telemetry import EVENTS, STATISTICS
 from .decisions import DECISIONS
 from .markdown import code, table
 from .meanings import meaning
@@ -137,6 +137,6 @@ def log_events() -> str:
     return table(["event", "level", "meaning", "fields"], rows)
 
 
-def counters() -> str:
-    """Every counter of /healthz."""
-    return table(["counter", "counts"], [[code(n), told] for n, told in COUNTERS.items()])
+def statistics() -> str:
+    """Every figure of /healthz."""
+    return table(["figure", "meaning"], [[code(n), told] for n, told in STATISTICS.items()])

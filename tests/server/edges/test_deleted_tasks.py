@@ -6,13 +6,14 @@ read and was told nothing, for as long as its socket lived.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from safelight.client import RequestRefused, connect
-from tests.doubles.served import Phone, served
+from tests.doubles.served import PATIENCE, Phone, served
 
 ID = "task-1"
 TOPIC = f"task:{ID}"
@@ -63,6 +64,22 @@ async def test_a_follower_of_an_ended_task_is_left_alone(tmp_path: Path):
         await house.http.delete("/api/tasks/other")
         answer = await phone.push(TOPIC, "ping", {"still": "here"}, "7")
     assert answer == {"status": "ok", "response": {"still": "here"}}
+
+
+async def test_nothing_is_left_of_a_channel_that_ended(tmp_path: Path) -> None:
+    """Its feed follows nothing any more, however many tasks one socket sees deleted."""
+    async with served(tmp_path) as house, house.connect() as phone:
+        for number in range(5):
+            id = f"task-{number}"
+            await house.create(id=id, prompt=id)
+            await house.events(id)
+            await phone.join(f"task:{id}", join_ref=id)
+            await house.http.delete(f"/api/tasks/{id}")
+            await phone.until(lambda f: f[3] == "phx_close")
+        await phone.push("phoenix", "heartbeat", {})
+        async with asyncio.timeout(PATIENCE):
+            while house.context.statistics()["followers"]:  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
 
 async def test_the_python_client_says_gone(tmp_path: Path):

@@ -214,12 +214,17 @@ async def _started(house: Tenant, id: str) -> None:
 
 
 async def _pushed_after_deletion(house: Tenant, row: Row, door: Door, wish: Wish) -> Told:
-    """The channel of a task outlives its deletion; what is pushed there is told of it."""
+    """The channel of a task ends with its deletion: it is told so, and a push that comes
+    too late finds no channel."""
     async with house.connect() as phone:
         await house.events(str(row.id))
         assert (await phone.join(f"task:{row.id}"))["status"] == "ok"
         await _bring_about(house, row)
-        return await push(phone, f"task:{row.id}", door.kind, wish)
+        await phone.until(lambda f: f[3] == "phx_close")
+        assert phone.received[-2][3] == "task_deleted"
+        late = await push(phone, f"task:{row.id}", door.kind, wish)
+        assert late.word == "unmatched_topic"
+        return Told(word="gone", status=None, task_id=None)
 
 
 def _check(row: Row, door: Door, told: Told) -> None:
