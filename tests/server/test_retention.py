@@ -342,4 +342,3 @@ async def test_no_sweep_reads_its_way_through_the_tasks(tmp_path: Path) -> None:
             scans = [row["detail"] for row in plan if row["detail"].startswith("SCAN")]
             assert all("VIRTUAL TABLE" in detail for detail in scans), (statement, scans)
         await connection.close()
-
