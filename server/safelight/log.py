@@ -17,6 +17,7 @@ import msgspec
 from safelight_protocol.bounds import MAX_PAYLOAD, bounded
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import TERMINAL, TaskEvent, decode_event
+from safelight_protocol.fields import invalid
 from safelight_protocol.frames import Serializer
 from safelight_protocol.identity import shown
 from safelight_protocol.realtime import spoken
@@ -311,5 +312,5 @@ def _parse(after: str | int, log: str | None) -> tuple[str | None, int]:
     name, dash, digits = after.rpartition("-")
     if digits.isascii() and digits.isdigit() and len(digits) < 16:
         return (name if dash else log), int(digits)
-    wrong = {"field": "after", "found": shown(after), "expected": 'a cursor "<log>-<seq>"'}
-    raise Refused("invalid", "after is no cursor.", [dict(wrong)])
+    expected = 'a cursor "<log>-<seq>", or a seq'
+    raise invalid([{"field": "after", "found": shown(after), "expected": expected}])

@@ -37,6 +37,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of theirs"
     )
+    parser.add_argument(
+        "--slow-param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter with which a task runs until it is cancelled",
+    )
     parser.add_argument("--only", metavar="WORD", help="checks whose name contains it")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds for one check")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead")
@@ -59,14 +66,16 @@ def act(args: argparse.Namespace, world: World) -> int:
 async def _checked(args: argparse.Namespace, world: World, chosen: list[conformance.Check]) -> int:
     remote = load_remote(world.environ, args.url, args.token)
     tasks = {"kind": args.kind, "model": args.model, "params": named_values(args.param) or None}
+    slow = named_values(args.slow_param)
     verdicts: list[Verdict] = []
     try:
         async with conformance.connect(
-            remote.url, remote.token, tasks=tasks, patience=args.patience
+            remote.url, remote.token, tasks=tasks, slow=slow, patience=args.patience
         ) as endpoint:
             await _run(args, world, endpoint, chosen, verdicts)
     except Unreachable as trouble:
         world.complain(str(trouble))
+        world.note("Start a server with `safelight serve` (or `make serve`), or name another URL.")
         return 1
     if not args.json:
         world.say(_summary(verdicts))

@@ -120,7 +120,7 @@ class Authenticator:
         asking = _authority(netloc, scheme)
         ours = (_authority(headers.get("host", ""), scheme), self._public)
         if asking is None or not any(_one_origin(asking, our) for our in ours):
-            message = f"The origin {shown(origin)} is not allowed here (see allowed_origins)."
+            message = f"The origin {shown(origin)} is not allowed here: add it to allowed_origins."
             raise Refused("forbidden", message)
 
     def check_host(self, headers: Mapping[str, str]) -> None:

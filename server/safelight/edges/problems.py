@@ -15,6 +15,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from safelight_protocol.codes import Code, Refused
 
@@ -22,6 +23,11 @@ from ..telemetry import log
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+
+NO_UPGRADE = (
+    "This is the address of a WebSocket, and the request did not ask for one: a proxy in"
+    " between may have dropped its Upgrade header."
+)
 
 _SOCKET_REASONS = {
     "not_found": "Task not found",
@@ -105,11 +111,16 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
     """What the router itself refuses; its headers (Allow) are kept."""
     assert isinstance(exc, HTTPException)
     wanted = f"{request.method} {request.url.path}"
+    headers = dict(exc.headers or {})
     match exc.status_code:
+        case 404 if request.url.path == "/socket/websocket":
+            refused = Refused("not_found", NO_UPGRADE)
         case 404:
             refused = Refused("not_found", f"There is nothing at {wanted}.")
         case 405:
-            refused = Refused("method_not_allowed", f"The path does not answer to {wanted}.")
+            headers["Allow"] = ", ".join(_methods(request))
+            message = f"The path does not answer to {wanted}, only to {headers['Allow']}."
+            refused = Refused("method_not_allowed", message)
         case 413:
             refused = Refused("too_large", exc.detail)
         case status if status < 500:
@@ -117,8 +128,17 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
         case _:
             refused = unexpected(exc)
     answer = problem(refused, app=getattr(request.state, "app_form", False))
-    answer.headers.update(exc.headers or {})
+    answer.headers.update(headers)
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What a path answers to: each of its methods has a route of its own."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
 
 
 async def _on_defect(request: Request, exc: Exception) -> Response:

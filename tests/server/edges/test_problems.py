@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -25,6 +26,7 @@ from safelight.edges.problems import (
     unexpected,
 )
 from safelight_protocol.codes import CODES, Refused
+from tests.doubles.served import served
 
 DETAILS: list[dict[str, object]] = [
     {"field": "input_data.prompt", "found": "nothing", "expected": "a string"},
@@ -208,3 +210,29 @@ def test_two_bugs_have_two_references() -> None:
     references = {unexpected(ValueError()).extra["reference"] for _ in range(3)}
     structlog.reset_defaults()
     assert len(references) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/tasks", "GET, HEAD, POST"),
+        ("PATCH", "/api/tasks/x", "DELETE, GET, HEAD"),
+        ("GET", "/api/tasks:batch", "POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    method: str, path: str, allowed: str, tmp_path: Path
+) -> None:
+    """All methods of a path are named, though each has a route of its own."""
+    async with served(tmp_path) as house:
+        answer = await house.http.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert allowed in answer.json()["detail"]
+
+
+async def test_a_dropped_upgrade_is_named(tmp_path: Path) -> None:
+    """Whoever asks the socket's address without an upgrade learns what a proxy may do."""
+    async with served(tmp_path) as house:
+        answer = await house.http.get("/socket/websocket")
+    assert answer.status_code == 404
+    assert "Upgrade" in answer.json()["detail"]
