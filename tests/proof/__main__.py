@@ -45,7 +45,6 @@ ROWS = {
     "snapshots checked": "snapshots",
     "ends told": "ends",
     "gaps declared": "gaps",
-    "still live, with a reason": "live",
 }
 
 

@@ -83,10 +83,10 @@ class Book:
     def covers(self, task: str, log: str | None, seq: int) -> bool:
         """Whether a cursor names a place of this very history, so that no gap is due."""
         page = self.tasks.get(task)
-        run = self.logs[log].run if log in self.logs else None
-        if page is None or run is None or seq > page.last:
-            return False
-        return seq == 0 or page.runs.get(seq, run + 1) <= run
+        if page is None or seq == 0:
+            return page is not None  # before the first event there is nothing to mistake
+        run = self.logs[log].run if log in self.logs else 0
+        return seq <= page.last and page.runs.get(seq, run + 1) <= run
 
 
 def _plain(snapshot: Snapshot) -> dict[str, Any]:

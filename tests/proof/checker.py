@@ -55,6 +55,7 @@ def check(records: Iterable[AnyRecord]) -> Report:
     readings.finish()
     ledgers.judge_creates(kept, book, docket)
     ledgers.judge_runs(kept, book, docket)
+    ledgers.judge_charges(kept, book, docket)
     ledgers.judge_store(book, docket)
     return Report(figures=docket.figures, violations=docket.violations)
 
@@ -176,6 +177,7 @@ class Stream(Line):
     def __init__(self, opened: Opened, readings: Readings) -> None:
         super().__init__(opened, readings)
         self._asked = read_place(opened.after) or (None, 0)
+        self._is_new = True
         self._story(opened.task).begin(self._asked, self._asked[1], gap=False)
 
     def heard(self, data: bytes) -> None:
@@ -184,9 +186,14 @@ class Stream(Line):
         if message.data is None:
             return
         story, place = self._story(self._opened.task), read_place(message.id)
+        is_new, self._is_new = self._is_new, False
         if message.event == "gap":
-            story.begin(self._asked, message.data["task"]["seq"], gap=True)
+            seq = message.data["task"]["seq"]
+            story.begin(self._asked, seq, gap=True)
+            story.hold(place, seq)
             return story.snapshot(message.data["task"], is_end=True)
+        if is_new:
+            story.resume(self._asked)
         if place is None or place[1] != message.data["seq"] or place[0] is None:
             told = f"the id {message.id} of event {message.data['seq']}"
             self._readings.blame(Rule.DIFFERS, told, story.task, self.witness)
@@ -204,7 +211,10 @@ class Poll(Line):
         assert end is not None
         story.begin(asked, end[1] if answer["gap"] else asked[1], gap=answer["gap"])
         if answer["gap"]:
+            story.hold(end, answer["task"]["seq"])
             story.snapshot(answer["task"], is_end=True)
+        else:
+            story.resume(asked)
         for event in answer["events"]:
             story.event(event, self.door)
         last = answer["events"][-1]["seq"] if answer["events"] else asked[1]
@@ -281,6 +291,11 @@ class Socket(Line):
         if after is not None and after[0] is None:
             after = (asked.get("log"), after[1])
         story.begin(after, reply["seq"], gap=reply["gap"])
+        begins_anew = after is None or reply["gap"]
+        seqs = (reply["seq"], reply["task"]["seq"]) if begins_anew else (reply["seq"],)
+        story.hold(read_place(reply["cursor"]), *seqs)
+        if after is not None and not reply["gap"]:
+            story.resume(after)
         story.snapshot(reply["task"])
         if reply["task"]["status"] not in TERMINAL:
             story.may_repeat_end = False

@@ -117,6 +117,8 @@ class Creators:
         found = [id for id in await asyncio.gather(*asking) if id is not None]
         if found and wish.cancel_after is not None:
             await asyncio.sleep(wish.cancel_after)
+            if {"do": "hang"} in wish.script:
+                await self._until_it_runs(found[0], die)
             await self._cancel(found[0], die)
 
     async def _insist(self, door: Door, wish: Wish, die: random.Random) -> str | None:
@@ -225,6 +227,18 @@ class Creators:
                     if frame is not None and frame.event == "phx_reply" and frame.ref == "2":
                         return frame.payload
         raise Broken("it ended without a reply")
+
+    async def _until_it_runs(self, id: str, die: random.Random) -> None:
+        """So that some are cancelled at the provider, and not only where they wait."""
+        for _ in range(TRIES):
+            try:
+                async with request(self._stage.address, "GET", f"/api/tasks/{id}") as answer:
+                    told = _read(await answer.body()) if answer.status == 200 else {}
+                if told.get("data", {}).get("status", "queued") != "queued":
+                    return
+            except Broken:
+                pass
+            await asyncio.sleep(die.uniform(0.05, 0.3))
 
     async def _cancel(self, id: str, die: random.Random) -> None:
         for _ in range(TRIES):

@@ -14,6 +14,9 @@ from .witnesses import PollWitness, Stage, StreamWitness, Witness
 LOOK_SECONDS = 0.1
 FOR_EVER = 10**9
 
+STRANGERS = 5
+"""The first witnesses of a round, one at each door, come with a cursor of another history."""
+
 
 class Crowd:
     """Creators and witnesses of one round."""
@@ -81,11 +84,13 @@ class Crowd:
 
     async def _watch(self, ids: list[str]) -> None:
         self._count += 1
+        is_stranger = self._count <= STRANGERS
         name, die = f"witness {self._count}", self._stage.die(f"watch {self._count}")
         await asyncio.sleep(die.choice((0.0, 0.0, 0.0, 0.3, 2.0)))
         patience = die.choice((2, FOR_EVER, FOR_EVER, FOR_EVER, FOR_EVER))
         witness: Witness
-        match die.randrange(6):
+        drawn = die.randrange(6)
+        match self._count - 1 if is_stranger else drawn:
             case 0:
                 witness = StreamWitness(self._stage, name, die.choice(ids), patience=patience)
             case 1:
@@ -96,6 +101,8 @@ class Crowd:
                 witness = SocketWitness(self._stage, name, ids, door="longpoll", patience=patience)
             case _:
                 witness = SocketWitness(self._stage, name, ids, door="v2", patience=patience)
+        if is_stranger:
+            witness.pretend()
         await witness.run()
 
     def _start(

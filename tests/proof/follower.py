@@ -62,12 +62,22 @@ class Story:
             self._docket.figures.gaps += 1
             if asked is not None and self._book.covers(self.task, *asked):
                 self._blame(Rule.NEEDLESS_GAP, f"it asked to go on after {asked}")
-        elif asked is not None and seq != asked[1] and asked[1] != 0:
+        elif asked is not None and seq != asked[1]:
             self._blame(Rule.FALSE_CURSOR, f"it asked to go on after {asked}, it got {seq}")
         at_end = self._page is not None and self._page.ended and seq == self._page.last
         self._place, self.ended = seq, at_end and asked is not None and not gap
         self.may_repeat_end = asked is None or gap
         self._reached.clear()
+
+    def resume(self, asked: tuple[str | None, int]) -> None:
+        """It was not told of a gap: its cursor must be one of this history."""
+        if self._page is not None and not self._book.covers(self.task, *asked):
+            self._blame(Rule.MISSING_GAP, f"it went on after {asked}")
+
+    def hold(self, place: tuple[str | None, int] | None, *seqs: int) -> None:
+        """A cursor, and the seqs that it must name."""
+        if place is None or place[0] is None or set(seqs) != {place[1]}:
+            self._blame(Rule.SKEWED, f"the cursor {place} with {seqs}")
 
     def snapshot(self, told: Mapping[str, Any], *, is_end: bool = False) -> None:
         """It was shown the task. `is_end`: nothing more is sent of an ended one."""

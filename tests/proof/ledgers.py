@@ -12,8 +12,11 @@ from safelight_protocol.task import STATUS, State
 from .book import Book, Page
 from .follower import Docket, differs
 from .history import Answered, AnyRecord, Asked, Ran
-from .reading import TERMINAL, read_json
+from .reading import TERMINAL, read_json, read_place
 from .verdict import Rule
+
+FAILURES = ("failed", "fault", "lost", "never")
+"""Outcomes of a run at the remote that cost nothing there."""
 
 
 def judge_creates(records: Iterable[AnyRecord], book: Book, docket: Docket) -> None:
@@ -56,7 +59,11 @@ def _accepted(answer: Answered, task: str, book: Book, docket: Docket) -> None:
         )
     if answer.snapshot:
         docket.figures.snapshots += 1
-        difference = differs(book, task, read_json(answer.snapshot))
+        told = read_json(answer.snapshot)
+        place = read_place(told["cursor"])
+        if place is None or place[1] != told["seq"]:
+            docket.blame(Rule.SKEWED, f"the cursor {place} with {told['seq']}", task=task)
+        difference = differs(book, task, told)
         if difference is not None:
             docket.blame(*difference, task=task, witness=f"creator {answer.number}")
 
@@ -85,6 +92,9 @@ def judge_runs(records: Iterable[AnyRecord], book: Book, docket: Docket) -> None
             failed[uid].add(attempt)
         if record.what == "told" and page is not None:
             _compare_result(record, page, docket)
+            if not record.outcome and _was_cancelled(page, attempt):
+                told = f"nobody asked for the end of attempt {attempt} of {uid}"
+                docket.blame(Rule.STILL_RUNS, told, task=id)
         if record.what != "asked":
             continue
         docket.figures.runs += 1
@@ -97,6 +107,22 @@ def judge_runs(records: Iterable[AnyRecord], book: Book, docket: Docket) -> None
         before.append(attempt)
         if page is None or not _claimed(page, attempt):
             docket.blame(Rule.RUN_UNCLAIMED, f"attempt {attempt} of {uid}", task=id)
+
+
+def judge_charges(records: Iterable[AnyRecord], book: Book, docket: Docket) -> None:
+    """Who was run for money, and not known to have failed, is not told that it was free."""
+    on_the_bill: dict[tuple[str, int], bool] = {}
+    for record in records:
+        if isinstance(record, Ran) and record.billed:
+            on_the_bill[record.uid, record.attempt] = record.outcome not in FAILURES
+    for (uid, attempt), is_on in on_the_bill.items():
+        page = book.by_uid.get(uid)
+        if not is_on or page is None or not page.ended:
+            continue
+        charge = page.bodies[page.last].get("charge", {})
+        if charge.get("verdict", "free") == "free":
+            told = f"attempt {attempt} of {uid} was billed, its end says {charge}"
+            docket.blame(Rule.CALLED_FREE, told, task=page.row.id)
 
 
 def _compare_result(run: Ran, page: Page, docket: Docket) -> None:
@@ -113,6 +139,12 @@ def _compare_result(run: Ran, page: Page, docket: Docket) -> None:
         docket.blame(Rule.WRONG_RESULT, told, task=page.row.id)
 
 
+def _was_cancelled(page: Page, attempt: int) -> bool:
+    """Its end was asked for while that attempt ran, or it ended as canceled."""
+    of_run = [event for event in page.bodies.values() if event["attempt"] == attempt]
+    return any(event["type"] in ("canceling", "canceled") for event in of_run)
+
+
 def _claimed(page: Page, attempt: int) -> bool:
     return any(e["type"] == "started" and e["attempt"] == attempt for e in page.bodies.values())
 
@@ -122,11 +154,10 @@ def judge_store(book: Book, docket: Docket) -> None:
     for page in book.by_uid.values():
         for rule, evidence in _faults(page):
             docket.blame(rule, evidence, task=page.row.id)
-        row = page.row
-        waits = max(row.not_before or 0, row.deadline or 0) > row.now
-        docket.figures.live += not page.ended and waits
-        if not page.ended and not waits:
-            told = f"{row.state} since event {page.last}, with nothing to wait for"
+        if not page.ended:
+            row = page.row
+            told = f"{row.state} since event {page.last}, at {row.now} ms; it waits for "
+            told += f"{row.not_before} or {row.deadline}"
             docket.blame(Rule.PENDING, told, task=row.id)
 
 

@@ -59,7 +59,7 @@ def told_events() -> list[dict[str, Any]]:
         "completed_at": wire.timestamp(0),
         "timings": wire.Timings(0, 0),
     }
-    free = wire.Charge(verdict="free")
+    paid = wire.Charge(verdict="charged", amount_micros=40_000)
     written = [
         wire.Queued(seq=1, status="queued", progress=0.0, reason="", eta=None, **common),
         wire.Started(seq=2, progress=0.0, model="m", provider="scripted", backend=None, **busy),
@@ -70,7 +70,7 @@ def told_events() -> list[dict[str, Any]]:
             seq=6,
             progress=1.0,
             result_data=wire.ResultData(**result),
-            charge=free,
+            charge=paid,
             **common | {"status": "completed"},
         ),
     ]
@@ -120,28 +120,30 @@ class Tale:
 
     def join(self, number: int, seq: int, *, at: int | None = None, **more: Any) -> None:
         """Join the task and be answered: events after `seq` follow, the snapshot is of
-        `at`. `more` is `after` of the join, or `gap` and `log` of the reply."""
+        `at`. `more` is `after` of the join, or `gap` and `log` of the reply; `task` is
+        another task that is told of as if it were this one."""
         asked = {"after": more["after"]} if "after" in more else {}
-        self.said(number, "1", "1", f"task:{ID}", "phx_join", asked)
+        self.said(number, "1", "1", f"task:{more.get('task', ID)}", "phx_join", asked)
         self.reply(number, "1", seq, at=at, **more)
 
     def reply(self, number: int, ref: str, seq: int, *, at: int | None = None, **more: Any) -> None:
         """The answer to a join."""
+        id = more.get("task", ID)
         told = {
-            "task": self.snapshot(seq if at is None else at),
+            "task": self.snapshot(seq if at is None else at) | {"task_id": id},
             "log": more.get("log", LOG),
-            "cursor": f"{LOG}-{seq}",
+            "cursor": more.get("cursor", f"{LOG}-{seq}"),
             "seq": seq,
             "gap": more.get("gap", False),
         }
         payload = {"status": "ok", "response": told}
-        self.heard(number, [ref, ref, f"task:{ID}", "phx_reply", payload])
+        self.heard(number, [ref, ref, f"task:{id}", "phx_reply", payload])
 
-    def tell(self, number: int, *seqs: int, **changes: Any) -> None:
+    def tell(self, number: int, *seqs: int, task: str = ID, **changes: Any) -> None:
         """Events on the socket, as they are stored but for `changes`."""
         for seq in seqs:
             event = self.events[seq - 1] | changes
-            self.heard(number, [None, None, f"task:{ID}", "progress", event])
+            self.heard(number, [None, None, f"task:{task}", "progress", event])
 
     def stream(self, number: int, *seqs: int, **changes: Any) -> None:
         """Events of a stream."""
@@ -176,6 +178,10 @@ class Tale:
         self.add(
             Answered(at=number, number=number, verdict="ok", task=task, created=created, **more)
         )
+
+    def shown(self, seq: int) -> bytes:
+        """What a creator is shown: a snapshot with its cursor."""
+        return json.dumps(self.snapshot(seq) | {"cursor": f"{LOG}-{seq}"}).encode()
 
     def ran(self, attempt: int, what: Any = "asked", uid: str = UID, **more: Any) -> None:
         """A run at the remote."""
@@ -213,7 +219,7 @@ class Tale:
 def good() -> Tale:
     """A history without fault: created twice by one key, run once, watched everywhere."""
     tale = Tale()
-    tale.create(1, created=True, snapshot=json.dumps(tale.snapshot(1)).encode())
+    tale.create(1, created=True, snapshot=tale.shown(1))
     tale.create(2, created=False)
     tale.ran(1)
     tale.open(10, "v2")

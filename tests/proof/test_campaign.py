@@ -24,4 +24,4 @@ async def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
     assert 3 <= figures.kills <= KILLS
     assert figures.tasks > 50 and figures.ends > figures.tasks
     assert min(figures.attached, figures.reconnects, figures.runs, figures.snapshots) > 20
-    assert figures.gaps == 0
+    assert figures.gaps > 0  # told to those who came with a cursor of another history

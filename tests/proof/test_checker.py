@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from .checker import check
+from .fair import FAIR
 from .history import Closed, Recorder, Struck, load
-from .spoils import FAIR, SPOILS
+from .spoils import SPOILS
 from .tale import ID, KEY, LOG, Spoil, Tale, good
 from .verdict import Figures, Report, Rule
 
@@ -60,6 +62,34 @@ def test_a_fold_is_for_sockets_only() -> None:
     tale.stream(20, 4, from_seq=3)
     tale.stream(20, 5, 6)
     assert verdict(tale).rules() == {Rule.BAD_FOLD}
+
+
+def test_a_stream_and_a_poll_that_keep_a_gap_to_themselves_are_named() -> None:
+    """A cursor of another history that is answered as if it were covered breaks one rule."""
+    stream, poll = good(), good()
+    stream.open(20, "sse", "x", task=ID, after="other-3")
+    stream.stream(20, 4, 5, 6)
+    poll.open(20, "poll", "x", task=ID, after="other-5")
+    told = {"events": poll.events[5:], "cursor": f"{LOG}-6", "gap": False, "ended": True}
+    poll.heard(20, {"data": told})
+    assert [verdict(tale).rules() for tale in (stream, poll)] == [{Rule.MISSING_GAP}] * 2
+
+
+def test_a_cursor_beside_its_snapshot_is_named_at_every_door() -> None:
+    """A gap of a stream or a poll, and an answer to a creator, go by the same cursor as
+    the snapshot in them; a join's cursor is its seq."""
+    stream, poll, creator, join = good(), good(), good(), good()
+    gap = {"task": stream.snapshot(6), "cursor": f"{LOG}-7", "gap": True}
+    stream.open(20, "sse", "x", task=ID, after="other-3")
+    stream.heard(20, f"id: {LOG}-7\nevent: gap\ndata: {json.dumps(gap)}".encode())
+    poll.open(20, "poll", "x", task=ID, after="other-5")
+    poll.heard(20, {"data": gap | {"events": [], "ended": True}})
+    creator.create(3, created=False, snapshot=creator.shown(1).replace(b"aaa-1", b"aaa-2"))
+    join.open(20, "v2", "x")
+    join.join(20, 3, cursor=f"{LOG}-4")
+    join.tell(20, 4, 5, 6)
+    found = [verdict(tale).rules() for tale in (stream, poll, creator, join)]
+    assert found == [{Rule.SKEWED}] * 4
 
 
 def test_a_seq_that_came_back_with_other_content_is_named() -> None:

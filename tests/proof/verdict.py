@@ -15,14 +15,16 @@ class Rule(StrEnum):
     MADE_TWICE = "a task is made once; everybody else attaches"
     BAD_LOG = "a stored log runs 1, 2, 3 … and agrees with its row"
     MANY_ENDS = "exactly one terminal event ends a task, and nothing comes after it"
-    PENDING = "nothing is pending for ever"
+    PENDING = "every task has come to its end when the round is over"
     MISSING_BYTES = "the bytes that an event names are on the disk"
     PHANTOM = "what was told is in the database"
     DIFFERS = "one seq has one content, for every reader and in the database"
     HOLE = "a reader is told every event, or that it missed some"
     REPEATED = "a reader is told no event twice"
     FALSE_CURSOR = "a reader goes on where its cursor says"
+    SKEWED = "a cursor names the very seq of what it comes with"
     NEEDLESS_GAP = "a gap is told only where something is missing"
+    MISSING_GAP = "a cursor that this history does not cover is answered with a gap"
     BAD_FOLD = "only progress of one attempt is folded, and only on a socket"
     SNAPSHOT = "a snapshot is the fold of the log up to its seq"
     BEFORE_REPLY = "nothing of a topic comes before the reply to its join"
@@ -32,8 +34,10 @@ class Rule(StrEnum):
     STALE_GALLERY = "a gallery ends with every task as it is"
     BACKWARDS = "a gallery's positions rise"
     RUN_TWICE = "one attempt is one run at the provider"
+    CALLED_FREE = "a task that was run for money is never called free"
     BILLED_TWICE = "a billed task is run again only after a run that is known to have failed"
     RUN_UNCLAIMED = "no run without its claim on disk"
+    STILL_RUNS = "what was cancelled does not run on at the provider"
     WRONG_RESULT = "a result is what its run told, all of it and once"
     DEFECT = "the server neither dies by itself nor logs an error, and no request meets its bug"
     UNREADABLE = "every message has a form that this documentation describes"
@@ -75,7 +79,6 @@ class Figures(msgspec.Struct, kw_only=True):
     snapshots: int = 0
     gaps: int = 0
     ends: int = 0
-    live: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         both = {f: getattr(self, f) + getattr(other, f) for f in self.__struct_fields__}

@@ -19,6 +19,9 @@ from .wires import Broken, request
 MISCHIEF = 0.08
 """How likely a witness does something but reading, at each message."""
 
+STRANGE = "nosuchlog-3"
+"""A cursor of a history that no server of the campaign has: it must be told of a gap."""
+
 GONE = (OSError, TimeoutError, Broken, websockets.WebSocketException, Unreadable)
 
 
@@ -81,6 +84,10 @@ class Witness:
         """Follow no more; the checker must not wait for it."""
         raise NotImplementedError
 
+    def pretend(self) -> None:
+        """Begin with a cursor of another history, which a gap must answer."""
+        raise NotImplementedError
+
     def opened(self, task: str | None = None, after: str | None = None) -> None:
         """Note a connection."""
         self.connection = self.stage.recorder.number()
@@ -126,6 +133,10 @@ class StreamWitness(Witness):
         super().__init__(stage, name, **more)
         self.task = task
         self.cursor: str | None = None
+
+    def pretend(self) -> None:
+        """Begin with a cursor of another history."""
+        self.cursor = STRANGE
 
     def give_up(self) -> None:
         """Follow no more."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import io
 import os
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -204,6 +208,42 @@ async def test_bytes_are_synced_before_the_file_has_its_name(tmp_path: Path) -> 
     steps.clear()
     await keep(store, picture("PNG"))
     assert steps == [("bytes", False), ("folder", True), ("folder", True)]
+
+
+KEEP = """
+import sys
+from pathlib import Path
+import anyio
+from safelight.artifacts import ArtifactStore
+
+async def main():
+    store = ArtifactStore(Path(sys.argv[1]), 1_000_000)
+    await store.open()
+    await store.keep(Path(sys.argv[2]), kind="image")
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.needs("strace")
+def test_left_to_itself_it_really_syncs(tmp_path: Path) -> None:
+    """What the server uses asks the kernel: bytes to the disk, then the name, then both
+    folders, seen from outside of its process."""
+    root, source, trace = tmp_path / "artifacts", tmp_path / "source", tmp_path / "trace"
+    source.write_bytes(picture("PNG"))
+    watched = ["strace", "-f", "-y", "-qq", "-o", trace, "-e", "trace=fsync,/^rename"]
+    subprocess.run([*watched, sys.executable, "-c", KEEP, root, source], check=True, timeout=60)
+    (kept,) = files(root)
+    steps = re.findall(r"(fsync|rename)\w*\((?:\d+<)?([^>,)]*)", trace.read_text())
+    told = [(call, re.sub(r"incoming/\w+", "incoming/*", path.strip('"'))) for call, path in steps]
+    bytes_first = [("fsync", f"{root}/incoming/*"), ("rename", f"{root}/incoming/*")]
+    assert told[-4:] == [*bytes_first, ("fsync", str(kept.parent)), ("fsync", str(root))]
+    assert f'"{kept}"' in trace.read_text()
+
+
+def test_what_syncs_by_default_is_the_kernel() -> None:
+    """Also where no process can be watched: nothing stands between a keep and `os.fsync`."""
+    assert inspect.signature(ArtifactStore).parameters["sync"].default is os.fsync
 
 
 async def test_a_known_file_is_synced_all_the_same(tmp_path: Path) -> None:

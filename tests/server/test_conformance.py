@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import pytest
 
@@ -25,12 +26,13 @@ from tests.doubles.liar import Lie
 from tests.doubles.served import served
 
 TASKS = {"kind": "text", "model": "scripted/text"}
+SLOW = {"script": [{"do": "hang"}]}
 
 
 async def verdicts(url: str, only: str = "", patience: float = 10.0) -> dict[str, Verdict]:
     """The verdicts of the checks whose name contains `only`, by name."""
     chosen = [one for one in CHECKS if only in one.name]
-    async with conformance.connect(url, tasks=TASKS, patience=patience) as endpoint:
+    async with conformance.connect(url, tasks=TASKS, slow=SLOW, patience=patience) as endpoint:
         return {one.check: one async for one in conformance.run(endpoint, chosen)}
 
 
@@ -89,7 +91,60 @@ def never_a_gap(frame: list[Any]) -> list[Any]:
     return frame
 
 
+def one_ahead(frame: list[Any]) -> list[Any]:
+    if frame[3] == "phx_reply" and "cursor" in frame[4]["response"]:
+        told = frame[4]["response"]
+        told["seq"] += 1
+        told["cursor"] = f"{told['log']}-{told['seq']}"
+    return frame
+
+
+def without_canceling(frame: list[Any]) -> list[Any] | None:
+    return None if frame[4].get("type") in ("started", "canceling") else frame
+
+
+def early_response(frame: list[Any]) -> list[Any]:
+    """One more than there should be, in the place of an event."""
+    if frame[4].get("type") == "started":
+        return [*frame[:3], "llm_response", {"success": True}]
+    return frame
+
+
+def late_response() -> Callable[[list[Any]], list[Any] | None]:
+    """Held back until the end was told; it takes the place of the next frame."""
+    held: list[list[Any]] = []
+
+    def told(frame: list[Any]) -> list[Any] | None:
+        if frame[3] == "llm_response":
+            held.append(frame)
+            return None
+        return held.pop() if held and frame[4].get("type") is None else frame
+
+    return told
+
+
+def results_backwards(body: bytes) -> bytes:
+    if b'"results":' not in body:
+        return body
+    told = json.loads(body)
+    told["data"]["results"].reverse()
+    return json.dumps(told).encode()
+
+
+def always_a_gap(body: bytes) -> bytes:
+    told = body.replace(b'"gap":false', b'"gap":true')
+    return told.replace(b'"ended":true', b'"ended":false')
+
+
 LIES = {
+    "channels.join_without_a_cursor": frame_lie(one_ahead),
+    "channels.join_without_a_cursor, then": frame_lie(without_canceling),
+    "channels.cancel": Lie(body=lambda body: body.replace(b'"canceled"', b'"completed"')),
+    "channels.response_before_the_end": frame_lie(late_response()),
+    "channels.response_before_the_end, twice": frame_lie(early_response),
+    "identity.alike_while_one_runs": Lie(status={200: 202}),
+    "identity.one_id_within_a_batch": Lie(body=results_backwards),
+    "streams.long_poll": Lie(body=always_a_gap),
     "frames.heartbeat": frame_lie(number_of),
     "channels.create_by_joining": frame_lie(lambda frame: without(frame, 2)),
     "channels.one_frame_for_all": frame_lie(own_refs),
@@ -108,10 +163,27 @@ LIES = {
 @pytest.mark.parametrize("name", sorted(LIES))
 async def test_a_lie_is_named(name: str, tmp_path: Path):
     """The check that holds a server to a rule fails one that breaks it, with evidence."""
+    check = name.partition(",")[0]
     async with served(tmp_path, wrapped=LIES[name]) as house:
-        found = await verdicts(house.url, name, patience=3.0)
-    assert found[name].outcome == "failed"
-    assert found[name].found
+        found = await verdicts(house.url, check, patience=3.0)
+    assert found[check].outcome == "failed"
+    assert found[check].found.partition(" ")[0] not in ("KeyError:", "TypeError:")
+
+
+@pytest.mark.parametrize("only", ["streams.long_poll", "streams.cursor_from", "channels.resume"])
+async def test_who_tells_a_gap_for_ever_ends_no_run_late(only: str, tmp_path: Path):
+    """Every check, and the tidying after it, is over within its patience, and is told."""
+    patience = 0.5
+
+    def never_ends(body: bytes) -> bytes:
+        return body.replace(b'"ended":true', b'"ended":false').replace(b'"type":"c', b'"type":"C')
+
+    for lie in (always_a_gap, never_ends):
+        async with served(tmp_path, wrapped=Lie(body=lie)) as house:
+            with anyio.fail_after(20 * patience):
+                found = await verdicts(house.url, only, patience=patience)
+        assert {one.outcome for one in found.values()} == {"failed"}
+        assert all(one.seconds < 4 * patience for one in found.values())
 
 
 async def test_nobody_there():

@@ -122,7 +122,9 @@ class Line:
 
 class Endpoint:
     """One server. `patience` bounds every check, in seconds; `tasks` are the fields that
-    the tasks of checks have in common, which should make them cheap and short."""
+    the tasks of checks have in common, which should make them cheap and short; `slow` the
+    parameters with which one runs until it is cancelled. Without these a check that needs
+    a running task takes an ended one as well."""
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class Endpoint:
         token: str | None,
         *,
         tasks: Mapping[str, Any],
+        slow: Mapping[str, Any],
         patience: float,
     ) -> None:
         self.http = http
@@ -138,7 +141,18 @@ class Endpoint:
         self._socket = url.replace("http", "ws", 1) + "/socket/websocket"
         self._token = token
         self._tasks = {name: value for name, value in tasks.items() if value is not None}
+        self._slow = slow
         self._made: set[str] = set()
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether a slow task runs until it is cancelled."""
+        return bool(self._slow)
+
+    def slow_body(self, **more: Any) -> dict[str, Any]:
+        """A body of a task that should still run when the next request comes."""
+        params = {**self._tasks.get("params", {}), **self._slow}
+        return self.body(**({"params": params} if params else {}), **more)
 
     def body(self, **more: Any) -> dict[str, Any]:
         """A native body that no other request equals."""
@@ -150,8 +164,8 @@ class Endpoint:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         named.setdefault("content-type", "application/json")
         answer = await self.ask("POST", path, content=content, headers=named)
-        if answer.status_code == 202:
-            self._made |= _named(answer.json().get("data"))
+        if answer.status_code in (200, 202):
+            self._made |= _made_by(answer.json().get("data"))
         return answer
 
     async def get(self, path: str, **headers: str) -> httpx2.Response:
@@ -180,6 +194,8 @@ class Endpoint:
         while True:
             answer = await self.get(f"/api/tasks/{id}/events?after={cursor}&wait=20")
             data = answer.json()["data"]
+            if data["gap"]:
+                raise ValueError(f"a gap was told to who goes on after {cursor}")
             for event in data["events"]:
                 if event["type"] in TERMINAL:
                     last: dict[str, Any] = event
@@ -227,13 +243,23 @@ async def connect(
     token: str | None = None,
     *,
     tasks: Mapping[str, Any] = SHORT,
+    slow: Mapping[str, Any] | None = None,
     patience: float = 60.0,
 ) -> AsyncIterator[Endpoint]:
     """The endpoint at a base address such as `http://127.0.0.1:4747`."""
     base = url.rstrip("/")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=patience) as http:
-        yield Endpoint(http, base, token, tasks=tasks, patience=patience)
+        yield Endpoint(http, base, token, tasks=tasks, slow=slow or {}, patience=patience)
+
+
+def _made_by(data: Any) -> set[str]:
+    """The ids of the tasks that a POST has made, alone or in a batch."""
+    rows = data.get("results") if isinstance(data, dict) else None
+    told = [row.get("data") for row in rows if isinstance(row, dict)] if rows else [data]
+    return {
+        id for one in told if isinstance(one, dict) and one.get("created") for id in _named(one)
+    }
 
 
 def _named(told: Any) -> set[str]:

@@ -87,6 +87,21 @@ async def reuse_of_a_result(endpoint: Endpoint) -> None:
 
 
 @check(SECTION)
+async def alike_while_one_runs(endpoint: Endpoint) -> None:
+    """An equal request without id and key attaches to the task that runs, with 200."""
+    body = endpoint.slow_body()
+    first = await endpoint.create(body)
+    answer = await endpoint.post("/api/tasks", body)
+    data = answer.json()["data"]
+    if not endpoint.runs_on and data["task_id"] != first["task_id"]:
+        await endpoint.ended(first["task_id"])
+        raise NotOffered("no parameter makes a task run on, and the first had ended")
+    expect(data["task_id"], first["task_id"], "task_id")
+    expect(answer.status_code, 200, "status")
+    expect(data["attached"], True, "attached")
+
+
+@check(SECTION)
 async def creators_in_one_instant(endpoint: Endpoint) -> None:
     """Twenty creators in one instant with one key get one task, and none an error."""
     body, key = endpoint.body(), fresh()
@@ -129,3 +144,18 @@ async def batch(endpoint: Endpoint) -> None:
     again = (await endpoint.post("/api/tasks:batch", body, idempotency_key=key)).json()
     statuses = [item["status"] for item in again["data"]["results"]]
     expect(statuses, [200, 400, 200], "statuses of the same batch again")
+
+
+@check("REST")
+async def one_id_within_a_batch(endpoint: Endpoint) -> None:
+    """Of several items with one id the earlier makes the task; what is equal attaches."""
+    body = endpoint.body(id=f"conformance-{fresh()}")
+    tasks = [endpoint.body(), body, body | {"prompt": "something else"}, body]
+    answer = await endpoint.post("/api/tasks:batch", {"tasks": tasks})
+    if answer.status_code == 404:
+        raise NotOffered("POST /api/tasks:batch is 404")
+    rows = answer.json()["data"]["results"]
+    expect([row["index"] for row in rows], [0, 1, 2, 3], "the order")
+    expect([row["status"] for row in rows], [202, 202, 409, 200], "statuses")
+    expect([rows[n]["data"]["task_id"] for n in (1, 3)], [body["id"]] * 2, "task_ids")
+    expect(rows[2]["problem"]["code"], "id_conflict", "code")

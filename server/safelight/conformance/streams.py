@@ -115,9 +115,12 @@ async def foreign_cursor(endpoint: Endpoint) -> None:
     expect(records[0].name, "gap", "the first event")
     expect(records[0].data["gap"], True, "gap")
     expect(records[0].data["task"]["task_id"], made["task_id"], "the snapshot's task")
+    cursor = f"{made['log']}-{records[0].data['task']['seq']}"
+    expect([records[0].id, records[0].data["cursor"]], [cursor] * 2, "the snapshot's cursor")
     data = await _poll(endpoint, made["task_id"], "after=nosuchlog-1")
     expect(data["gap"], True, "gap of the long-poll")
     expect(data["task"]["task_id"], made["task_id"], "the snapshot's task in the long-poll")
+    expect(data["cursor"], cursor, "the snapshot's cursor in the long-poll")
 
 
 @check(SECTION)
@@ -156,6 +159,7 @@ async def long_poll(endpoint: Endpoint) -> None:
     cursor, ended = "0", False
     while not ended:
         data = await _poll(endpoint, made["task_id"], f"after={cursor}&wait=20")
+        expect(data["gap"], False, "gap")
         events += data["events"]
         cursor, ended = data["cursor"], data["ended"]
     expect_whole(events)
