@@ -12,6 +12,7 @@ import msgspec
 from .events import Artifact, Charge, ErrorData, Eta, ResultData
 
 FREE = Charge(verdict="free")
+UNKNOWN = Charge(verdict="unknown")
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -69,6 +70,7 @@ class Faulted(msgspec.Struct, frozen=True):
     error: ErrorData
     retry_at: int
     seed: int | None = None
+    charge: Charge = FREE
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -76,6 +78,7 @@ class Lost(msgspec.Struct, frozen=True):
 
     error: ErrorData
     retry_at: int
+    charge: Charge = FREE
 
 
 class InDoubt(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class Effect(StrEnum):
     RELEASE = "release"
 
 
-UNCERTAIN = frozenset({"outcome_unknown", "timeout", "internal"})
+UNCERTAIN = frozenset({"outcome_unknown", "timeout", "internal", "provider_not_configured"})
 """The codes of ends after which something may still run at the provider."""
 
 Emit = Callable[[Any, Task, int], TaskEvent]
@@ -234,7 +234,9 @@ def _canceled(happening: Happening, task: Task, now: int) -> TaskEvent:
     match happening:
         case happened.Stopped(charge=charge):
             pass
-        case happened.Faulted(error=error):
+        case happened.Lost(charge=charge):
+            pass
+        case happened.Faulted(error=error, charge=charge):
             confirmed = error.code not in UNCERTAIN
         case happened.GaveUp(error=error, charge=charge):
             confirmed = error.code not in UNCERTAIN

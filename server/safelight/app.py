@@ -132,7 +132,7 @@ async def running(
         stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
-            polls = Polls(group, settings.longpoll_seconds)
+            polls = Polls(group, settings.longpoll_seconds, settings.longpoll_sessions)
             yield _context(parts, orchestrator, retention, polls, stopping)
         finally:
             stopping.set()
@@ -158,6 +158,7 @@ def _parts(
         dispatcher=Dispatcher({"local": settings.local_concurrency}),
         policy=RetryPolicy(
             attempts=settings.attempts,
+            losses=settings.max_losses,
             base_seconds=settings.retry_base_seconds,
             max_seconds=settings.retry_max_seconds,
         ),
@@ -225,6 +226,7 @@ def _context(
     def drain() -> None:
         record("server.stopping")
         stopping.set()
+        orchestrator.drain()
 
     return Context(
         settings=parts.settings,

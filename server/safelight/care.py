@@ -1,4 +1,4 @@
-"""A task in the orchestrator's care, and what a create is answered with.
+"""A task in the orchestrator's care, how it is found, and what a create is answered with.
 
 Knows neither who moves the task nor how.
 """
@@ -9,11 +9,13 @@ import asyncio
 
 import msgspec
 
+from safelight_protocol.codes import Refused
 from safelight_protocol.identity import Difference
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
 from .artifacts import new_id
+from .store import Store
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -39,6 +41,16 @@ def same_state(one: Task, other: Task) -> bool:
         )
         == other
     )
+
+
+async def find(store: Store, owner: str, id: str) -> Task:
+    """A task of this owner, else Refused `gone` or `not_found`."""
+    task = await store.read.task(owner, id)
+    if task is not None:
+        return task
+    if await store.read.is_gone(owner, id):
+        raise Refused("gone", f"Task {id} was deleted or has expired.")
+    raise Refused("not_found", f"Task {id} is not known.")
 
 
 class Live:

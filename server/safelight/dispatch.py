@@ -42,6 +42,11 @@ class Dispatcher:
         self._order = 0
         self._limits: dict[str, int] = {}
         self._alarms: list[tuple[int, str]] = []
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing is taken any more; what waits is for the next start."""
+        self._closed = True
 
     def watch(self, uid: str, limit: int) -> None:
         """Until it is removed the task is told as overdue, once, from `limit` on."""
@@ -155,4 +160,4 @@ class Dispatcher:
         return self._queued.get(waiting.uid) is waiting
 
     def _has_place(self, provider: str) -> bool:
-        return self._busy[provider] < self.places(provider)
+        return not self._closed and self._busy[provider] < self.places(provider)

@@ -2,18 +2,20 @@
 
 The server stops accepting at the signal and lets everybody be seen out before it closes
 anything itself; its default closes all sockets at once. The protocols hold no more for a
-client that takes nothing than their write buffer, and not for ever. Knows neither routes
-nor tasks; who is to be seen out, and how, is handed in.
+client that takes nothing than their write buffer, and not for ever; they wait for no
+request without end, and there is an end to how many connections there are. Knows neither
+routes nor tasks; who is to be seen out, and how, is handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import anyio
 import uvicorn
@@ -40,13 +42,23 @@ MOST_UNREAD_BYTES = 2 * 1024 * 1024
 """More than the write buffer and the largest frame together: only pongs can pile up so
 high, which no flow control holds back."""
 
+OTHER_FILES = 64
+"""Files that may be open beside the connections: the store's, the artifacts', the log."""
+
+LEAST_CONNECTIONS = 16
+"""However few files the process may open."""
+
+MOST_FILES = 65_536
+"""What is asked of the system where it allows more, or any number."""
+
 SEEING_OUT = 0.5
 """The part of `drain_seconds` over which clients are sent away."""
 
 
 class Config(uvicorn.Config):
     """uvicorn's, made of our settings. A client that takes nothing of an answer for
-    `slow_seconds` is cut off."""
+    `slow_seconds`, or sends nothing of a request for `request_seconds`, is cut off; and so
+    is whoever comes when there are `most_connections`."""
 
     def __init__(self, app: object, settings: Settings) -> None:
         super().__init__(
@@ -66,14 +78,69 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         )
         self.slow_seconds = settings.slow_reader_seconds
+        self.request_seconds = settings.request_seconds
+        self.most_connections = settings.max_connections or room()
         self.drain_seconds = settings.drain_seconds
 
 
+def room() -> int:
+    """How many connections fit into the files that this process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if files == resource.RLIM_INFINITY else files
+    return max(LEAST_CONNECTIONS, files - OTHER_FILES)
+
+
+def make_room() -> int:
+    """Ask for as many open files as the system allows; how many they are now."""
+    files, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if allowed == resource.RLIM_INFINITY else min(allowed, MOST_FILES)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        with suppress(OSError, ValueError):  # the system may have a limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP whose reader must take something of what waits for it, or is cut off."""
+    """HTTP whose client must go on: with the request that it owes us, and with taking
+    what waits for it. Otherwise it is cut off."""
 
     config: Config
     _limit: asyncio.TimerHandle | None = None
+    _owed: asyncio.TimerHandle | None = None
+    _heard_at = 0.0
+    _in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Whoever comes owes a request, and finds no place where there is none."""
+        super().connection_made(transport)
+        if len(self.connections) > self.config.most_connections:
+            transport.abort()
+        else:
+            self._owe()
+
+    def data_received(self, data: bytes) -> None:
+        """After empty lines, which begin no request, one is owed too."""
+        self._heard_at = self.loop.time()
+        super().data_received(data)
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self in self.connections and self.timeout_keep_alive_task is None:
+            self._owe()
+
+    def on_message_begin(self) -> None:
+        """The rest of it is owed."""
+        super().on_message_begin()
+        self._owe()
+
+    def on_headers_complete(self) -> None:
+        """From here on it is enough that more of the body comes."""
+        super().on_headers_complete()
+        self._in_body = True
+
+    def on_message_complete(self) -> None:
+        """Nothing is owed; nor is it by a WebSocket, which begins here."""
+        self._in_body = False
+        self._forgive()
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The write buffer is full: from here on the reader's time runs."""
@@ -88,7 +155,27 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is left to be cut off."""
         self._forget_limit()
+        self._forgive()
         super().connection_lost(exc)
+
+    def _owe(self) -> None:
+        if self._owed is None:
+            self._owed = self.loop.call_later(self.config.request_seconds, self._demand)
+
+    def _demand(self) -> None:
+        """A body has as long again after each part of it, and while we do not read it."""
+        now = self.loop.time()
+        since = now if self.flow.read_paused else self._heard_at
+        again_at = since + self.config.request_seconds
+        if self._in_body and again_at > now:
+            self._owed = self.loop.call_at(again_at, self._demand)
+        else:
+            self.transport.abort()
+
+    def _forgive(self) -> None:
+        if self._owed is not None:
+            self._owed.cancel()
+            self._owed = None
 
     def _wait_for_less(self) -> None:
         untaken = self.transport.get_write_buffer_size()
@@ -125,7 +212,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await super().run_asgi()
         finally:
             patience = min(GOODBYE_SECONDS, self.config.slow_seconds)
-            self.loop.call_later(patience, self.transport.abort)
+            self.loop.call_later(patience, self._cut)
+
+    def _cut(self) -> None:
+        if self in self.connections:  # a line that has ended by itself must not be cut
+            self.transport.abort()
 
     def handle_ping(self) -> None:
         """Answer, unless answers pile up: then the client does nothing but ask."""

@@ -105,4 +105,4 @@ async def look_up(
             provider=provider.name,
             exc=defect,
         )
-        return Unclear(f"{provider.name} failed: {defect}")
+        return Unclear(f"{provider.name} met a bug")

@@ -9,11 +9,9 @@ from __future__ import annotations
 import msgspec
 
 from safelight_protocol.events import Charge, error_data
-from safelight_protocol.inputs import FREE, Finished, GaveUp, Happening
+from safelight_protocol.inputs import FREE, UNKNOWN, Finished, GaveUp, Happening
 from safelight_protocol.snapshot import Snapshot, result_of
 from safelight_protocol.task import Task
-
-UNKNOWN = Charge(verdict="unknown")
 
 
 class Finishing(msgspec.Struct, frozen=True):
@@ -28,17 +26,34 @@ class Overdue(msgspec.Struct, frozen=True):
     billed: bool
 
 
-def input_of(
-    what: Happening | Finishing | Overdue, task: Task, seen: Snapshot, now: int
-) -> Happening:
+class Broken(msgspec.Struct, frozen=True):
+    """A defect of ours met the task; the log has it under the reference."""
+
+    reference: str
+    billed: bool
+
+
+What = Happening | Finishing | Overdue | Broken
+"""What a task can meet: an input, or one that is made of the task as it is then."""
+
+
+def begun(task: Task) -> bool:
+    """Whether its attempt was claimed, so that it may run at its provider."""
+    return task.deadline is not None or task.handle is not None
+
+
+def input_of(what: What, task: Task, seen: Snapshot, now: int) -> Happening:
     """The input that happens to the task; `seen` is its snapshot."""
     match what:
         case Finishing(charge=charge):
             return Finished(result_of(seen, task, now), charge)
         case Overdue(billed=billed):
-            begun = task.deadline is not None
             message = "the task did not end in the time that it may take"
             error = error_data("timeout", message, retryable=True)
-            return GaveUp(error, UNKNOWN if billed and begun else FREE)
+            return GaveUp(error, UNKNOWN if billed and begun(task) else FREE)
+        case Broken(reference=reference, billed=billed):
+            message = f"the task met a bug of the server, logged as {reference}"
+            error = error_data("internal", message, retryable=True)
+            return GaveUp(error, UNKNOWN if billed and begun(task) else FREE)
         case _:
             return what

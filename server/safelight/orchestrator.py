@@ -10,37 +10,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 import anyio.abc
 import msgspec
 
 from safelight_protocol import lifecycle
-from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
 from safelight_protocol.events import encode_event
-from safelight_protocol.inputs import CancelAsked, Claimed, Happening, Stopped
+from safelight_protocol.inputs import CancelAsked, Claimed, Happening
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot, fold
 from safelight_protocol.task import State, Task
 
 from .admission import Admission, Admitted
-from .care import Answer, Live, same_state
+from .attempts import Attempts
+from .care import Answer, Live, find, same_state
 from .dispatch import Dispatcher
-from .endings import Finishing, Overdue, input_of
+from .endings import Broken, Overdue, What, input_of
+from .guard import Guard
 from .insist import breathe, insist, see_through
 from .log import Log
 from .production import Production
 from .providers.base import Provider, Shown
 from .removal import Remover
 from .retry import Dice, RetryPolicy
-from .runner import Runner
 from .store import Change, Created, Fenced, Store, StoreTrouble
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
-
-What = Happening | Finishing | Overdue
-"""What a task can meet: an input, or one that is made of the task as it is then."""
 
 
 class Orchestrator:
@@ -70,17 +68,19 @@ class Orchestrator:
         self._production = production
         self._remover = Remover(store, log, subscriptions, production)
         self._admission = admission
-        self._providers = providers
+        self._guard = Guard(group, self._give_up, dice.reference)
         self._dispatcher = dispatcher
         self._attempt_ms = round(attempt_seconds * 1000)
         self._task_ms = round(task_seconds * 1000)
         self._clock = clock
-        self._group = group
         self._live: dict[str, Live] = {}
         self._ready = asyncio.Event()
         self.late = 0
-        self._runner = Runner(
-            group,
+        self._attempts = Attempts(
+            self._guard,
+            admission=admission,
+            providers=providers,
+            now_of=self._now_of,
             tell=self._report,
             keep=production.keep,
             show=self._show,
@@ -120,17 +120,12 @@ class Orchestrator:
     async def find(self, owner: str, id: str) -> Task:
         """A task of this owner. Raises Refused `gone` or `not_found`; another owner's
         task is simply not found."""
-        task = await self._store.read.task(owner, id)
-        if task is not None:
-            return task
-        if await self._store.read.is_gone(owner, id):
-            raise Refused("gone", f"Task {id} was deleted or has expired.")
-        raise Refused("not_found", f"Task {id} is not known.")
+        return await find(self._store, owner, id)
 
     def statistics(self) -> dict[str, int]:
         """Live tasks, late inputs, and those of dispatcher and runner."""
         counted = {"live": len(self._live), "late": self.late}
-        return counted | self._dispatcher.statistics() | self._runner.statistics()
+        return counted | self._dispatcher.statistics() | self._attempts.statistics()
 
     def adopt(self, task: Task) -> None:
         """Take a live task into care after a restart. Its log is already restored."""
@@ -144,21 +139,25 @@ class Orchestrator:
 
     async def resume(self, task: Task) -> None:
         """Follow again a prediction whose handle is saved."""
-        await self._run(task)
+        await self._attempts.resume(task)
 
     async def report(self, task: Task, happening: Happening) -> None:
         """Take in what recovery found out about an attempt."""
-        await self._report(task, happening)
+        await self._guard.run(task.uid, "report", lambda: self._report(task, happening))
+
+    def drain(self) -> None:
+        """Claim nothing any more; what waits is claimed at the next start."""
+        self._dispatcher.close()
 
     async def dispatch(self) -> None:
         """Claim ready tasks, and end overdue ones, for ever; runs as a task of the group."""
         while True:
             now = self._clock()
             for uid in self._dispatcher.overdue(now):
-                self._group.start_soon(self._expire, uid)
+                self._guard.start(uid, "expire", partial(self._expire, uid))
             for uid in self._dispatcher.take(now):
-                deadline = now + self._attempt_ms
-                self._group.start_soon(self._claim, uid, Claimed(deadline))
+                claimed = Claimed(now + self._attempt_ms)
+                self._guard.start(uid, "claim", partial(self._claim, uid, claimed))
             due = self._dispatcher.due()
             pause = None if due is None else max(0.0, (due - self._clock()) / 1000)
             with anyio.move_on_after(pause):
@@ -173,11 +172,21 @@ class Orchestrator:
         live = self._live.get(uid)
         if live is None:
             return
-        provider = self._providers.get(live.task.resolved.provider)
-        overdue = Overdue(billed=provider is not None and provider.billed)
         record("task.overdue", uid=uid)
+        overdue = Overdue(self._attempts.billed(live.task))
         await insist(lambda: self._move(uid, overdue))
-        self._runner.abandon(uid)
+        self._attempts.abandon(uid)
+
+    async def _give_up(self, uid: str, reference: str) -> None:
+        """End a task that met a defect of ours; one that has ended gives its place back."""
+        live = self._live.get(uid)
+        if live is not None:
+            broken = Broken(reference, self._attempts.billed(live.task))
+            await insist(lambda: self._move(uid, broken))
+            self._attempts.abandon(uid)
+        if uid not in self._live:
+            self._dispatcher.remove(uid)
+            self._ready.set()
 
     async def _create(self, owner: str, command: Create) -> Answer:
         admitted = await self._admission.admit(owner, command)
@@ -302,11 +311,11 @@ class Orchestrator:
                 self._subscriptions.clear(task.uid)
                 self._dispatcher.enqueue(task.uid, provider, task.not_before or 0)
             case Effect.RUN:
-                self._group.start_soon(self._run, task)
+                self._attempts.begin(task)
             case Effect.STOP:
-                self._runner.stop(task.uid)
+                self._attempts.stop(task.uid)
             case Effect.RECONCILE:
-                self._group.start_soon(self._reconcile, task)
+                self._attempts.doubt(task)
             case Effect.RELEASE:
                 self._dispatcher.remove(task.uid)
         self._ready.set()
@@ -319,22 +328,6 @@ class Orchestrator:
         snapshot = self._log.live_snapshot(uid)
         assert snapshot is not None, "a live task has its tail"
         return snapshot
-
-    async def _run(self, task: Task) -> None:
-        inputs = await insist(lambda: self._admission.files(task))
-        now = self._now_of(task)
-        if now is None:
-            return
-        if now.state is State.CANCELING and task.handle is None:
-            return await self._report(task, Stopped())  # asked before anything was started
-        self._runner.run(task, self._providers[task.resolved.provider], inputs)
-        if now.state is State.CANCELING:
-            self._runner.stop(task.uid)
-
-    async def _reconcile(self, task: Task) -> None:
-        inputs = await insist(lambda: self._admission.files(task))
-        if self._now_of(task) is not None:
-            self._runner.reconcile(task, self._providers[task.resolved.provider], inputs)
 
     def _now_of(self, task: Task) -> Task | None:
         """The task as it is now, if it is still at the same attempt."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from safelight_protocol.events import error_data
-from safelight_protocol.inputs import GaveUp, Happening, InDoubt
+from safelight_protocol.inputs import FREE, UNKNOWN, GaveUp, Happening, InDoubt
 from safelight_protocol.task import State, Task
 
+from .endings import begun
 from .log import Log
 from .orchestrator import Orchestrator
 from .providers.base import Provider
@@ -67,5 +68,7 @@ def _unheard(provider: Provider, policy: RetryPolicy, task: Task, now: int) -> H
 
 
 def _unconfigured(task: Task) -> GaveUp:
+    """Whether that provider bills can no longer be asked, so what it began may be on a bill."""
     message = f"the provider {task.resolved.provider} is no longer configured"
-    return GaveUp(error_data("provider_not_configured", message, retryable=False))
+    error = error_data("provider_not_configured", message, retryable=False)
+    return GaveUp(error, UNKNOWN if begun(task) else FREE)

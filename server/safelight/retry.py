@@ -4,6 +4,9 @@ Pure: the clock and the dice are arguments. The policy in one sentence: what may
 pass is tried again with exponential backoff, half of it drawn, never earlier than
 the provider asks for; what is lost and free is simply started again; a seed that
 is refused is replaced only if it was ours.
+
+What it cost: a start that is refused outright is free; what goes wrong after a billed
+provider gave its handle is unknown, unless the provider itself says more.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from safelight_protocol.events import error_data
-from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
+from safelight_protocol.events import Charge, error_data
+from safelight_protocol.inputs import FREE, UNKNOWN, Faulted, GaveUp, InDoubt, Lost, Stopped
 from safelight_protocol.task import Task
 
 from .providers.base import Again, Ended, Gone, Never, Unclear
@@ -32,6 +35,10 @@ class Dice(msgspec.Struct, frozen=True):
     share: Callable[[], float]
     seed: Callable[[], int]
 
+    def reference(self) -> str:
+        """A name for a line of the log, which a client may be told."""
+        return f"{self.seed() % 2**48:012x}"
+
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """`attempts` counts faults, `losses` the attempts that a restart of ours may cost.
@@ -42,7 +49,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     attempts: int = 3
-    losses: int = 50
+    losses: int = 10
     base_seconds: float = 1.0
     max_seconds: float = 60.0
 
@@ -52,9 +59,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return min(doubled, self.max_seconds) * (0.5 + share / 2)
 
     def verdict(
-        self, task: Task, outcome: Again | Never | Gone | Unclear | Ended, now: int, dice: Dice
+        self,
+        task: Task,
+        outcome: Again | Never | Gone | Unclear | Ended,
+        now: int,
+        dice: Dice,
+        *,
+        owed: bool = False,
     ) -> Faulted | Lost | GaveUp | InDoubt | Stopped:
-        """The input that an outcome of this attempt becomes."""
+        """The input that an outcome of this attempt becomes; `owed` if a provider that
+        bills had begun it."""
         match outcome:
             case Ended(charge=charge):
                 return Stopped(charge)
@@ -63,30 +77,38 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             case Never(code=code, message=message, charge=charge):
                 return GaveUp(error_data(code, message, retryable=False), charge)
             case Gone(message=message):
-                return self.lost(task, message, now)
+                return self.lost(task, message, now, owed=owed)
             case Again(fresh_seed=True) if task.asked.seed is not None:
-                return _their_seed(outcome)
+                return _their_seed(outcome, owed)
             case Again():
-                return self._faulted(task, outcome, now, dice)
+                return self._faulted(task, outcome, now, dice, owed)
 
-    def lost(self, task: Task, message: str, now: int) -> Lost | GaveUp:
-        """The input that the loss of a free attempt becomes."""
+    def lost(self, task: Task, message: str, now: int, *, owed: bool = False) -> Lost | GaveUp:
+        """The input that the loss of an attempt becomes."""
+        charge = UNKNOWN if owed else FREE
         error = error_data("lost", message, retryable=True)
         if task.attempt - task.faults > self.losses:
-            return GaveUp(error, FREE)
-        return Lost(error, retry_at=now)
+            return GaveUp(error, charge)
+        return Lost(error, retry_at=now, charge=charge)
 
-    def _faulted(self, task: Task, outcome: Again, now: int, dice: Dice) -> Faulted | GaveUp:
+    def _faulted(
+        self, task: Task, outcome: Again, now: int, dice: Dice, owed: bool
+    ) -> Faulted | GaveUp:
+        charge = _charge(outcome, owed)
         error = error_data(outcome.code, outcome.message, retryable=True)
         if task.faults + 1 >= self.attempts:
-            return GaveUp(error, FREE)
+            return GaveUp(error, charge)
         wait = self.pause(task.faults, dice.share())
         wait = max(wait, min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS))
         seed = dice.seed() if outcome.fresh_seed else None
-        return Faulted(error, retry_at=now + round(wait * 1000), seed=seed)
+        return Faulted(error, retry_at=now + round(wait * 1000), seed=seed, charge=charge)
 
 
-def _their_seed(outcome: Again) -> GaveUp:
+def _charge(outcome: Again, owed: bool) -> Charge:
+    return outcome.charge or (UNKNOWN if owed else FREE)
+
+
+def _their_seed(outcome: Again, owed: bool) -> GaveUp:
     """Another seed would be another picture than the one that was asked for."""
     message = f"{outcome.message}; choose another seed or leave it open"
-    return GaveUp(error_data("seed_conflict", message, retryable=False), FREE)
+    return GaveUp(error_data("seed_conflict", message, retryable=False), _charge(outcome, owed))

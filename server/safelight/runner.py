@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import Artifact, Charge, error_data
+from safelight_protocol.events import Artifact, error_data
 from safelight_protocol.inputs import (
+    FREE,
+    UNKNOWN,
     GaveUp,
     HandleSaved,
     Happening,
@@ -30,7 +32,8 @@ from safelight_protocol.task import Task
 
 from .doubt import Doubt, Resolver, look_up
 from .echo import Echo
-from .endings import UNKNOWN, Finishing
+from .endings import Finishing
+from .guard import Guard
 from .providers.base import (
     Again,
     Delta,
@@ -42,12 +45,12 @@ from .providers.base import (
     Moved,
     Never,
     Outcome,
-    Prediction,
     Provider,
     Shown,
     Unclear,
 )
 from .retry import Dice, RetryPolicy
+from .run import EXHAUSTED_SECONDS, Run, is_exhaustion, prediction_of, refused_by
 from .telemetry import log as record
 
 MAX_DELTA = 32 * 1024
@@ -58,7 +61,6 @@ RESUME_SECONDS = 60.0
 """The least time that a prediction gets which is followed again after a restart: it may
 have finished long ago, and is only to be asked."""
 
-
 Tell = Callable[[Task, "Happening | Finishing"], Awaitable[None]]
 Keep = Callable[[Task, Made], AbstractAsyncContextManager[Artifact]]
 Show = Callable[[Task, Shown], None]
@@ -66,12 +68,12 @@ Told = Callable[[str], Snapshot | None]
 
 
 class Runner:
-    """Runs predictions in `group`, each in a task of its own. A cancel that a provider
+    """Runs predictions, each in a task of its own under the guard. A cancel that a provider
     does not confirm within `cancel_seconds` counts as unconfirmed."""
 
     def __init__(
         self,
-        group: anyio.abc.TaskGroup,
+        guard: Guard,
         *,
         tell: Tell,
         keep: Keep,
@@ -82,7 +84,7 @@ class Runner:
         clock: Callable[[], int],
         dice: Dice,
     ) -> None:
-        self._group = group
+        self._guard = guard
         self._cancel_seconds = cancel_seconds
         self._tell = tell
         self._keep = keep
@@ -92,12 +94,12 @@ class Runner:
         self._clock = clock
         self._dice = dice
         self._resolver = Resolver(policy, clock, dice.share)
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._doubts: dict[str, Doubt] = {}
 
     def run(self, task: Task, provider: Provider, inputs: tuple[InputFile, ...]) -> None:
         """Start the attempt, or follow it again when its handle is saved."""
-        run = self._runs[task.uid] = _Run(task, provider, _prediction(task, inputs))
+        run = self._runs[task.uid] = Run(task, provider, prediction_of(task, inputs))
         record(
             "prediction.started",
             uid=task.uid,
@@ -105,13 +107,13 @@ class Runner:
             provider=provider.name,
             model=task.resolved.model,
         )
-        self._group.start_soon(self._predict, run, name=f"prediction {task.uid}")
+        self._guard.start(task.uid, "prediction", partial(self._predict, run))
 
     def reconcile(self, task: Task, provider: Provider, inputs: tuple[InputFile, ...]) -> None:
         """Ask until its deadline what became of an attempt in doubt, and follow it if it is
         found; nothing is started meanwhile."""
-        run = _Run(task, provider, _prediction(task, inputs))
-        self._group.start_soon(self._reconcile, run, name=f"in doubt {task.uid}")
+        run = Run(task, provider, prediction_of(task, inputs))
+        self._guard.start(task.uid, "doubt", partial(self._reconcile, run))
 
     def stop(self, uid: str) -> None:
         """Ask the provider of a running attempt for its end. Safe to repeat."""
@@ -120,7 +122,7 @@ class Runner:
         run = self._runs.get(uid)
         if run is not None and not run.stopping:
             run.stopping = True
-            self._group.start_soon(self._cancel, run, name=f"cancel {uid}")
+            self._guard.start(uid, "cancel", partial(self._cancel, run))
 
     def abandon(self, uid: str) -> None:
         """The task has ended without its prediction: leave that, and ask for its end."""
@@ -129,13 +131,13 @@ class Runner:
             doubt.scope.cancel()
         if run is not None:
             run.scope.cancel()
-            self._group.start_soon(self._ask_to_end, run, name=f"abandoned {uid}")
+            self._guard.start(uid, "abandon", partial(self._ask_to_end, run))
 
     def statistics(self) -> dict[str, int]:
         """Predictions under way here, and attempts that were in doubt since they began."""
         return {"predictions": len(self._runs), "in_doubt": len(self._doubts)}
 
-    async def _predict(self, run: _Run) -> None:
+    async def _predict(self, run: Run) -> None:
         try:
             outcome = await self._outcome(run)
         finally:
@@ -144,13 +146,9 @@ class Runner:
                 del self._runs[run.task.uid]
         if not isinstance(outcome, Unclear):
             self._doubts.pop(run.task.uid, None)
-        try:
-            await self._tell(run.task, self._ending(run, outcome))
-        except Exception as defect:
-            self._note_defect(run, defect)
-            await self._tell(run.task, _internal(run, defect))
+        await self._tell(run.task, self._ending(run, outcome))
 
-    def _ending(self, run: _Run, outcome: Outcome | GaveUp) -> Happening | Finishing:
+    def _ending(self, run: Run, outcome: Outcome | GaveUp) -> Happening | Finishing:
         """The input that an outcome becomes."""
         if isinstance(outcome, Done):
             return Finishing(outcome.charge)
@@ -158,9 +156,9 @@ class Runner:
             return outcome
         if isinstance(outcome, Again | Never):
             _note_fault(run, outcome)
-        return self._policy.verdict(run.task, outcome, self._clock(), self._dice)
+        return self._policy.verdict(run.task, outcome, self._clock(), self._dice, owed=run.owed)
 
-    async def _outcome(self, run: _Run) -> Outcome | GaveUp:
+    async def _outcome(self, run: Run) -> Outcome | GaveUp:
         """What became of the attempt; past its deadline it is cancelled and given up."""
         remaining = _seconds_until(run.task.deadline, self._clock())
         if remaining is not None and run.handle is not None:
@@ -171,15 +169,12 @@ class Runner:
             except Failure as failure:
                 return failure.outcome
             except Refused as refused:
-                return _refused(refused)
+                return refused_by(refused, run)
             except Exception as defect:
-                self._note_defect(run, defect)
-                failed = f"{run.provider.name} failed: {defect}"
-                # What a provider had begun when its code broke may be on its bill.
-                return Unclear(failed) if run.provider.billed else Again("internal", failed)
+                return self._broken(run, defect)
         return await self._abandoned(run, timed_out=limit.cancelled_caught)
 
-    async def _start_and_follow(self, run: _Run) -> Outcome:
+    async def _start_and_follow(self, run: Run) -> Outcome:
         # Nothing is started, or asked for, for a task that has ended by now.
         await anyio.lowlevel.checkpoint_if_cancelled()
         if run.handle is None:
@@ -193,18 +188,18 @@ class Runner:
 
         return await run.provider.follow(run.prediction, run.handle, report)
 
-    async def _abandoned(self, run: _Run, *, timed_out: bool) -> GaveUp | Outcome:
+    async def _abandoned(self, run: Run, *, timed_out: bool) -> GaveUp | Outcome:
         """The attempt was cut off by its deadline, or by a cancel nobody confirmed."""
         if not timed_out and run.handle is None:
             return Unclear("the cancel overtook the answer to the start")
         if not timed_out:
             return _unknown("the cancel was not confirmed")
         await self._ask_to_end(run)
-        charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
+        charge = UNKNOWN if run.provider.billed else FREE
         message = "the prediction passed its deadline"
         return GaveUp(error_data("timeout", message, retryable=True), charge)
 
-    async def _cancel(self, run: _Run) -> None:
+    async def _cancel(self, run: Run) -> None:
         with anyio.move_on_after(self._cancel_seconds) as limit:
             await run.started.wait()
             if not run.ended.is_set():
@@ -213,7 +208,7 @@ class Runner:
         if limit.cancelled_caught:
             run.scope.cancel()
 
-    async def _ask_to_end(self, run: _Run) -> None:
+    async def _ask_to_end(self, run: Run) -> None:
         """A provider that cannot be asked has not confirmed; that is all it means."""
         with anyio.move_on_after(self._cancel_seconds):
             handle = run.handle or await look_up(run.provider, run.prediction)
@@ -224,11 +219,33 @@ class Runner:
             except Exception as defect:
                 self._note_defect(run, defect)
 
-    def _note_defect(self, run: _Run, defect: Exception) -> None:
+    def _broken(self, run: Run, defect: Exception) -> Again | Unclear:
+        """The provider's code raised what no contract names. None of its words are told."""
         name, attempt = run.provider.name, run.task.attempt
-        record("prediction.defect", uid=run.task.uid, attempt=attempt, provider=name, exc=defect)
+        if is_exhaustion(defect):
+            fields = {"uid": run.task.uid, "attempt": attempt, "provider": name}
+            record("prediction.exhausted", **fields, exc=defect)
+            message = "the server ran out of open files, memory or processes"
+            passing = Again("unavailable", message, EXHAUSTED_SECONDS)
+        else:
+            reference = self._note_defect(run, defect)
+            passing = Again("internal", f"{name} met a bug, logged as {reference}")
+        # What a provider had begun when its code broke may be on its bill.
+        return Unclear(passing.message) if run.provider.billed else passing
 
-    async def _reconcile(self, run: _Run) -> None:
+    def _note_defect(self, run: Run, defect: Exception) -> str:
+        reference = self._dice.reference()
+        record(
+            "prediction.defect",
+            uid=run.task.uid,
+            attempt=run.task.attempt,
+            provider=run.provider.name,
+            reference=reference,
+            exc=defect,
+        )
+        return reference
+
+    async def _reconcile(self, run: Run) -> None:
         task, doubt = run.task, self._doubts.get(run.task.uid)
         if doubt is None or doubt.attempt != task.attempt:
             doubt = self._doubts[task.uid] = Doubt(task.attempt)
@@ -247,10 +264,14 @@ class Runner:
             run.started.set()
             return await self._predict(run)
         self._doubts.pop(task.uid, None)
-        lost = None if found is None else self._policy.lost(task, found.message, self._clock())
+        lost = (
+            None
+            if found is None
+            else self._policy.lost(task, found.message, self._clock(), owed=run.owed)
+        )
         await self._tell(task, lost or _unknown("it could not be learnt whether it ran"))
 
-    async def _report(self, run: _Run, report: Moved | Delta | Made | Shown, echo: Echo) -> None:
+    async def _report(self, run: Run, report: Moved | Delta | Made | Shown, echo: Echo) -> None:
         """Tell what is news; a prediction that is followed again begins at its beginning."""
         match report:
             case Moved():
@@ -270,63 +291,13 @@ class Runner:
                 self._show(run.task, report)
 
 
-class _Run:
-    """An attempt under way: its cancel scope, and what a cancel has to wait for."""
-
-    def __init__(self, task: Task, provider: Provider, prediction: Prediction) -> None:
-        self.task = task
-        self.provider = provider
-        self.prediction = prediction
-        self.handle = task.handle
-        self.scope = anyio.CancelScope()
-        self.started = anyio.Event()
-        self.ended = anyio.Event()
-        self.stopping = False
-        if self.handle is not None:
-            self.started.set()
-
-    def finish(self) -> None:
-        """Whoever waits to cancel it need not wait any longer."""
-        self.started.set()
-        self.ended.set()
-
-
-def _prediction(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
-    ran = task.resolved
-    return Prediction(
-        uid=task.uid,
-        attempt=task.attempt,
-        kind=task.asked.kind,
-        model=ran.model,
-        prompt=task.asked.prompt,
-        params=ran.params,
-        seed=task.seed_used,
-        n=ran.n,
-        backend=ran.backend,
-        inputs=inputs,
-    )
-
-
-def _note_fault(run: _Run, outcome: Again | Never) -> None:
+def _note_fault(run: Run, outcome: Again | Never) -> None:
     record(
         "prediction.fault",
         uid=run.task.uid,
         attempt=run.task.attempt,
         provider=run.provider.name,
         code=outcome.code,
-    )
-
-
-def _refused(refused: Refused) -> Again | Never:
-    """A result that we cannot keep: too large for good, or no room for the moment."""
-    outcome = Again if refused.code.retry == "later" else Never
-    return outcome(refused.code.name, refused.message)
-
-
-def _internal(run: _Run, defect: Exception) -> GaveUp:
-    charge = UNKNOWN if run.provider.billed else Charge(verdict="free")
-    return GaveUp(
-        error_data("internal", f"the attempt met a bug: {defect}", retryable=True), charge
     )
 
 

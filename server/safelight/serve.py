@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 
 from . import telemetry
 from .app import create_app
-from .doors import Config, Server
+from .doors import Config, Server, make_room
 from .edges.context import Context
 from .settings import Settings
 from .store import DatabaseTooNew, DataDirectoryBusy, StoreTrouble
@@ -99,7 +99,10 @@ async def _serve(
     async def see_out(seconds: float) -> None:
         await app.state.context.guests.see_out(seconds, asyncio.sleep)
 
-    server = Server(Config(app, settings), welcome, see_out)
+    files = make_room()
+    config = Config(app, settings)
+    telemetry.log("server.room", files=files, connections=config.most_connections)
+    server = Server(config, welcome, see_out)
     _on_signals(lambda number: server.handle_exit(number, None))
     # Around uvicorn instead of inside it ("lifespan"): what fails at the start is raised
     # here, and when a part of the house fails later, the process ends with it.

@@ -82,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_frame_bytes: Size = MEBIBYTE
     max_artifact_bytes: Size = 256 * MEBIBYTE
     attempts: Few = 3
+    max_losses: Few = 10
     retry_base_seconds: Seconds = 1.0
     retry_max_seconds: Seconds = 60.0
     attempt_timeout_seconds: Span = 600.0
@@ -90,7 +91,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     generate_wait_seconds: Seconds = 50.0
     drain_seconds: Seconds = 10.0
     slow_reader_seconds: Span = 30.0
+    request_seconds: Span = 30.0
+    max_connections: Count | None = None
     longpoll_seconds: Span = 10.0
+    longpoll_sessions: Count = 100
     log_retention_seconds: Seconds | None = 7 * 86_400.0
     task_retention_seconds: Seconds | None = None
     tail_events: Count = 1024

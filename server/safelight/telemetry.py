@@ -37,6 +37,7 @@ EVENTS: dict[str, LogEvent] = {
     "server.started": LogEvent(
         "info", "The parts are up and tasks are recovered.", ("version", "data_dir", "log")
     ),
+    "server.room": LogEvent("info", "How much may be open at a time.", ("files", "connections")),
     "server.listening": LogEvent("info", "The doors are open.", ("url",)),
     "server.stopping": LogEvent("info", "No new work; followers are sent away."),
     "server.stopped": LogEvent("info", "Everything is closed."),
@@ -68,8 +69,20 @@ EVENTS: dict[str, LogEvent] = {
         ("uid", "attempt", "provider", "verdict", "tries"),
     ),
     "task.overdue": LogEvent("warning", "A task took longer than it may, and was ended.", ("uid",)),
+    "task.defect": LogEvent(
+        "error",
+        "A bug of ours in the care for one task, which ends as `internal`.",
+        ("uid", "work", "reference", "exc"),
+    ),
+    "prediction.exhausted": LogEvent(
+        "warning",
+        "An attempt found no more open files, memory or processes.",
+        ("uid", "attempt", "provider", "exc"),
+    ),
     "prediction.defect": LogEvent(
-        "error", "A provider's code failed; a bug.", ("uid", "attempt", "provider", "exc")
+        "error",
+        "A provider's code failed; a bug.",
+        ("uid", "attempt", "provider", "reference", "exc"),
     ),
     "socket.refused": LogEvent("info", "A socket was refused.", ("reason",)),
     "socket.gone": LogEvent("debug", "A client went while we wrote.", ()),

@@ -12,10 +12,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from safelight.endings import UNKNOWN, Overdue, input_of
+from safelight.endings import Overdue, input_of
 from safelight.providers.base import Prediction, Unclear
 from safelight.providers.scripted import Scripted
-from safelight_protocol.inputs import FREE, GaveUp
+from safelight_protocol.inputs import FREE, UNKNOWN, GaveUp
 from safelight_protocol.snapshot import opening
 from safelight_protocol.task import State
 from tests.doubles.lives import NOW, brought_to, fresh

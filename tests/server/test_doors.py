@@ -16,13 +16,20 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.doubles.deaf import deaf
+from tests.doubles.deaf import Line, deaf, line_to
 from tests.doubles.poller import Poller
 from tests.doubles.process import ServerProcess, server_process
 from tests.doubles.served import Served, served
 
 PATIENCE = 30.0
 SOCKETS = 200
+LONG_TEXT = 2_500_000
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -40,12 +47,14 @@ async def stopped(server: ServerProcess) -> int:
     return await anyio.to_thread.run_sync(server.stop)
 
 
-async def half_a_request(server: ServerProcess) -> asyncio.StreamWriter:
-    """A request that never ends, and so is never answered."""
-    _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
-    writer.write(b"POST /api/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{")
-    await writer.drain()
-    return writer
+async def untaken_answer(server: ServerProcess, line: Line) -> None:
+    """An answer, larger than what kernels hold, of which nothing is taken."""
+    told = {"do": "text", "delta": "x" * LONG_TEXT}
+    body = {"id": "t1", "kind": "text", "model": "scripted/text", "prompt": "x"}
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as http:
+        await http.post("/api/tasks", json=body | {"params": {"script": [told] * 3}})
+        await http.get("/api/tasks/t1/events", headers={"Accept": "text/event-stream"})
+    await line.write(b"GET /api/tasks/t1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 
 
 async def until_requested(server: ServerProcess) -> None:
@@ -118,11 +127,13 @@ async def test_a_closed_socket_ends_though_its_client_says_nothing(house: Served
             await asyncio.sleep(0.01)
 
 
-async def test_nobody_is_let_in_any_more(tmp_path: Path) -> None:
+async def test_nobody_is_let_in_any_more(tmp_path: Path, stack: AsyncExitStack) -> None:
     """From the signal on connections are refused, while a request may still finish; the
     second SIGINT does not wait for it, and is no failure either."""
-    with server_process(tmp_path / "data", drain_seconds=600) as server:
-        writer = await half_a_request(server)
+    settings = {"scripted": True, "max_body_bytes": 2**26, "slow_reader_seconds": 600}
+    with server_process(tmp_path / "data", drain_seconds=600, **settings) as server:
+        line = await stack.enter_async_context(line_to(server.url))
+        await untaken_answer(server, line)
         await until_requested(server)
         os.kill(server.pid, signal.SIGINT)
         port = int(server.url.rpartition(":")[2])
@@ -131,8 +142,21 @@ async def test_nobody_is_let_in_any_more(tmp_path: Path) -> None:
                 while True:
                     _, probe = await asyncio.open_connection("127.0.0.1", port)
                     probe.close()
+        assert not server.has_died
         assert await anyio.to_thread.run_sync(server.interrupt) == 0
-        writer.close()
+
+
+async def test_half_a_request_is_seen_out(tmp_path: Path) -> None:
+    """Whoever has not sent the whole of it is told to come back; the end is a clean one."""
+    half = b"POST /api/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{"
+    with server_process(tmp_path / "data", drain_seconds=600) as server:
+        async with line_to(server.url) as line, asyncio.timeout(PATIENCE):
+            await line.write(half)
+            await until_requested(server)
+            assert await stopped(server) == 0
+            answer = await line.read_to_end()
+    assert answer.startswith(b"HTTP/1.1 503 ") and b'"code":"shutting_down"' in answer
+    assert "Traceback" not in server.stderr()
 
 
 async def test_a_socket_that_still_comes_through_is_refused(house: Served) -> None:

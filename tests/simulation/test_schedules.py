@@ -48,6 +48,12 @@ def test_every_rule_holds(tmp_path: Path) -> None:
         assert counts[f"tasks {end}"] > 5, end
 
 
+@pytest.mark.parametrize("seed", [1214, 2166, 2967])
+def test_a_world_that_once_broke_holds(seed: int, tmp_path: Path) -> None:
+    """Worlds in which one task's bad moment once ended the process, or broke a rule."""
+    assert play(seed, tmp_path).breaches == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_rule_holds_in_many_worlds(block: int, tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from tests.doubles.process import ServerProcess, server_process
 
 PATIENCE = 20.0
 
+MAX_LOSSES = 3
+
 HANGS_ONCE = [{"do": "progress", "to": 0.5, "attempt": 1}, {"do": "hang", "attempt": 1}]
 HANGS = [{"do": "progress", "to": 0.5}, {"do": "hang"}]
 FAILS = [{"do": "never", "message": "no"}]
@@ -91,7 +93,11 @@ class Client:
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server process with the scripted provider beside the built-in one."""
     with server_process(
-        tmp_path / "data", scripted=True, local_pace_seconds=0, retry_base_seconds=0.001
+        tmp_path / "data",
+        scripted=True,
+        local_pace_seconds=0,
+        retry_base_seconds=0.001,
+        max_losses=MAX_LOSSES,
     ) as running:
         yield running
 
@@ -129,10 +135,6 @@ def test_a_retry_after_the_crash_attaches(server: ServerProcess, key: str | None
     assert (answer.json()["data"]["task_id"], answer.json()["data"]["attached"]) == (id, True)
 
 
-MAX_CRASHES = 60
-
-
-@pytest.mark.slow
 def test_a_task_that_always_crashes_ends_as_failed(server: ServerProcess) -> None:
     """A task that never outlives its process is begun again a bounded number of times,
     then ends as failed with a reason, and a fresh request is not held up by it."""
@@ -142,10 +144,11 @@ def test_a_task_that_always_crashes_ends_as_failed(server: ServerProcess) -> Non
     while (told := client.poll(id, cursor)) and not told["ended"]:
         cursor = told["cursor"]
         if told["events"][-1]["type"] == "progress":
-            assert (crashes := crashes + 1) <= MAX_CRASHES
+            assert (crashes := crashes + 1) <= MAX_LOSSES + 1
             client = crash(server)
     end = client.events(id)[-1]
     assert (end["type"], end["error_data"]["code"]) == ("failed", "lost")
+    assert crashes == MAX_LOSSES + 1
     assert end["error_data"]["message"]
     assert client.made(key="fresh")["created"] is True
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
+from safelight_protocol.fields import invalid
 
 from .context import Context
 
@@ -16,7 +18,7 @@ _encoder = msgspec.json.Encoder()
 
 
 async def read_json(request: Request, context: Context) -> Any:
-    """The body as JSON. Raises Refused `too_large` or `invalid`.
+    """The body as JSON. Raises Refused `too_large`, `invalid` or `shutting_down`.
 
     A body that announces or passes the limit is refused without being read to its end.
     """
@@ -24,12 +26,20 @@ async def read_json(request: Request, context: Context) -> Any:
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
         raise _too_large(int(announced[:18]), limit)
+    return parse_json(await whole_body(request, context, limit))
+
+
+async def whole_body(request: Request, context: Context, limit: int) -> bytes:
+    """The body up to its end. Raises Refused `too_large` at the first part above the limit,
+    and `shutting_down` once the server goes down while the rest is still awaited."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(len(body), limit)
-    return parse_json(bytes(body))
+    with anyio.CancelScope() as scope, context.guests.staying(scope.cancel):
+        async for chunk in request.stream():
+            if len(body) + len(chunk) > limit:
+                raise _too_large(len(body) + len(chunk), limit)
+            body += chunk
+        return bytes(body)
+    raise Refused("shutting_down", "The server is going down; the request did not come whole.")
 
 
 def parse_json(body: bytes) -> Any:
@@ -39,7 +49,8 @@ def parse_json(body: bytes) -> Any:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         found = body[:60].decode(errors="replace") if body else "nothing"
         wrong: dict[str, object] = {"field": "body", "found": found, "expected": "one JSON object"}
-        raise Refused("invalid", f"The body is not JSON: {error}.", [wrong]) from None
+        message = f"The body is not JSON: {error}." if body else "The body is empty."
+        raise Refused("invalid", message, [wrong]) from None
 
 
 def compact(body: bytes) -> bytes:
@@ -72,8 +83,8 @@ def query_number(
         return default
     if text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high:
         return int(text)
-    wrong = {"field": name, "found": text[:80], "expected": f"a whole number, {low} to {high}"}
-    raise Refused("invalid", f"{name} is not a number in its range.", [dict(wrong)])
+    expected = f"a whole number, {low} to {high}"
+    raise invalid([{"field": name, "found": text[:80], "expected": expected}])
 
 
 def _too_large(size: int, limit: int) -> Refused:

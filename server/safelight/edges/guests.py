@@ -1,9 +1,10 @@
 """Who is connected for longer than one answer, and how all of them are sent away.
 
-A socket, a long-poll session, a stream and a waiting request enter when they begin and
-leave when they end. When the server goes down they are asked to go one after another,
-the longest here first, so that they do not all knock at the next server in the same
-instant. Knows neither sockets nor clocks: how to go and how to sleep are arguments.
+A socket, a long-poll session, a stream, a waiting request and one whose body has not
+come whole enter when they begin and leave when they end. When the server goes down they
+are asked to go one after another, the longest here first, so that they do not all knock
+at the next server in the same instant. Knows neither sockets nor clocks: how to go and
+how to sleep are arguments.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from safelight_protocol.codes import Refused
 from safelight_protocol.frames import FrameError, serializer_for
 
 from ..telemetry import log
+from .bodies import whole_body
 from .connection import Connection
 from .context import Context, context_of
 from .polls import TOKEN, Session
@@ -34,6 +35,9 @@ MAX_LINES = 1000
 """Frames in one body; phoenix.js sends at most 100 (older ones what came up at once)."""
 
 PREFLIGHT_SECONDS = 3600
+
+AGAIN = 500
+"""The one status at which phoenix.js comes back in a moment."""
 
 HEADERS = {
     "content-type": "application/json; charset=utf-8",
@@ -56,10 +60,17 @@ async def longpoll(request: Request) -> Response:
         return await _get(request, context)
     except (Refused, FrameError) as refused:
         log("socket.refused", reason=str(refused))
-        return _answer(403)
+        return _answer(_status(refused))
+
+
+def _status(refused: Refused | FrameError) -> int:
+    """What the body of an answer says of a refusal: 403 stops phoenix.js, others do not."""
+    name = refused.code.name if isinstance(refused, Refused) else ""
+    return {"too_large": 413, "shutting_down": AGAIN}.get(name, 403)
 
 
 async def _get(request: Request, context: Context) -> Response:
+    await whole_body(request, context, 0)  # a poll has none; now only its end may come
     session = _session(request, context)
     if session is None:
         return _open(request, context)
@@ -73,12 +84,23 @@ def _open(request: Request, context: Context) -> Response:
     """A fresh session. 410 means "this one is new": a client that had another reports its
     end and joins again, with its cursors."""
     owner = context.auth.admit(_without_session(request)).owner
+    _refuse_planted(request, context)
     serializer = serializer_for(request.query_params.get("vsn"))
-    session = None if context.draining() else context.polls.create(owner)
+    address = request.client.host if request.client and not context.settings.tokens else ""
+    session = None if context.draining() else context.polls.create(owner, address)
     if session is None:
-        return _answer(500)  # the one status at which clients come back in a moment
+        return _answer(AGAIN)
     context.polls.start(session, Connection(session, context, owner, serializer).run)
     return _answer(410, session.token, [])
+
+
+def _refuse_planted(request: Request, context: Context) -> None:
+    """A browser asks for the image of another site's page without an Origin. Where no
+    token is needed such a page could open all the sessions there are."""
+    settings, headers = context.settings, request.headers
+    foreign = headers.get("sec-fetch-site") == "cross-site" and "origin" not in headers
+    if foreign and not settings.tokens and "*" not in settings.allowed_origins:
+        raise Refused("forbidden", "A page of another site, which names no origin.")
 
 
 async def _poll(request: Request, session: Session, window: float) -> tuple[list[str], bool]:
@@ -86,7 +108,6 @@ async def _poll(request: Request, session: Session, window: float) -> tuple[list
 
     They are taken at the last moment, and not for a client that is seen to have gone.
     """
-    await request.body()  # from here on there is nothing to receive but the client's end
     poll = session.begin()
     try:
         with anyio.move_on_after(window):
@@ -111,13 +132,9 @@ async def _post(request: Request, context: Context) -> Response:
     if session is None:
         return _answer(410)
     limit = BODY_FRAMES * context.settings.max_frame_bytes
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            return _answer(413)
+    body = await whole_body(request, context, limit)
     batched = request.headers.get("content-type", "").startswith("application/x-ndjson")
-    lines = bytes(body).split(b"\n", MAX_LINES) if batched else [bytes(body)]
+    lines = body.split(b"\n", MAX_LINES) if batched else [body]
     if len(lines) > MAX_LINES:
         return _answer(413)
     with anyio.move_on_after(context.polls.window):

@@ -14,7 +14,7 @@ import math
 import re
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -25,7 +25,10 @@ from safelight_protocol.effects import Hangup
 from ..telemetry import log
 
 MAX_SESSIONS = 10_000
-"""A GET without a token opens one; more than this at a time are refused."""
+"""A GET without a token opens one; more than this at a time are refused, to all together."""
+
+FIRST_POLL_SECONDS = 5.0
+"""A client polls as soon as it has its token; who does not was never one."""
 
 MAX_HELD = 256
 """Frames that wait for the next poll."""
@@ -46,11 +49,13 @@ class Session:
     idle_seconds = math.inf
     """The client sends no heartbeats here: its polls show that it lives."""
 
-    def __init__(self, token: str, owner: str, window: float) -> None:
+    def __init__(self, token: str, owner: str, window: float, sharer: str = "") -> None:
         self.token = token
         self.owner = owner
+        self.sharer = sharer
         self.over = False
-        self._patience = 1.5 * window
+        self._window = window
+        self.patience = min(1.5 * window, FIRST_POLL_SECONDS)
         self._absent_since = time.monotonic()
         self._poll: object | None = None
         self._inbox: deque[str | bytes] = deque()
@@ -84,6 +89,7 @@ class Session:
         """A poll came. It takes the place of one that is still held: that one's client
         has gone without our noticing, and must not get frames any more."""
         self._poll = poll = object()
+        self.patience = 1.5 * self._window
         self._changed.set()
         return poll
 
@@ -114,7 +120,7 @@ class Session:
     async def receive(self) -> str | bytes | None:
         """The next frame that came in a POST; None when nobody polls any more."""
         while not self._inbox:
-            left = self._absent_since + self._patience - time.monotonic()
+            left = self._absent_since + self.patience - time.monotonic()
             if not self.is_polled and left <= 0:
                 return None
             with anyio.move_on_after(math.inf if self.is_polled else left):
@@ -148,18 +154,23 @@ class Session:
 
 
 class Polls:
-    """All sessions of this process, and the task of each."""
+    """All sessions of this process, and the task of each. One owner, or one address where
+    all are one owner, may have `each` of them: nobody takes the places of all the others."""
 
-    def __init__(self, group: anyio.abc.TaskGroup, window: float) -> None:
+    def __init__(self, group: anyio.abc.TaskGroup, window: float, each: int) -> None:
         self.window = window
+        self._each = each
+        self._taken: Counter[str] = Counter()
         self._group = group
         self._sessions: dict[bytes, Session] = {}
 
-    def create(self, owner: str) -> Session | None:
+    def create(self, owner: str, address: str = "") -> Session | None:
         """A session that is found from now on; None when there are too many."""
-        if len(self._sessions) >= MAX_SESSIONS:
+        sharer = f"{owner} {address}"
+        if len(self._sessions) >= MAX_SESSIONS or self._taken[sharer] >= self._each:
             return None
-        session = Session(f"longpoll-{secrets.token_urlsafe(32)}", owner, self.window)
+        session = Session(f"longpoll-{secrets.token_urlsafe(32)}", owner, self.window, sharer)
+        self._taken[sharer] += 1
         self._sessions[_digest(session.token)] = session
         return session
 
@@ -183,6 +194,12 @@ class Polls:
         finally:
             session.finish()
             del self._sessions[_digest(session.token)]
+            self._leave(session.sharer)
+
+    def _leave(self, sharer: str) -> None:
+        self._taken[sharer] -= 1
+        if not self._taken[sharer]:
+            del self._taken[sharer]
 
 
 class _Signal:

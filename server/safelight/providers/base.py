@@ -92,12 +92,14 @@ class Again(msgspec.Struct, frozen=True):
     """It failed in a way that may pass. `after_seconds` is the provider's own wish.
 
     `fresh_seed`: it would fail again with this seed, and may pass with another one.
+    `charge` is what the provider says that the attempt cost, None where it does not say.
     """
 
     code: str
     message: str
     after_seconds: float | None = None
     fresh_seed: bool = False
+    charge: Charge | None = None
 
 
 class Never(msgspec.Struct, frozen=True):

@@ -1,0 +1,101 @@
+"""From a committed step to the runner: what an attempt needs is fetched, and the task is
+looked at once more, before anything is started or asked about.
+
+Writes nothing itself: what is found out is reported. Knows neither store nor log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from safelight_protocol.inputs import Stopped
+from safelight_protocol.task import State, Task
+
+from .admission import Admission
+from .guard import Guard
+from .insist import insist
+from .providers.base import Provider
+from .retry import Dice, RetryPolicy
+from .runner import Keep, Runner, Show, Tell, Told
+
+
+class Attempts:
+    """`now_of` is the task as it is now, None if that attempt is over."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        admission: Admission,
+        providers: Mapping[str, Provider],
+        now_of: Callable[[Task], Task | None],
+        tell: Tell,
+        keep: Keep,
+        show: Show,
+        told: Told,
+        policy: RetryPolicy,
+        cancel_seconds: float,
+        clock: Callable[[], int],
+        dice: Dice,
+    ) -> None:
+        self._runner = Runner(
+            guard,
+            tell=tell,
+            keep=keep,
+            show=show,
+            told=told,
+            policy=policy,
+            cancel_seconds=cancel_seconds,
+            clock=clock,
+            dice=dice,
+        )
+        self._guard = guard
+        self._admission = admission
+        self._providers = providers
+        self._now_of = now_of
+        self._tell = tell
+
+    def billed(self, task: Task) -> bool:
+        """Whether its provider may ask for money."""
+        provider = self._providers.get(task.resolved.provider)
+        return provider is not None and provider.billed
+
+    def begin(self, task: Task) -> None:
+        """Start the attempt that was claimed."""
+        self._guard.start(task.uid, "run", lambda: self._run(task))
+
+    def doubt(self, task: Task) -> None:
+        """Ask what became of the attempt."""
+        self._guard.start(task.uid, "reconcile", lambda: self._reconcile(task))
+
+    async def resume(self, task: Task) -> None:
+        """Follow again a prediction whose handle is saved."""
+        await self._guard.run(task.uid, "resume", lambda: self._run(task))
+
+    def stop(self, uid: str) -> None:
+        """Ask the provider of a running attempt for its end. Safe to repeat."""
+        self._runner.stop(uid)
+
+    def abandon(self, uid: str) -> None:
+        """The task has ended without its prediction: leave that, and ask for its end."""
+        self._runner.abandon(uid)
+
+    def statistics(self) -> dict[str, int]:
+        """Those of the runner."""
+        return self._runner.statistics()
+
+    async def _run(self, task: Task) -> None:
+        inputs = await insist(lambda: self._admission.files(task))
+        now = self._now_of(task)
+        if now is None:
+            return
+        if now.state is State.CANCELING and task.handle is None:
+            return await self._tell(task, Stopped())  # asked before anything was started
+        self._runner.run(task, self._providers[task.resolved.provider], inputs)
+        if now.state is State.CANCELING:
+            self._runner.stop(task.uid)
+
+    async def _reconcile(self, task: Task) -> None:
+        inputs = await insist(lambda: self._admission.files(task))
+        if self._now_of(task) is not None:
+            self._runner.reconcile(task, self._providers[task.resolved.provider], inputs)

@@ -1,0 +1,78 @@
+"""One attempt under way: what it was begun with, what a cancel of it has to wait for, and
+what trouble that is no word of its provider means for it.
+
+Calls no provider and writes nothing; the runner does.
+"""
+
+from __future__ import annotations
+
+import errno
+
+import anyio
+
+from safelight_protocol.codes import Refused
+from safelight_protocol.inputs import FREE, UNKNOWN
+from safelight_protocol.task import Task
+
+from .providers.base import Again, InputFile, Never, Prediction, Provider
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""Open files, memory and processes: whoever has none left may have some in a while."""
+
+EXHAUSTED_SECONDS = 5.0
+"""The least pause after that: what is used up is seldom free again in a second."""
+
+
+class Run:
+    """An attempt: its cancel scope, and what a cancel has to wait for."""
+
+    def __init__(self, task: Task, provider: Provider, prediction: Prediction) -> None:
+        self.task = task
+        self.provider = provider
+        self.prediction = prediction
+        self.handle = task.handle
+        self.scope = anyio.CancelScope()
+        self.started = anyio.Event()
+        self.ended = anyio.Event()
+        self.stopping = False
+        if self.handle is not None:
+            self.started.set()
+
+    @property
+    def owed(self) -> bool:
+        """Whether it was begun by a provider that bills: a start refused outright was not."""
+        return self.provider.billed and self.handle is not None
+
+    def finish(self) -> None:
+        """Whoever waits to cancel it need not wait any longer."""
+        self.started.set()
+        self.ended.set()
+
+
+def prediction_of(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
+    """What its provider is asked for."""
+    ran = task.resolved
+    return Prediction(
+        uid=task.uid,
+        attempt=task.attempt,
+        kind=task.asked.kind,
+        model=ran.model,
+        prompt=task.asked.prompt,
+        params=ran.params,
+        seed=task.seed_used,
+        n=ran.n,
+        backend=ran.backend,
+        inputs=inputs,
+    )
+
+
+def refused_by(refused: Refused, run: Run) -> Again | Never:
+    """A result that we cannot keep: too large for good, or no room for the moment."""
+    charge = UNKNOWN if run.owed else FREE
+    outcome = Again if refused.code.retry == "later" else Never
+    return outcome(refused.code.name, refused.message, charge=charge)
+
+
+def is_exhaustion(defect: Exception) -> bool:
+    """Whether the machine had no more of something for the moment."""
+    return isinstance(defect, OSError) and defect.errno in EXHAUSTED

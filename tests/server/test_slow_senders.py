@@ -1,0 +1,160 @@
+"""Clients that do not send what they owe: how long they are waited for, and how many."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from safelight.doors import LEAST_CONNECTIONS, MOST_FILES, OTHER_FILES, Config, room
+from safelight.settings import Settings
+from tests.doubles.deaf import Line, deaf, line_to
+from tests.doubles.process import ServerProcess, started
+from tests.doubles.served import PATIENCE, Served, served
+
+REQUEST_SECONDS = 0.3
+GET = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+POST = b"POST /api/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path, request_seconds=REQUEST_SECONDS) as running:
+        yield running
+
+
+async def answered(line: Line) -> bool:
+    """Whether a request on this line is answered; False once it is cut."""
+    try:
+        await line.write(GET)
+    except OSError:
+        return False
+    return (await line.read()).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /readyz HT", GET[:-2], POST % 99 + b"{"],
+    ids=["nothing", "half a line", "half a header", "half a body"],
+)
+async def test_what_is_not_sent_to_its_end_is_not_waited_for(house: Served, sent: bytes) -> None:
+    """A client that stops in the middle, or never begins, is cut off after its time."""
+    async with line_to(house.url) as line:
+        await line.write(sent)
+        assert await line.read_to_end() == b""
+    assert not house.connections
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\r\n", GET[:-2], POST % 99 + b"{"],
+    ids=["empty lines", "half a header", "half a body"],
+)
+async def test_a_later_request_is_waited_for_as_long(house: Served, sent: bytes) -> None:
+    """On a kept connection it is the same, and what begins no request does not keep it."""
+    async with line_to(house.url) as line:
+        assert await answered(line)
+        await line.write(sent)
+        assert await line.read_to_end() == b""
+
+
+async def test_a_header_may_not_trickle(house: Served) -> None:
+    """A line of it now and then is not enough: the request has to begin in its time."""
+    with pytest.raises(OSError):
+        async with line_to(house.url) as line:
+            await line.write(GET[:-2])
+            for n in range(200):
+                await asyncio.sleep(REQUEST_SECONDS / 5)
+                await line.write(b"X-%d: x\r\n" % n)
+            raise AssertionError("nobody stopped it")
+
+
+async def test_a_body_that_goes_on_is_waited_for(house: Served) -> None:
+    """As long as parts of it come it may take any time."""
+    body = json.dumps({"kind": "image", "prompt": "x", "model": "scripted/image"}).encode()
+    async with line_to(house.url) as line:
+        await line.write(POST % len(body))
+        for n in range(0, len(body), 8):
+            await asyncio.sleep(REQUEST_SECONDS / 4)
+            await line.write(body[n : n + 8])
+        assert (await line.read()).startswith(b"HTTP/1.1 202")
+
+
+async def test_whoever_owes_nothing_stays(house: Served) -> None:
+    """A stream, a socket and a kept connection are there long after that time."""
+    await house.create(id="t1", params={"script": [{"do": "wait", "gate": "go"}]})
+    async with line_to(house.url) as stream, deaf(house.url) as socket, line_to(house.url) as kept:
+        await stream.write(GET.replace(b"/readyz", b"/api/tasks/t1/events"))
+        assert await answered(kept)
+        await asyncio.sleep(3 * REQUEST_SECONDS)
+        assert await answered(kept)
+        await socket.say(None, "1", "phoenix", "heartbeat", {})
+        await socket.hear("phx_reply")
+        house.scripted.gate("go").set()
+        told = b""
+        while b'"completed"' not in told:
+            told += (more := await stream.read())
+            assert more
+
+
+async def test_there_are_only_so_many_connections(tmp_path: Path) -> None:
+    """One more is cut off at once, sockets counted; when somebody goes there is a place."""
+    async with served(tmp_path, max_connections=3) as house, AsyncExitStack() as stack:
+        socket = await stack.enter_async_context(deaf(house.url))
+        lines = [await stack.enter_async_context(line_to(house.url)) for _ in range(2)]
+        assert [await answered(line) for line in lines] == [True, True]
+        async with line_to(house.url) as late:
+            assert not await answered(late)
+        await socket.line.write(b"\x81\x00")  # not masked: the server closes
+        async with asyncio.timeout(PATIENCE):
+            while len(house.connections) > 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        async with line_to(house.url) as later:
+            assert await answered(later)
+
+
+def test_the_connections_leave_room_for_files() -> None:
+    """Without a setting there are as many as files may be open, less those of the house."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert room() == max(LEAST_CONNECTIONS, min(files, MOST_FILES) - OTHER_FILES)
+    assert Config(None, Settings()).most_connections == room()
+    assert Config(None, Settings(max_connections=7)).most_connections == 7
+
+
+class Confined(ServerProcess):
+    """A server that begins with few open files, and may ask for more up to a limit."""
+
+    limits = (0, 0)
+
+    def command(self) -> list[str]:
+        """It sets its limits before anything else."""
+        soft, hard = self.limits
+        serve = "from safelight.__main__ import main; import sys; sys.exit(main())"
+        limit = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))"
+        return ["-c", f"{limit}\n{serve}", "serve"]
+
+
+@pytest.mark.parametrize(("limits", "places"), [((100, 400), 336), ((100, 100), 36)])
+async def test_a_crowd_of_silent_lines_locks_nobody_out_for_long(
+    tmp_path: Path, limits: tuple[int, int], places: int
+) -> None:
+    """The process asks for all the files it may have; more lines than fit are cut off, and
+    when the silent ones have had their time others are answered."""
+    server = Confined(tmp_path / "data", request_seconds=1)
+    server.limits = limits
+    with started(server):
+        assert f"connections={places}" in server.stderr()
+        async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE):
+            for _ in range(places + 20):
+                await stack.enter_async_context(line_to(server.url))
+            while True:
+                async with line_to(server.url) as late:
+                    if await answered(late):
+                        break
+                await asyncio.sleep(0.05)
+        assert server.stop() == 0
