@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 E2E := tests/e2e
 ARGS ?=
+# Tests wait for processes and disks more than they compute: two at a time, file by file.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -32,10 +34,10 @@ serve: $(VENV)/.run
 	$(BIN)/safelight serve $(ARGS)
 
 test: $(VENV)/.dev npm
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 quick: $(VENV)/.dev npm
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 check: lint format types imports drift
 

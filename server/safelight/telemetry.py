@@ -37,7 +37,7 @@ EVENTS: dict[str, LogEvent] = {
     "server.started": LogEvent(
         "info", "The parts are up and tasks are recovered.", ("version", "data_dir", "log")
     ),
-    "server.room": LogEvent("info", "How much may be open at a time.", ("files", "connections")),
+    "server.room": LogEvent("debug", "How much may be open at a time.", ("files", "connections")),
     "server.listening": LogEvent("info", "The doors are open.", ("url",)),
     "server.stopping": LogEvent("info", "No new work; followers are sent away."),
     "server.stopped": LogEvent("info", "Everything is closed."),
