@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.doubles.served import Served, served
 
@@ -15,3 +16,9 @@ async def house(tmp_path: Path) -> AsyncIterator[Served]:
     """A server with a scripted provider and an empty data directory."""
     async with served(tmp_path / "data") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def plain_log() -> None:
+    """Log lines go to standard output, whatever an earlier test of the process set up."""
+    structlog.reset_defaults()

@@ -145,7 +145,7 @@ async def test_a_crowd_of_silent_lines_locks_nobody_out_for_long(
 ) -> None:
     """The process asks for all the files it may have; more lines than fit are cut off, and
     when the silent ones have had their time others are answered."""
-    server = Confined(tmp_path / "data", request_seconds=1)
+    server = Confined(tmp_path / "data", request_seconds=1, log_level="debug")
     server.limits = limits
     with started(server):
         assert f"connections={places}" in server.stderr()
