@@ -15,8 +15,7 @@ from .admission import Admission
 from .guard import Guard
 from .insist import insist
 from .providers.base import Provider
-from .retry import Dice, RetryPolicy
-from .runner import Keep, Runner, Show, Tell, Told
+from .runner import Runner, Tell
 
 
 class Attempts:
@@ -25,31 +24,14 @@ class Attempts:
     def __init__(
         self,
         guard: Guard,
-        *,
+        runner: Runner,
         admission: Admission,
         providers: Mapping[str, Provider],
         now_of: Callable[[Task], Task | None],
         tell: Tell,
-        keep: Keep,
-        show: Show,
-        told: Told,
-        policy: RetryPolicy,
-        cancel_seconds: float,
-        clock: Callable[[], int],
-        dice: Dice,
     ) -> None:
-        self._runner = Runner(
-            guard,
-            tell=tell,
-            keep=keep,
-            show=show,
-            told=told,
-            policy=policy,
-            cancel_seconds=cancel_seconds,
-            clock=clock,
-            dice=dice,
-        )
         self._guard = guard
+        self._runner = runner
         self._admission = admission
         self._providers = providers
         self._now_of = now_of
@@ -71,18 +53,6 @@ class Attempts:
     async def resume(self, task: Task) -> None:
         """Follow again a prediction whose handle is saved."""
         await self._guard.run(task.uid, "resume", lambda: self._run(task))
-
-    def stop(self, uid: str) -> None:
-        """Ask the provider of a running attempt for its end. Safe to repeat."""
-        self._runner.stop(uid)
-
-    def abandon(self, uid: str) -> None:
-        """The task has ended without its prediction: leave that, and ask for its end."""
-        self._runner.abandon(uid)
-
-    def statistics(self) -> dict[str, int]:
-        """Those of the runner."""
-        return self._runner.statistics()
 
     async def _run(self, task: Task) -> None:
         inputs = await insist(lambda: self._admission.files(task))

@@ -36,6 +36,7 @@ from .production import Production
 from .providers.base import Provider, Shown
 from .removal import Remover
 from .retry import Dice, RetryPolicy
+from .runner import Runner
 from .store import Change, Created, Fenced, Store, StoreTrouble
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
@@ -76,11 +77,8 @@ class Orchestrator:
         self._live: dict[str, Live] = {}
         self._ready = asyncio.Event()
         self.late = 0
-        self._attempts = Attempts(
+        self._runner = Runner(
             self._guard,
-            admission=admission,
-            providers=providers,
-            now_of=self._now_of,
             tell=self._report,
             keep=production.keep,
             show=self._show,
@@ -89,6 +87,9 @@ class Orchestrator:
             cancel_seconds=cancel_seconds,
             clock=clock,
             dice=dice,
+        )
+        self._attempts = Attempts(
+            self._guard, self._runner, admission, providers, self._now_of, self._report
         )
 
     async def create(self, owner: str, command: Create) -> Answer:
@@ -125,7 +126,7 @@ class Orchestrator:
     def statistics(self) -> dict[str, int]:
         """Live tasks, late inputs, and those of dispatcher and runner."""
         counted = {"live": len(self._live), "late": self.late}
-        return counted | self._dispatcher.statistics() | self._attempts.statistics()
+        return counted | self._dispatcher.statistics() | self._runner.statistics()
 
     def adopt(self, task: Task) -> None:
         """Take a live task into care after a restart. Its log is already restored."""
@@ -175,7 +176,7 @@ class Orchestrator:
         record("task.overdue", uid=uid)
         overdue = Overdue(self._attempts.billed(live.task))
         await insist(lambda: self._move(uid, overdue))
-        self._attempts.abandon(uid)
+        self._runner.abandon(uid)
 
     async def _give_up(self, uid: str, reference: str) -> None:
         """End a task that met a defect of ours; one that has ended gives its place back."""
@@ -183,7 +184,7 @@ class Orchestrator:
         if live is not None:
             broken = Broken(reference, self._attempts.billed(live.task))
             await insist(lambda: self._move(uid, broken))
-            self._attempts.abandon(uid)
+            self._runner.abandon(uid)
         if uid not in self._live:
             self._dispatcher.remove(uid)
             self._ready.set()
@@ -313,7 +314,7 @@ class Orchestrator:
             case Effect.RUN:
                 self._attempts.begin(task)
             case Effect.STOP:
-                self._attempts.stop(task.uid)
+                self._runner.stop(task.uid)
             case Effect.RECONCILE:
                 self._attempts.doubt(task)
             case Effect.RELEASE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 
 import websockets
 
@@ -44,7 +45,7 @@ class Dropped(Exception):
     """The witness itself has ended the connection."""
 
 
-class Witness:
+class Witness(ABC):
     """One client at one door. `done` once it was told all that it waits for."""
 
     door: Door
@@ -76,17 +77,17 @@ class Witness:
             if not self.done:
                 await asyncio.sleep(self.die.uniform(0.02, 0.3))
 
+    @abstractmethod
     async def connect(self) -> None:
         """One connection, from its beginning to its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give_up(self) -> None:
         """Follow no more; the checker must not wait for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pretend(self) -> None:
         """Begin with a cursor of another history, which a gap must answer."""
-        raise NotImplementedError
 
     def opened(self, task: str | None = None, after: str | None = None) -> None:
         """Note a connection."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from random import Random
 from typing import Any
 
@@ -30,7 +31,7 @@ BATCH = 3
 """Smaller than the doors', so that readers are often in the middle of a log."""
 
 
-class Follower:
+class Follower(ABC):
     """One witness's way of looking. `cursor` is what its client keeps."""
 
     def __init__(self, world: World, wish: Wish, dice: Random, name: str) -> None:
@@ -48,7 +49,7 @@ class Follower:
         """Visit after visit, the last without leaving."""
         visits = self.dice.choice([0, 0, 1, 3])
         while not self.witness.done:
-            patience = self.dice.random() * 4 if visits > 0 else self.patience
+            patience = self.dice.random() * 4 if visits > 0 else None
             visits -= 1
             life = await self.world.alive()
             try:
@@ -60,14 +61,9 @@ class Follower:
                 self.wish.ended.set()
             await anyio.sleep(self.dice.random() * self.dice.choice([0.01, 1.0]))
 
-    @property
-    def patience(self) -> float | None:
-        """How long the last visits last."""
-        return None
-
+    @abstractmethod
     async def visit(self, life: Life) -> None:
         """Read until the end, or until something breaks."""
-        raise NotImplementedError
 
     def begin(self, snapshot: dict[str, Any]) -> None:
         """The snapshot of an attach."""
