@@ -1,10 +1,11 @@
 """uvicorn as this house needs it: the server, and both of its protocols.
 
 The server stops accepting at the signal and lets everybody be seen out before it closes
-anything itself; its default closes all sockets at once. The protocols hold no more for a
-client that takes nothing than their write buffer, and not for ever; they wait for no
-request without end, and there is an end to how many connections there are. Knows neither
-routes nor tasks; who is to be seen out, and how, is handed in.
+anything itself; its default closes all sockets at once. The protocols (the one of
+WebSockets is in `lines.py`) hold no more for a client that takes nothing than their write
+buffer, and not for ever; they wait for no request without end, and there is an end to how
+many connections there are. Knows neither routes nor tasks; who is to be seen out, and how,
+is handed in.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from contextlib import contextmanager, suppress
 import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .edges.socket import UNTAKEN
+from .lines import LineProtocol
+from .machine import Clock, Timer
 from .settings import Settings
+from .telemetry import log as record
 
 SPARE_FRAME_BYTES = 64 * 1024
 """Above our own limit, so that a frame somewhat too large is refused by us, in words."""
@@ -35,15 +37,12 @@ not we while a request is on its way."""
 LOCAL_PROXIES = "127.0.0.1,::1"
 """Whose X-Forwarded-For is believed; said here so that no variable says otherwise."""
 
-GOODBYE_SECONDS = 2.0
-"""How long a closed WebSocket may take to read to its end; then the line is cut."""
-
-MOST_UNREAD_BYTES = 2 * 1024 * 1024
-"""More than the write buffer and the largest frame together: only pongs can pile up so
-high, which no flow control holds back."""
-
 OTHER_FILES = 64
-"""Files that may be open beside the connections: the store's, the artifacts', the log."""
+"""Files that may be open beside the connections: the store's, the log, and those that the
+forty threads read or write at a moment; a download holds none while its reader takes none."""
+
+FULL_SECONDS = 60.0
+"""Between two lines of the log which say that there is no place."""
 
 LEAST_CONNECTIONS = 16
 """However few files the process may open."""
@@ -58,14 +57,15 @@ SEEING_OUT = 0.5
 class Config(uvicorn.Config):
     """uvicorn's, made of our settings. A client that takes nothing of an answer for
     `slow_seconds`, or sends nothing of a request for `request_seconds`, is cut off; and so
-    is whoever comes when there are `most_connections`."""
+    is whoever comes when there are `most_connections`. `clock` measures these times; it is
+    the event loop's own unless given."""
 
-    def __init__(self, app: object, settings: Settings) -> None:
+    def __init__(self, app: object, settings: Settings, clock: Clock | None = None) -> None:
         super().__init__(
             app,  # type: ignore[arg-type]
             lifespan="off",
             http=HttpProtocol,
-            ws=WebSocketProtocol,
+            ws=LineProtocol,
             ws_max_size=settings.max_frame_bytes + SPARE_FRAME_BYTES,
             ws_per_message_deflate=False,
             ws_ping_interval=None,
@@ -77,10 +77,18 @@ class Config(uvicorn.Config):
             timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
             timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         )
+        self.clock = clock
         self.slow_seconds = settings.slow_reader_seconds
         self.request_seconds = settings.request_seconds
         self.most_connections = settings.max_connections or room()
         self.drain_seconds = settings.drain_seconds
+        self._full_until = -math.inf
+
+    def note_full(self, now: float) -> None:
+        """Somebody found no place; it is told once in a while, however many come."""
+        if now >= self._full_until:
+            self._full_until = now + FULL_SECONDS
+            record("server.full", connections=self.most_connections)
 
 
 def room() -> int:
@@ -105,22 +113,24 @@ class HttpProtocol(HttpToolsProtocol):
     what waits for it. Otherwise it is cut off."""
 
     config: Config
-    _limit: asyncio.TimerHandle | None = None
-    _owed: asyncio.TimerHandle | None = None
+    _limit: Timer | None = None
+    _owed: Timer | None = None
     _heard_at = 0.0
     _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Whoever comes owes a request, and finds no place where there is none."""
         super().connection_made(transport)
+        self._clock: Clock = self.config.clock or self.loop
         if len(self.connections) > self.config.most_connections:
+            self.config.note_full(self._clock.time())
             transport.abort()
         else:
             self._owe()
 
     def data_received(self, data: bytes) -> None:
         """After empty lines, which begin no request, one is owed too."""
-        self._heard_at = self.loop.time()
+        self._heard_at = self._clock.time()
         super().data_received(data)
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self in self.connections and self.timeout_keep_alive_task is None:
@@ -142,6 +152,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._forgive()
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """The line goes on without this object, which lets go of its parser, or both would
+        stay until the next collection of garbage."""
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]
+
     def pause_writing(self) -> None:
         """The write buffer is full: from here on the reader's time runs."""
         super().pause_writing()
@@ -160,15 +176,15 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _owe(self) -> None:
         if self._owed is None:
-            self._owed = self.loop.call_later(self.config.request_seconds, self._demand)
+            self._owed = self._clock.call_later(self.config.request_seconds, self._demand)
 
     def _demand(self) -> None:
         """A body has as long again after each part of it, and while we do not read it."""
-        now = self.loop.time()
+        now = self._clock.time()
         since = now if self.flow.read_paused else self._heard_at
         again_at = since + self.config.request_seconds
         if self._in_body and again_at > now:
-            self._owed = self.loop.call_at(again_at, self._demand)
+            self._owed = self._clock.call_later(again_at - now, self._demand)
         else:
             self.transport.abort()
 
@@ -179,7 +195,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _wait_for_less(self) -> None:
         untaken = self.transport.get_write_buffer_size()
-        self._limit = self.loop.call_later(self.config.slow_seconds, self._judge, untaken)
+        self._limit = self._clock.call_later(self.config.slow_seconds, self._judge, untaken)
 
     def _judge(self, before: int) -> None:
         """Whoever took a little has as long again."""
@@ -192,37 +208,6 @@ class HttpProtocol(HttpToolsProtocol):
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket that can be closed even when its client reads nothing."""
-
-    config: Config
-
-    async def send(self, message: object) -> None:
-        """A close frame does not wait for the reader; everything else does."""
-        if isinstance(message, dict) and message["type"] == "websocket.close":
-            self.writable.set()
-        await super().send(message)  # type: ignore[arg-type]
-
-    async def run_asgi(self) -> None:
-        """Once the application is done with it the line has its goodbye, and ends."""
-        self.scope["extensions"][UNTAKEN] = {"bytes": self.transport.get_write_buffer_size}
-        try:
-            await super().run_asgi()
-        finally:
-            patience = min(GOODBYE_SECONDS, self.config.slow_seconds)
-            self.loop.call_later(patience, self._cut)
-
-    def _cut(self) -> None:
-        if self in self.connections:  # a line that has ended by itself must not be cut
-            self.transport.abort()
-
-    def handle_ping(self) -> None:
-        """Answer, unless answers pile up: then the client does nothing but ask."""
-        super().handle_ping()
-        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
-            self.transport.abort()
 
 
 class Server(uvicorn.Server):

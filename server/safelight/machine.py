@@ -10,6 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import anyio
 import msgspec
@@ -21,6 +22,23 @@ SEED_BITS = 53
 def now_ms() -> int:
     """The wall clock in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+class Timer(Protocol):
+    """Something that will happen, unless it is called off."""
+
+    def cancel(self) -> None:
+        """It will not."""
+
+
+class Clock(Protocol):
+    """What the limits of connections need of time; an event loop is one."""
+
+    def time(self) -> float:
+        """Seconds of a clock that never goes back."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call back in so many seconds."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

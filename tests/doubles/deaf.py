@@ -86,8 +86,13 @@ class Deaf:
         """Read all that is there until the line ends."""
         while await self.read():
             pass
-        received = self._protocol.close_rcvd
-        self.close_code = received.code if received else None
+        self._note_goodbye()
+
+    async def hear_goodbye(self) -> None:
+        """Read all that is there until the other side says goodbye, or the line ends."""
+        while self._protocol.close_rcvd is None and await self.read():
+            pass
+        self._note_goodbye()
 
     async def read(self) -> bool:
         """Read a little; False at the end of the line."""
@@ -98,6 +103,10 @@ class Deaf:
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 self.frames.append(json.loads(event.data))
         return bool(data)
+
+    def _note_goodbye(self) -> None:
+        received = self._protocol.close_rcvd
+        self.close_code = received.code if received else None
 
     async def _write(self) -> None:
         for data in self._protocol.data_to_send():
