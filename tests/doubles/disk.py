@@ -7,8 +7,8 @@ is left of it. `ill` makes system calls of a running process fail from outside, 
 
 from __future__ import annotations
 
+import select
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,24 +52,21 @@ def fill(disk: Path) -> Path:
 def ill(pid: int, calls: str, error: str = "EIO", when: str = "1+") -> Iterator[None]:
     """These system calls of a process fail while inside; `when` is strace's: which of each
     thread's calls, `3+2` for every second one from the third on."""
-    command = ["strace", "-f", "-qq", "-p", str(pid), "-o", "/dev/null", "-e", f"trace={calls}"]
+    command = ["strace", "-f", "-p", str(pid), "-o", "/dev/null", "-e", f"trace={calls}"]
     command += ["-e", f"inject={calls}:error={error}:when={when}"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         try:
-            _until_traced(pid, tracer)
+            _until_attached(tracer)
             yield
         finally:
             tracer.terminate()  # strace lets the process go on
             tracer.wait(PATIENCE)
 
 
-def _until_traced(pid: int, tracer: subprocess.Popen[str]) -> None:
-    """Threads are taken over one after another; only then is the disk ill for all of them."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        assert tracer.poll() is None, tracer.stderr and tracer.stderr.read()
-        statuses = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
-        if all("TracerPid:\t0\n" not in status for status in statuses):
-            return
-        time.sleep(0.01)
-    raise AssertionError("strace never took hold")
+def _until_attached(tracer: subprocess.Popen[str]) -> None:
+    """strace says so once it holds all threads; only then is the disk ill for each of them."""
+    assert tracer.stderr is not None
+    ready, _, _ = select.select([tracer.stderr], [], [], PATIENCE)
+    assert ready, "strace never took hold"
+    said = tracer.stderr.readline()
+    assert " attached" in said, said

@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from safelight.edges.context import Context
 from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
 from safelight.store import open_store
+from safelight.subscriptions import Subscriptions
 
 PATIENCE = 10.0
 """Seconds a test waits for what must come; it never waits them out when all is well."""
@@ -148,13 +149,15 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
         "local_pace_seconds": 0.0,
     }
     kernel_buffer = settings.pop("kernel_buffer", None)
+    clock = settings.pop("clock", None)
+    subscriptions = settings.pop("subscriptions", Subscriptions)
     chosen = Settings(**defaults | settings)
-    app = create_app(chosen, {name: scripted}, opened)
+    app = create_app(chosen, {name: scripted}, opened, subscriptions)
     listening = socket.create_server(("127.0.0.1", 0))
     if kernel_buffer is not None:  # little is to fill it; accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kernel_buffer)
-    config = Config(wrapped(app), chosen)
+    config = Config(wrapped(app), chosen, clock)
     config.lifespan = "on"
     config.timeout_graceful_shutdown = 2
     server = _Quiet(config)
@@ -172,15 +175,45 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
 
 
 class _Quiet(uvicorn.Server):
-    """uvicorn without signal handlers, and with something to wait for."""
+    """uvicorn without signal handlers, with something to wait for, and without its ticks:
+    it stops as soon as it is told to and everybody has gone."""
 
     def __init__(self, config: uvicorn.Config) -> None:
+        self._ending = asyncio.Event()
         super().__init__(config)
         self.ready = asyncio.Event()
+
+    @property
+    def should_exit(self) -> bool:
+        """What uvicorn looks at ten times a second is waited for here."""
+        return self._ending.is_set()
+
+    @should_exit.setter
+    def should_exit(self, asked: bool) -> None:
+        if asked:
+            self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._ending.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        left = self.server_state.connections, self.server_state.tasks
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while any(left):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await self.lifespan.shutdown()
 
     def install_signal_handlers(self) -> None:
         """Signals stay pytest's."""

@@ -14,9 +14,8 @@ import pytest
 
 from tests.doubles.process import server_process
 from tests.e2e.chromium import FLAGS
-from tests.e2e.phoenix_node import HERE, PATIENCE, Node, node_client
-
-__all__ = ["HERE", "Node"]
+from tests.e2e.node_process import HERE, PATIENCE
+from tests.e2e.phoenix_node import node_client
 
 PAINT = {"kind": "image", "prompt": "a lighthouse at dusk", "model": "local/paint"}
 SMALL = {"width": 256, "height": 256, "steps": 8}

@@ -18,7 +18,8 @@ import pytest
 from tests.doubles.phoenix_end import phoenix_end
 from tests.doubles.process import ServerProcess, server_process
 from tests.e2e.chromium import FLAGS
-from tests.e2e.phoenix_node import HERE, PATIENCE, Node, node_client
+from tests.e2e.node_process import HERE, PATIENCE, Node
+from tests.e2e.phoenix_node import node_client
 
 PAINT = {"kind": "image", "prompt": "a lighthouse at dusk", "model": "local/paint"}
 SMALL = {"width": 256, "height": 256, "steps": 20}

@@ -7,9 +7,7 @@ It sends no cursor, so each subscription is told where the task stands, then the
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.doubles.process import ServerProcess, server_process
-from tests.e2e.test_phoenix_js import HERE, Node
+from tests.e2e.node_process import Node, node_process
 
 PAINT = {"kind": "image", "prompt": "a lighthouse", "model": "local/paint"}
 SMALL = {"width": 256, "height": 256, "steps": 20}
@@ -26,25 +24,12 @@ pytestmark = pytest.mark.needs("node", "npm packages")
 versions = pytest.mark.parametrize("version", ["realtime-v1", "realtime-v2"])
 
 
-@contextmanager
-def realtime(server: ServerProcess, version: str, topic: str, ack: bool = True) -> Iterator[Node]:
+def realtime(
+    server: ServerProcess, version: str, topic: str, ack: bool = True
+) -> AbstractContextManager[Node]:
     """The library in Node, subscribed to a topic."""
     address = server.url.replace("http", "ws") + "/socket"
-    child = subprocess.Popen(
-        ["node", "realtime_client.mjs", version, address, topic, json.dumps(ack)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=HERE,
-    )
-    try:
-        yield Node(child)
-    finally:
-        child.kill()
-        child.wait(10)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
+    return node_process("realtime_client.mjs", version, address, topic, json.dumps(ack))
 
 
 def create(server: ServerProcess, id: str, **more: Any) -> None:

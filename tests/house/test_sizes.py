@@ -44,9 +44,8 @@ def files() -> Iterator[Path]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             name = f"/{path.relative_to(ROOT).as_posix()}"
-            if path.suffix in SUFFIXES and not any(
-                fnmatchcase(name, pattern) for pattern in NOT_WRITTEN_BY_HAND
-            ):
+            foreign = "/." in name or any(fnmatchcase(name, p) for p in NOT_WRITTEN_BY_HAND)
+            if path.suffix in SUFFIXES and not foreign:
                 yield path
 
 

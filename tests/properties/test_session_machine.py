@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from safelight.log import runs
+from safelight.tail import runs
 from safelight_protocol import lifecycle
 from safelight_protocol.client import Output
 from safelight_protocol.cursor import read_cursor
@@ -32,7 +32,7 @@ from safelight_protocol.snapshot import Snapshot, fold
 from tests.doubles.histories import History
 from tests.doubles.lives import EXAMPLES, NOW
 from tests.doubles.pair import Answer, Pair
-from tests.protocol.test_pair_schedules import PHASES
+from tests.doubles.wire import PHASES, Wire
 
 NAMES = ("a", "b")
 RARELY = st.integers(0, 3).map(lambda drawn: drawn == 0)
@@ -50,7 +50,7 @@ class View:
         self.told = 0
 
 
-class Follower(RuleBasedStateMachine):
+class Follower(Wire):
     """Two tasks, one server after another, one client."""
 
     @initialize(vsn=st.sampled_from([V1, V2]))
@@ -125,7 +125,7 @@ class Follower(RuleBasedStateMachine):
             self.lost.add(place)
             entries = entries[1:]
         told = runs(entries) if folded else [(entry.seq, entry) for entry in entries]
-        frames = [one.frame(self.serializer, topic, first) for first, one in told]
+        frames = [one.frame(self.serializer, topic, first).message for first, one in told]
         self.pair.say(frames * 2 if lose else frames)  # and what it has sent, it may send again
 
     @rule(topic=TOPICS, times=st.integers(1, 4), data=st.data())
@@ -186,21 +186,6 @@ class Follower(RuleBasedStateMachine):
                 self.something_happens(topic=topic, times=times, data=data)
                 if self.pair.session is not None:
                     self.pump(topic=topic, count=times + 1, folded=folded, lose=lose)
-
-    @precondition(lambda self: self.pair.up)
-    @rule()
-    def carry_up(self) -> None:
-        self.pair.carry_up()
-
-    @precondition(lambda self: self.pair.effects)
-    @rule()
-    def work(self) -> None:
-        self.pair.work()
-
-    @precondition(lambda self: self.pair.down)
-    @rule()
-    def carry_down(self) -> None:
-        self.pair.carry_down()
 
     @precondition(lambda self: self.pair.session is not None)
     @rule(read=st.integers(0, 3), really=RARELY)

@@ -7,12 +7,11 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import msgspec
-from hypothesis import Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     MultipleResults,
-    RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
@@ -26,11 +25,10 @@ from safelight_protocol.effects import Join
 from safelight_protocol.happenings import Answered, Unanswered
 from safelight_protocol.session import Session
 from tests.doubles.pair import Answer, Pair
+from tests.doubles.wire import PHASES, Wire
 
 TOPICS = st.sampled_from(["task:a", "tasks:mine"])
 FIRST_JOIN_REF = 100_001
-PHASES = [phase for phase in Phase if phase is not Phase.explain]
-"""Explaining a long schedule takes minutes and says nothing."""
 
 
 def asks(cursor: str | None) -> bytes:
@@ -98,7 +96,7 @@ class Ledger:
         self.over[topic].add(join_ref)
 
 
-class Schedules(RuleBasedStateMachine):
+class Schedules(Wire):
     """Joins, leaves, pushes, stray frames, ends and losses, delivered one by one."""
 
     refs: Bundle[str] = Bundle("refs")
@@ -173,22 +171,6 @@ class Schedules(RuleBasedStateMachine):
         while self.pair.effects:
             self.pair.work()
         self.pair.say((self.session.crash if crash else self.session.close)(topic))
-
-    @precondition(lambda self: self.pair.up)
-    @rule(all=st.booleans())
-    def carry_up(self, all: bool) -> None:
-        for _ in range(len(self.pair.up) if all else 1):
-            self.pair.carry_up()
-
-    @precondition(lambda self: self.pair.effects)
-    @rule()
-    def work(self) -> None:
-        self.pair.work()
-
-    @precondition(lambda self: self.pair.down)
-    @rule()
-    def carry_down(self) -> None:
-        self.pair.carry_down()
 
     @rule()
     def settle(self) -> None:

@@ -183,7 +183,6 @@ async def test_who_tells_a_gap_for_ever_ends_no_run_late(only: str, tmp_path: Pa
             with anyio.fail_after(20 * patience):
                 found = await verdicts(house.url, only, patience=patience)
         assert {one.outcome for one in found.values()} == {"failed"}
-        assert all(one.seconds < 4 * patience for one in found.values())
 
 
 async def test_nobody_there():

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from safelight.edges.connection import MAX_OUTBOX_CHARACTERS
+from safelight.edges.connection import MAX_UNTAKEN, ROOM
+from tests.doubles.clock import ManualClock
 from tests.doubles.deaf import Deaf, deaf, line_to
 from tests.doubles.served import PATIENCE, Served, served
 
@@ -33,8 +34,9 @@ CHATTY = {
         ]
     },
 }
+STREAM = b"GET /api/tasks/t1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 HIGH_WATER = 64 * 1024
-MOST = HIGH_WATER + 2 * DELTA
+MOST = HIGH_WATER + ROOM + 2 * DELTA
 """What one connection may hold: the write buffer's limit and the frame that passed it."""
 
 
@@ -44,6 +46,26 @@ async def house(tmp_path: Path) -> AsyncIterator[Served]:
         tmp_path, kernel_buffer=16 * 1024, slow_reader_seconds=SLOW_SECONDS
     ) as running:
         yield running
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def streaming(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Served]:
+    """A server whose HTTP side lives in the test's time, with a long task that is over."""
+    limits = {"slow_reader_seconds": SLOW_SECONDS, "kernel_buffer": 16 * 1024}
+    async with served(tmp_path, clock=clock, **limits) as running:
+        running.scripted.gate("go").set()
+        await running.post("/api/tasks", CHATTY)
+        yield running
+
+
+def held_by(house: Served) -> int:
+    """What the server holds for its connections altogether."""
+    return sum(c.transport.get_write_buffer_size() for c in house.connections)
 
 
 async def held_until_cut(house: Served, held: list[int]) -> None:
@@ -122,11 +144,11 @@ async def test_answers_that_nobody_takes_stop_the_reading(tmp_path: Path) -> Non
         await client.say("1", "1", TOPIC, "phx_join", {})
         asked = 0
         with pytest.raises(TimeoutError):
-            while asked * DELTA < 4 * MAX_OUTBOX_CHARACTERS:
+            while asked * DELTA < 4 * MAX_UNTAKEN:
                 async with asyncio.timeout(0.5):
                     await client.say("1", str(asked), TOPIC, "ping", {"x": "x" * DELTA})
                 asked += 1
-        assert asked * DELTA > MAX_OUTBOX_CHARACTERS
+        assert asked * DELTA > MAX_UNTAKEN
         while not any(f[1] == str(asked - 1) for f in client.frames):
             assert await client.read()
     answers = [f[1] for f in client.frames if len(f[4].get("response", {}).get("x", "")) == DELTA]
@@ -142,18 +164,19 @@ async def test_pings_without_end_are_cut(house: Served) -> None:
             raise AssertionError("nobody stopped it")
 
 
-async def test_a_stream_that_takes_nothing_is_cut_and_misses_nothing(house: Served) -> None:
+async def test_a_stream_that_takes_nothing_is_cut_and_misses_nothing(
+    streaming: Served, clock: ManualClock
+) -> None:
     """The same for server-sent events: bounded, cut, and resumed with the last id."""
-    held: list[int] = []
-    house.scripted.gate("go").set()
-    await house.post("/api/tasks", CHATTY)
-    told = await house.events("t1")
+    house = streaming
     async with line_to(house.url) as line:
-        await line.write(b"GET /api/tasks/t1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        await until_held(house)
-        await held_until_cut(house, held)
+        await line.write(STREAM)
+        await clock.until_runs(SLOW_SECONDS)
+        told = await house.events("t1")
+        assert HIGH_WATER / 4 < held_by(house) <= MOST
+        clock.advance(2 * SLOW_SECONDS)  # within the first it took what the kernel takes
+        assert held_by(house) == 0
         text = (await line.read_to_end()).decode()
-    assert max(held) <= MOST
     ids = [block.split("\n")[0][4:] for block in text.split("\r\n") if block.startswith("id: ")]
     whole = [block for block in text.split("\r\n") if block.startswith("id: ")]
     assert 0 < len(ids) < len(told)
@@ -164,18 +187,22 @@ async def test_a_stream_that_takes_nothing_is_cut_and_misses_nothing(house: Serv
     assert rest == told[int(cursor.partition("-")[2]) :]
 
 
-async def test_a_reader_who_takes_something_is_left_alone(house: Served) -> None:
-    """Slow is not dead: a stream that is read bit by bit for longer than the limit is told
-    everything."""
-    house.scripted.gate("go").set()
-    await house.post("/api/tasks", CHATTY)
-    told = await house.events("t1")
-    async with line_to(house.url) as line:
-        await line.write(
-            b"GET /api/tasks/t1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        )
-        await until_held(house)
-        data = bytearray()
+async def test_a_reader_who_takes_something_is_left_alone(
+    streaming: Served, clock: ManualClock
+) -> None:
+    """Slow is not dead: a stream that is read bit by bit, with the whole limit between the
+    bits, is told everything."""
+    told = await streaming.events("t1")
+    data, limits = bytearray(), 0
+    async with line_to(streaming.url) as line:
+        await line.write(STREAM)
+        await clock.until_runs(SLOW_SECONDS)
+        begun, before = clock.begun, held_by(streaming)
         while chunk := await line.read():
             data += chunk
+            if clock.begun == begun and 0 < held_by(streaming) < before:
+                clock.advance(SLOW_SECONDS)
+                limits += 1
+            begun, before = clock.begun, held_by(streaming)
+    assert limits > 10
     assert data.count(b"\nevent: progress\n") == len(told)
