@@ -8,7 +8,7 @@ that never goes back. The contract is the dispatch table of docs/wire.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -60,7 +60,7 @@ class _Channel(msgspec.Struct):
     topic: str
     id: Ref
     generation: int
-    owed: list[Ref]
+    owed: tuple[Ref, ...] = ()
     joined: bool = False
 
 
@@ -77,6 +77,19 @@ class Session:
     What goes to many is encoded once, outside, as a broadcast: send it only to a socket
     whose join `is_current` and was accepted.
     """
+
+    __slots__ = (
+        "_channels",
+        "_count",
+        "_generation",
+        "_has_route",
+        "_heard",
+        "_idle_seconds",
+        "_max_channels",
+        "_max_frame_bytes",
+        "_over",
+        "_serializer",
+    )
 
     def __init__(
         self,
@@ -141,7 +154,7 @@ class Session:
         if channel is None:
             return []
         channel.joined = True
-        owed, channel.owed = channel.owed, []
+        owed, channel.owed = channel.owed, ()
         return [self._answer(join, "ok", response), *self._closes(join.topic, owed)]
 
     def refuse(self, join: Join, response: bytes) -> list[Data]:
@@ -233,7 +246,7 @@ class Session:
 
     def _join(self, frame: Frame | BinaryFrame) -> list[Effect]:
         replaced = self._channels.pop(frame.topic, None)
-        owed = [*replaced.owed, replaced.id] if replaced else []
+        owed = (*replaced.owed, replaced.id) if replaced else ()
         effects: list[Effect] = [_over(replaced)] if replaced else []
         try:
             payload = object_of(frame)
@@ -296,7 +309,7 @@ class Session:
         end = self._serializer.encode(channel.id, channel.id, topic, event, payload)
         return [*self._closes(topic, channel.owed), end]
 
-    def _closes(self, topic: str, ids: list[Ref]) -> list[Data]:
+    def _closes(self, topic: str, ids: Iterable[Ref]) -> list[Data]:
         return [self._serializer.encode(id, id, topic, "phx_close", EMPTY) for id in ids]
 
     def _hang_up(self, code: str, reason: str) -> list[Effect]:

@@ -1,138 +1,35 @@
 """The log that readers see: a tail of encoded events in memory, the store behind it.
 
 One path for live, replay and resume: a reader has a cursor and asks for what comes
-after it. An event is encoded once, when it is written; its frame is built once per
-topic and wire version and shared by every follower, and so is one that stands for a
-run of `progress` events. `append` is called only after the commit. Who may read, when
-to look again, and who gets runs instead of events is not decided here.
+after it. `append` is called only after the commit. What is kept of an event in memory is
+in `tail.py`. Who may read, when to look again, and who gets runs instead of events is not
+decided here.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
 
 import msgspec
 
-from safelight_protocol.bounds import MAX_PAYLOAD, bounded
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import TERMINAL, TaskEvent, decode_event
+from safelight_protocol.events import TaskEvent, decode_event
 from safelight_protocol.fields import invalid
-from safelight_protocol.frames import Serializer
 from safelight_protocol.identity import shown
-from safelight_protocol.realtime import spoken
-from safelight_protocol.snapshot import Snapshot, fold, opening
+from safelight_protocol.snapshot import Snapshot, opening
 from safelight_protocol.task import Task
 
 from .store import Store
+from .tail import Entry, Tail
 
 ENDED_TAILS = 256
 ENDED_TAIL_BYTES = 16 * 1024 * 1024
 """Tails kept after their task's end, so that followers reach it without the store; at most
 so many, and of events of so many bytes in all."""
 
-
-MAX_FRAMES = 16
-"""Frames that one event keeps, and as many of runs that it ends. Topics and versions are
-few; beginnings of runs, each of which belongs to some reader's pace, need not be, and
-past this they are built anew."""
-
-
-class _Head(msgspec.Struct, frozen=True):
-    """What of an event decides whether the next may stand for it."""
-
-    type: str
-    task_id: str
-    attempt: int
-    prediction_id: str | None = None
-
-
-_read_head = msgspec.json.Decoder(_Head).decode
-
-
-class Entry:
-    """One event as every reader gets it: the bytes of its JSON, and its frames."""
-
-    __slots__ = ("_frames", "_known", "_runs", "body", "run", "seq")
-
-    def __init__(self, seq: int, run: int, body: bytes) -> None:
-        self.seq = seq
-        self.run = run
-        self.body = body
-        self._frames: dict[tuple[str, str, int], str] = {}
-        self._runs: dict[tuple[str, str, int], str] = {}
-        self._known: _Head | None = None
-
-    @property
-    def ends(self) -> bool:
-        """Whether it is the event that ends its task."""
-        return self._head.type in TERMINAL
-
-    def yields_to(self, later: Entry) -> bool:
-        """Whether the next event says all that this one does: both are progress of one
-        attempt, and this one does not bring the only word of the provider's own id."""
-        one, other = self._head, later._head
-        both = one.type == other.type == "progress" and one.attempt == other.attempt
-        return both and one.prediction_id in (None, other.prediction_id)
-
-    def frame(self, serializer: Serializer, topic: str, from_seq: int | None = None) -> str:
-        """The event as a `progress` broadcast on a topic; built at the first call.
-
-        With `from_seq` below its own it stands for all events from there on. One too
-        large for a frame is cut, and says so.
-        """
-        first = self.seq if from_seq is None else from_seq
-        key = (serializer.vsn, topic, first)
-        kept = self._frames if first == self.seq else self._runs
-        made = kept.get(key)
-        if made is None:
-            told = spoken(topic, "progress", self._told(first))
-            made = serializer.encode_broadcast(topic, *told)
-            if len(kept) < MAX_FRAMES:
-                kept[key] = made
-        return made
-
-    def _told(self, first: int) -> bytes:
-        body = bounded(self.body, self._head.task_id) if len(self.body) > MAX_PAYLOAD else self.body
-        return body if first == self.seq else body[:-1] + b',"from_seq":%d}' % first
-
-    @property
-    def _head(self) -> _Head:
-        if self._known is None:
-            self._known = _read_head(self.body)
-        return self._known
-
-
-def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
-    """The entries with each run of progress as its last one, and the seq it begins at."""
-    found: list[tuple[int, Entry]] = []
-    for place, entry in enumerate(entries):
-        if found and entries[place - 1].yields_to(entry):
-            found[-1] = (found[-1][0], entry)
-        else:
-            found.append((entry.seq, entry))
-    return found
-
-
-class Tail:
-    """The last events of one task and the snapshot that they lead to."""
-
-    __slots__ = ("bytes", "entries", "snapshot")
-
-    def __init__(self, snapshot: Snapshot, bound: int) -> None:
-        self.bytes = 0
-        self.snapshot = snapshot
-        self.entries: deque[Entry] = deque(maxlen=bound)
-
-    def after(self, seq: int, limit: int) -> list[Entry] | None:
-        """The entries after `seq`, or None when the tail does not reach back that far."""
-        if seq >= self.snapshot.seq:
-            return []
-        if not self.entries or self.entries[0].seq > seq + 1:
-            return None
-        skip = seq + 1 - self.entries[0].seq
-        stop = min(skip + limit, len(self.entries))
-        return [self.entries[i] for i in range(skip, stop)]
+MAX_EARLIER = 256
+"""Earlier logs whose runs are remembered."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -149,8 +46,10 @@ class Log:
         self._store = store
         self._bound = tail_events
         self._live: dict[str, Tail] = {}
+        self._cold: set[str] = set()
         self._ended: OrderedDict[str, Tail] = OrderedDict()
         self._ended_bytes = 0
+        self._earlier: dict[str, int] = {}
 
     @property
     def id(self) -> str:
@@ -166,34 +65,54 @@ class Log:
         tail = self._live.get(task.uid)
         if tail is None:
             tail = self._live[task.uid] = Tail(opening(task), self._bound)
-        tail.snapshot = fold(tail.snapshot, event)
-        tail.entries.append(Entry(event.seq, self._store.run, body))
+        tail.append(event, Entry(event.seq, self._store.run, body))
         if task.ended:
             self._keep_ended(task.uid, self._live.pop(task.uid))
 
     def _keep_ended(self, uid: str, tail: Tail) -> None:
-        tail.bytes = sum(len(entry.body) for entry in tail.entries)
         self._ended[uid] = tail
-        self._ended_bytes += tail.bytes
+        self._ended_bytes += tail.weigh()
         while len(self._ended) > ENDED_TAILS or self._ended_bytes > ENDED_TAIL_BYTES:
             self._ended_bytes -= self._ended.popitem(last=False)[1].bytes
 
     def forget(self, uid: str) -> None:
         """Drop the tail of a task: it was deleted, or the store knows better."""
         self._live.pop(uid, None)
+        self._cold.discard(uid)
         ended = self._ended.pop(uid, None)
         self._ended_bytes -= 0 if ended is None else ended.bytes
 
+    def expect(self, uid: str) -> None:
+        """A task was live when the server started: its tail is built when it is first asked
+        for, by a reader or by `recall`."""
+        self._cold.add(uid)
+
+    def is_cold(self, uid: str) -> bool:
+        """Whether the tail of a live task has not been asked for since the start."""
+        return uid in self._cold
+
+    async def recall(self, task: Task) -> None:
+        """Return once the tail of a live task is in memory; await it before the task moves.
+
+        Who builds it beside another finds it done and leaves it: it may have grown.
+        """
+        if task.uid in self._cold:
+            tail = await self._rebuilt(task)
+            if task.uid in self._cold:
+                self._cold.discard(task.uid)
+                self._live[task.uid] = tail
+
     async def restore(self, task: Task) -> None:
-        """Build the tail of a live task from the store, after a restart."""
-        self._live[task.uid] = await self._rebuilt(task)
+        """Build the tail of a live task from the store again, which knows better."""
+        tail = await self._rebuilt(task)
+        self._cold.discard(task.uid)
+        self._live[task.uid] = tail
 
     async def _rebuilt(self, task: Task) -> Tail:
         tail = Tail(opening(task), self._bound)
-        while rows := await self._store.read.events(task.uid, tail.snapshot.seq, 1000):
+        while rows := await self._store.read.events(task.uid, tail.seq, 1000):
             for row in rows:
-                tail.snapshot = fold(tail.snapshot, decode_event(row.body))
-                tail.entries.append(Entry(row.seq, row.run, row.body))
+                tail.append(decode_event(row.body), Entry(row.seq, row.run, row.body))
         return tail
 
     def live_snapshot(self, uid: str) -> Snapshot | None:
@@ -212,6 +131,9 @@ class Log:
         """The snapshots of several tasks by uid; one that was deleted is left out, so that
         it does not take the others along."""
         tasks = list(tasks)
+        if self._cold:
+            for task in tasks:
+                await self.recall(task)
         absent = [task.uid for task in tasks if self._tail(task.uid) is None]
         stored = await self._store.read.snapshots(absent) if absent else {}
         found = {task.uid: await self._snapshot(task, stored) for task in tasks}
@@ -243,6 +165,10 @@ class Log:
         # Seen in the instant between its commit and `append`: fold what is stored.
         found = (await self._rebuilt(task)).snapshot
         return found if found.seq > 0 else None
+
+    def holds(self, uid: str) -> bool:
+        """Whether the task's tail is in memory."""
+        return self._tail(uid) is not None
 
     def recent(self, uid: str, after: int, limit: int) -> list[Entry] | None:
         """Entries after a seq from memory; None means that `read` must be asked."""
@@ -286,7 +212,7 @@ class Log:
         """
         if seq > task.seq:
             return False
-        run = self._store.run if log == self.id else await self._store.read.run_of_log(log)
+        run = await self._run_of(log)
         if run is None:
             return False
         if seq == task.seq or self.recent(task.uid, seq, 1) is not None:
@@ -294,13 +220,34 @@ class Log:
         else:
             horizon = await self._horizon(task.uid)
             kept = horizon is not None and horizon <= seq + 1
-        written = await self._store.read.run_of_event(task.uid, seq)
+        written = await self._written(task.uid, seq)
         if written is None:  # swept; it was written no later than the one after it
-            written = await self._store.read.run_of_event(task.uid, seq + 1)
+            written = await self._written(task.uid, seq + 1)
         return kept and (written is None or written <= run)
 
+    async def _run_of(self, log: str) -> int | None:
+        """The run of a log. Those before this start's do not change: who comes back after
+        a restart asks once for all who do."""
+        if log == self.id:
+            return self._store.run
+        run = self._earlier.get(log)
+        if run is None:
+            run = await self._store.read.run_of_log(log)
+            if run is not None and len(self._earlier) < MAX_EARLIER:
+                self._earlier[log] = run
+        return run
+
+    async def _written(self, uid: str, seq: int) -> int | None:
+        """The run that wrote an event."""
+        tail = self._tail(uid)
+        entry = None if tail is None else tail.at(seq)
+        return await self._store.read.run_of_event(uid, seq) if entry is None else entry.run
+
     async def _horizon(self, uid: str) -> int | None:
-        return await self._store.read.horizon(uid)
+        """The first seq that is kept; only ended tasks lose any."""
+        tail = self._tail(uid)
+        whole = tail is not None and tail.at(1) is not None and uid in self._live
+        return 1 if whole else await self._store.read.horizon(uid)
 
     def _tail(self, uid: str) -> Tail | None:
         return self._live.get(uid) or self._ended.get(uid)

@@ -14,6 +14,8 @@ import msgspec
 
 from safelight_protocol import binary
 
+from .broadcast import Broadcast
+
 Wake = Callable[[], None]
 
 
@@ -27,9 +29,9 @@ class Preview:
         self.header = header
         self.data = data
         self.token = token
-        self._frames: dict[str, bytes] = {}
+        self._frames: dict[str, Broadcast] = {}
 
-    def frame(self, topic: str) -> bytes:
+    def frame(self, topic: str) -> Broadcast:
         """The preview as a binary broadcast on a topic; built once for all followers.
 
         Payload: length of the header (u32, big-endian), the header as JSON, the bytes.
@@ -38,7 +40,8 @@ class Preview:
         if made is None:
             header = msgspec.json.encode(self.header)
             payload = len(header).to_bytes(4, "big") + header + self.data
-            made = self._frames[topic] = binary.encode_broadcast(topic, "preview", payload)
+            made = Broadcast(binary.encode_broadcast(topic, "preview", payload))
+            self._frames[topic] = made
         return made
 
 

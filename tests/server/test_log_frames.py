@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from safelight.log import MAX_FRAMES, Entry, runs
+from safelight.tail import MAX_FRAMES, Entry, runs
 from safelight_protocol import inputs as happened
 from safelight_protocol.bounds import MAX_TEXT_FRAME
 from safelight_protocol.events import Text, decode_event, error_data
@@ -60,8 +60,8 @@ async def test_a_run_is_encoded_once(tmp_path: Path) -> None:
     frame = entry.frame(two, "task:x", 3)
     assert entry.frame(two, "task:x", 3) is frame
     body = msgspec.json.decode(entry.body)
-    assert msgspec.json.decode(frame)[4] == body | {"from_seq": 3}
-    assert msgspec.json.decode(entry.frame(two, "task:x"))[4] == body
+    assert msgspec.json.decode(frame.message)[4] == body | {"from_seq": 3}
+    assert msgspec.json.decode(entry.frame(two, "task:x").message)[4] == body
     for number in range(MAX_FRAMES):
         entry.frame(two, f"task:{number}", 3)
     again = entry.frame(two, "task:late", 3)
@@ -74,7 +74,7 @@ async def test_a_supabase_topic_has_its_own_frame(tmp_path: Path) -> None:
     """On `realtime:` topics the event is wrapped as a broadcast."""
     async with chronicle(tmp_path) as book:
         entry = (await entries_of(book))[0]
-    told = msgspec.json.decode(entry.frame(serializer_for("2.0.0"), "realtime:task:x"))
+    told = msgspec.json.decode(entry.frame(serializer_for("2.0.0"), "realtime:task:x").message)
     body = {"type": "broadcast", "event": "progress", "payload": msgspec.json.decode(entry.body)}
     assert told == [None, None, "realtime:task:x", "broadcast", body]
 
@@ -84,8 +84,8 @@ async def test_a_frame_too_large_is_cut_and_the_log_is_not(tmp_path: Path) -> No
     async with chronicle(tmp_path) as book:
         *_, entry = await entries_of(book, happened.Wrote("x" * 600_000))
     frame = entry.frame(serializer_for("2.0.0"), "task:x")
-    told = msgspec.json.decode(frame)[4]
-    assert len(frame) <= MAX_TEXT_FRAME
+    told = msgspec.json.decode(frame.message)[4]
+    assert len(frame.message) <= MAX_TEXT_FRAME
     assert (told["seq"], told["truncated"], told["url"]) == (3, True, "/api/tasks/u1")
     event = decode_event(entry.body)
     assert isinstance(event, Text)

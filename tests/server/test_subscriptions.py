@@ -134,7 +134,9 @@ def test_a_preview_has_a_bound(size: int, shown: bool) -> None:
 def test_a_preview_is_one_binary_broadcast_for_all() -> None:
     """Length of the header, the header, the picture; made once for each topic."""
     shown = preview(3, b"\x00\xffjpeg")
-    frame = binary.decode_server(shown.frame("task:x"))
+    message = shown.frame("task:x").message
+    assert isinstance(message, bytes)
+    frame = binary.decode_server(message)
     assert (frame.kind, frame.topic, frame.event) == ("broadcast", "task:x", "preview")
     length = int.from_bytes(frame.payload[:4], "big")
     header = {"task_id": "x", "attempt": 2, "step": 3, "media_type": "image/jpeg"}

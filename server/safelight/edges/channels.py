@@ -18,7 +18,7 @@ from ..care import Answer as Created
 from ..subscriptions import tasks_of
 from .context import Context
 from .feeds import Answer, Feed
-from .voice import Channel, Frames, Push, Voice
+from .voice import Channel, Frames, Voice
 
 __all__ = ["Channel", "ConversationChannel", "GalleryChannel"]
 
@@ -68,16 +68,12 @@ class ConversationChannel:
         uid = made.task.uid
         if uid not in self._feeds:
             anew = made.created or not made.task.ended
+            cursor = 0 if anew else made.snapshot.seq
             self._feeds[uid] = Feed(
-                self._context,
-                made.task,
-                self._voice,
-                cursor=0 if anew else made.snapshot.seq,
-                wake=lambda: self._woken(uid),
-                aloud=self._aloud,
+                self._context, self, made.task, self._voice, cursor=cursor, aloud=self._aloud
             )
         self._feeds[uid].asked_for(made, key, answer)
-        self._woken(uid)
+        self.stir(self._feeds[uid])
 
     def close(self) -> None:
         """Follow no more."""
@@ -85,13 +81,16 @@ class ConversationChannel:
             feed.close()
         self._feeds, self._dirty = {}, {}
 
-    async def pull(self) -> Frames:
+    def fall_behind(self) -> None:
+        """What comes is pulled as it is."""
+
+    async def pull(self, room: int) -> Frames:
         """What the next of the tasks has to tell; each gets its turn."""
         while self._dirty:
             uid = next(iter(self._dirty))
             del self._dirty[uid]
             feed = self._feeds[uid]
-            frames = await feed.pull()
+            frames = await feed.pull(room)
             if uid not in self._feeds:
                 return []  # left meanwhile
             if feed.is_over or (not frames and feed.is_gone):
@@ -103,9 +102,16 @@ class ConversationChannel:
                 return frames
         return []
 
-    def _woken(self, uid: str) -> None:
-        self._dirty[uid] = None
+    def stir(self, feed: Feed) -> None:
+        """One of the tasks has something to tell."""
+        self._dirty[feed.task.uid] = None
         self._wake()
+
+    def deleted(self, feed: Feed) -> None:
+        """A task that is deleted leaves the room without a word."""
+
+    def left(self, feed: Feed) -> None:
+        """The room sees it by itself."""
 
 
 class GalleryChannel:
@@ -117,13 +123,13 @@ class GalleryChannel:
         owner: str,
         *,
         position: int,
-        push: Push,
+        voice: Voice,
         wake: Callable[[], None],
     ) -> None:
         self.owner = owner
         self._context = context
         self._position = position
-        self._push = push
+        self._voice = voice
         self._wake = wake
         self._timer: asyncio.TimerHandle | None = None
         self._subscription = context.subscriptions.follow(tasks_of(owner), self._soon)
@@ -144,15 +150,20 @@ class GalleryChannel:
         self._timer = None
         self._wake()
 
-    async def pull(self) -> Frames:
+    def fall_behind(self) -> None:
+        """What comes is pulled as it is."""
+
+    async def pull(self, room: int) -> Frames:
         """The next changes in their order."""
         frames: Frames = []
         for change in await self._context.gallery.changes(self.owner, self._position, BATCH):
             self._position = change.position
             if change.task is None:
                 told = {"task_id": change.task_id, "position": change.position}
-                frames += self._push("task_deleted", msgspec.json.encode(told))
+                frames += self._voice.push("task_deleted", msgspec.json.encode(told))
             else:
                 body = {"task": change.task, "position": change.position}
-                frames += self._push("task", bounded(msgspec.json.encode(body), change.task_id))
+                frames += self._voice.push(
+                    "task", bounded(msgspec.json.encode(body), change.task_id)
+                )
         return frames

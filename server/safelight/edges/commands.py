@@ -7,7 +7,6 @@ bytes. On `realtime:` topics they come wrapped (safelight_protocol/realtime.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -32,8 +31,9 @@ from .voice import Frames, Socket, Voice
 
 
 class Commands:
-    """Carries out one client's commands. `opened` are the channels of its joined topics
-    that tasks may be asked for on; whoever joins and leaves keeps them."""
+    """Carries out one client's commands."""
+
+    __slots__ = ("_context", "_owner", "_session", "_socket")
 
     def __init__(
         self,
@@ -41,13 +41,11 @@ class Commands:
         owner: str,
         session: Session,
         socket: Socket,
-        opened: Mapping[str, Feed | ConversationChannel],
     ) -> None:
         self._context = context
         self._owner = owner
         self._session = session
         self._socket = socket
-        self._opened = opened
 
     async def carry_out(self, command: Command) -> None:
         """Do it and reply. Raises Refused."""
@@ -96,7 +94,7 @@ class Commands:
             return self._reply(command, compact(bytes(command.payload)))
         if not self._socket.takes_binary:
             raise Refused("invalid", "No binary answer reaches this client.")
-        self._socket.send(self._session.reply_binary(command, "ok", command.payload))
+        self._socket.send([*self._session.reply_binary(command, "ok", command.payload)])
 
     async def _list(self, command: Command) -> None:
         asked = read_list(_object(command.payload))
@@ -111,7 +109,7 @@ class Commands:
         as the reply, and as the push it has always waited for."""
         kind = GENERATE[command.event]
         payload = _object(command.payload)
-        channel = self._opened[command.topic]
+        channel = self._open(command)
         try:
             if channel.is_full:
                 raise Refused("too_many", f"Too much is under way on {command.topic}.")
@@ -138,17 +136,23 @@ class Commands:
 
         return answer
 
+    def _open(self, command: Command) -> Feed | ConversationChannel:
+        """What tasks are asked for on: a command is current, so its topic is joined."""
+        channel = self._socket.channel(command.topic)
+        assert isinstance(channel, Feed | ConversationChannel), "galleries know no generate"
+        return channel
+
     def _respond(self, command: Command, body: bytes) -> None:
-        voice = self._opened[command.topic].voice
+        voice = self._open(command).voice
         self._socket.send(voice.push(RESPONSES[GENERATE[command.event]], body))
 
     def _reply(self, command: Command, response: bytes) -> None:
-        channel = self._opened.get(command.topic)
-        if channel is None or channel.voice.answers:
+        channel = self._socket.channel(command.topic)
+        if not isinstance(channel, Feed) or channel.voice.answers:
             self._send(command, response)
 
     def _send(self, command: Command, response: bytes) -> None:
-        self._socket.send(self._session.reply(command, "ok", response))
+        self._socket.send([*self._session.reply(command, "ok", response)])
 
 
 def _object(payload: msgspec.Raw | bytes) -> dict[str, Any]:

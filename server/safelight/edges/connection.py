@@ -1,54 +1,46 @@
-"""One connected client, whatever carries its frames: drives a `Session` over a `Transport`.
+"""One connected client, whatever carries its frames: what comes in, what goes out, its end.
 
-A reader feeds the session and carries out its effects one after another, as Phoenix
-does: a join holds back what was sent after it. A writer sends. Frames of one topic are
-pulled from its channel once the client has taken the last ones; so a slow client costs
-its cursor. What the effects mean for tasks is in `conversation.py`.
+Feeds a `Session` and carries out its effects one after another, as Phoenix does: a join
+holds back what was sent after it. Frames of a topic are pulled from its channel while the
+client takes them; so a slow client costs its cursor. Works by being called: an idle client
+has no task here, no queue and no timer of its own. What the effects mean for tasks is in
+`conversation.py`; what carries the frames is a `Carrier`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
-import anyio
-
 from safelight_protocol.codes import Refused, code
-from safelight_protocol.effects import Effect, Hangup, Send
+from safelight_protocol.effects import Effect, Hangup, Leave, Send
 from safelight_protocol.frames import Serializer
 from safelight_protocol.session import Session
 
+from ..broadcast import Frames
 from ..telemetry import log
-from .channels import Channel
 from .context import Context
 from .conversation import Conversation
+from .patience import Patience
+from .voice import Channel
 
-MAX_OUTBOX = 256
-"""Replies and pushes that wait for the writer; a client that does not take them is not
-read any further."""
+ROOM = 64 * 1024
+"""Bytes of one topic's frames that are handed over at a time; what one frame adds to it
+is the most that waits for a client that takes nothing."""
 
-MAX_OUTBOX_CHARACTERS = 1024 * 1024
-"""The same for their size, to which the answers to one frame may add."""
-
-CLOSE_SECONDS = 2.0
-"""How long the farewell may take."""
-
-
-class Gone(Exception):
-    """Nobody is at the other end any more."""
+MAX_UNTAKEN = 1024 * 1024
+"""Bytes of answers that may wait for a client before it is not read any further; those to
+one frame may add to it."""
 
 
-class TooSlow(Exception):
-    """Somebody is, and takes nothing."""
-
-
-class Transport(Protocol):
-    """What carries the frames of one client. `takes_binary` says whether it can carry
-    binary ones to it; `idle_seconds` is how long it may be silent, heartbeats included;
-    `untaken` is what was sent and not taken, in any unit."""
+class Carrier(Protocol):
+    """What carries the frames of one client. It calls its connection back as a `Receiver`
+    (see `line.py`). `takes_binary` says whether binary frames reach the client;
+    `idle_seconds` is how long it may be silent, heartbeats included; `untaken` is what was
+    written and not taken, in any unit; `wire` writes frames as they travel, where they do."""
 
     @property
     def takes_binary(self) -> bool: ...
@@ -56,58 +48,100 @@ class Transport(Protocol):
     def idle_seconds(self) -> float: ...
     @property
     def untaken(self) -> int: ...
+    @property
+    def wire(self) -> Callable[[bytes], None] | None: ...
 
-    async def receive(self) -> str | bytes | None:
-        """The client's next frame; None once it is gone. May be cancelled without loss."""
+    def write(self, frames: Frames) -> int:
+        """Send these after all that was written. Returns what that added to `untaken`."""
 
-    async def send(self, frame: str | bytes) -> None:
-        """Hand over a frame. Waits while the client has too much untaken, and may be
-        cancelled while it does, without trace; raises Gone."""
+    def pause_reading(self) -> None:
+        """Take nothing more from the client for now."""
 
-    async def close(self, why: Hangup) -> None:
-        """Say goodbye with a code, if anybody still listens; never raises."""
+    def resume_reading(self) -> None:
+        """Go on."""
+
+    def close(self, why: Hangup, *, unsaid: bool = False) -> None:
+        """Say goodbye with a code, if anybody still listens; with `unsaid`, what has not
+        gone out yet need not."""
 
 
 class Connection:
-    """One client from its acceptance to its end."""
+    """One client from its acceptance to its end. Its carrier calls `begin` first."""
+
+    __slots__ = (
+        "_carrier",
+        "_channels",
+        "_context",
+        "_conversation",
+        "_deaf",
+        "_dirty",
+        "_end",
+        "_guest",
+        "_inbox",
+        "_over",
+        "_patience",
+        "_paused",
+        "_pulling",
+        "_roomy",
+        "_session",
+        "_working",
+        "slot",
+    )
 
     def __init__(
-        self, transport: Transport, context: Context, owner: str, serializer: Serializer
+        self, carrier: Carrier, context: Context, owner: str, serializer: Serializer
     ) -> None:
-        settings = context.settings
-        self._transport = transport
-        self._guests = context.guests
-        self._slow_seconds = settings.slow_reader_seconds
+        self.slot: int | None = None
+        self._carrier = carrier
+        self._context = context
         self._session = Session(
             serializer,
-            now=time.monotonic(),
-            max_frame_bytes=settings.max_frame_bytes,
-            idle_seconds=transport.idle_seconds,
+            now=asyncio.get_running_loop().time(),
+            max_frame_bytes=context.settings.max_frame_bytes,
+            idle_seconds=carrier.idle_seconds,
         )
-        self._channels: dict[str, Channel] = {}
-        self._outbox: deque[str | bytes] = deque()
-        self._waiting = 0
-        self._dirty: dict[str, Channel] = {}
-        self._something = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._close_with: Hangup | None = None
         self._conversation = Conversation(context, owner, self._session, serializer, self)
+        self._channels: dict[str, Channel] = {}
+        self._dirty: dict[str, Channel] | None = None
+        self._inbox: deque[str | bytes] | None = None
+        self._patience: Patience | None = None
+        self._roomy: asyncio.Future[None] | None = None
+        self._end: Hangup | None = None
+        self._working = self._pulling = self._paused = self._deaf = False
+        self._over = False
+        self._guest: int | None = -1
+
+    def begin(self) -> None:
+        """Be there: seen out with the others, looked after while silent."""
+        log("socket.opened")
+        self._guest = self._context.guests.come(self._restart)
+        if not self._over:
+            self._context.wheel.watch(self, self._session.deadline)
 
     # -- what a conversation may do to its connection -------------------------
 
     @property
     def takes_binary(self) -> bool:
         """Whether binary frames reach this client."""
-        return self._transport.takes_binary
+        return self._carrier.takes_binary
 
-    def send(self, frames: list[str | bytes]) -> None:
+    @property
+    def wire(self) -> Callable[[bytes], None] | None:
+        """Writes frames as they travel, for who writes the same to many."""
+        return self._carrier.wire
+
+    def send(self, frames: Frames) -> None:
         """Write these after what is already waiting."""
-        self._outbox.extend(frames)
-        self._waiting += sum(map(len, frames))
-        self._something.set()
+        if frames and not self._over:
+            waiting = self._patience
+            added = self._carrier.write(frames)
+            if waiting is not None:
+                waiting.wrote(added)
 
     def open(self, topic: str, channel: Channel) -> None:
         """Begin to pull from a channel; all that was sent before goes out first."""
+        if self._over:
+            return channel.close()
         self._channels[topic] = channel
         self.wake(topic)
 
@@ -115,133 +149,201 @@ class Connection:
         """There is something to pull from the topic's channel."""
         channel = self._channels.get(topic)
         if channel is not None:
+            self._dirty = {} if self._dirty is None else self._dirty
             self._dirty[topic] = channel
-            self._something.set()
+            self._pull_soon()
 
     def shut(self, topic: str) -> None:
         """Write nothing more of a topic from here on."""
         channel = self._channels.pop(topic, None)
-        self._dirty.pop(topic, None)
         if channel is not None:
             channel.close()
+            if self._dirty is not None:
+                self._dirty.pop(topic, None)
 
-    # -- its two tasks --------------------------------------------------------
+    def channel(self, topic: str) -> Channel | None:
+        """What is pulled from for a topic, once its join was accepted."""
+        return self._channels.get(topic)
 
-    async def run(self) -> None:
-        """Until the client goes, the session hangs up or the server goes down."""
-        log("socket.opened")
+    # -- what its carrier tells it --------------------------------------------
+
+    def received(self, message: str | bytes) -> None:
+        """A message of the client: taken in at once, or behind those that still wait."""
+        if self._over:
+            return
+        if self._working:
+            self._inbox = deque() if self._inbox is None else self._inbox
+            self._inbox.append(message)
+        else:
+            self._take(self._heard(message))
+        self._read_or_not()
+
+    def lost(self) -> None:
+        """Nobody is there any more."""
+        if self._guest is not None:
+            self._hush()
+            self._context.guests.leave(self._guest)
+            self._context.wheel.forget(self)
+            log("socket.closed", code=self._end.code if self._end else None)
+            self._guest = None
+
+    def pause_writing(self) -> None:
+        """The client takes less than we write: from here on its time runs."""
+        if self._paused or self._over:
+            return
+        self._paused = True
+        seconds = self._context.settings.slow_reader_seconds
+        self._patience = Patience(seconds, self._untaken, self._too_slow)
+        for channel in self._channels.values():
+            channel.fall_behind()
+
+    def resume_writing(self) -> None:
+        """It took enough."""
+        self._paused = False
+        self._be_patient_no_more()
+        if not self._over:
+            self._pull_soon()
+            self._read_or_not()
+
+    def look(self, now: float) -> float:
+        """Hang up if the client has been silent for too long; see `wheel.py`. What we have
+        not read yet, it has said."""
+        if self._over:
+            return float("inf")
+        if self._working or self._deaf:
+            return now + self._carrier.idle_seconds
+        self._take(self._session.tick(now))
+        return float("inf") if self._over else self._session.deadline
+
+    # -- reading --------------------------------------------------------------
+
+    def _heard(self, message: str | bytes) -> list[Effect]:
+        return self._session.receive(message, asyncio.get_running_loop().time())
+
+    def _take(self, effects: Sequence[Effect]) -> None:
+        """Carry out what can be done at once; from the first that must wait on, in a task."""
+        for place, effect in enumerate(effects):
+            match effect:
+                case Send(data=data):
+                    self.send([data])
+                case Hangup():
+                    return self._hang_up(effect)
+                case Leave(topic=topic):
+                    self.shut(topic)
+                case _:
+                    self._working = True
+                    return self._context.start(partial(self._work, effects[place:]))
+
+    async def _work(self, effects: Sequence[Effect]) -> None:
+        """Carry these out, and then what the client said meanwhile."""
         try:
-            with self._guests.staying(self._restart):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._write, group.cancel_scope)
-                    await self._read()
-                    self._something.set()
-                    if self._close_with is None:
-                        group.cancel_scope.cancel()
+            await self._carry_out(effects)
+            while self._inbox:
+                await self._carry_out(self._heard(self._inbox.popleft()))
+        except Exception as defect:
+            self._defect(defect)
         finally:
-            for topic in list(self._channels):
-                self.shut(topic)
-            log("socket.closed", code=self._close_with.code if self._close_with else None)
+            self._working = False
+            self._read_or_not()
+
+    async def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if self._over:
+                return
+            match effect:
+                case Send(data=data):
+                    self.send([data])
+                case Hangup():
+                    self._hang_up(effect)
+                case _:
+                    await self._conversation.carry_out(effect)
+            await self._room()
+
+    async def _room(self) -> None:
+        """Wait until the client has taken enough of its answers."""
+        while self._crowded() and not self._over:
+            self._roomy = asyncio.get_running_loop().create_future()
+            await self._roomy
+
+    def _crowded(self) -> bool:
+        return self._paused and self._carrier.untaken > MAX_UNTAKEN
+
+    def _read_or_not(self) -> None:
+        """Whoever must wait for us waits in the network's buffers, not in ours."""
+        deaf = not self._over and (bool(self._inbox) or self._crowded())
+        if deaf != self._deaf:
+            self._deaf = deaf
+            if deaf:
+                self._carrier.pause_reading()
+            else:
+                self._carrier.resume_reading()
+
+    # -- writing --------------------------------------------------------------
+
+    def _pull_soon(self) -> None:
+        if self._dirty and not (self._pulling or self._paused or self._over):
+            self._pulling = True
+            self._context.start(self._pull)
+
+    async def _pull(self) -> None:
+        """Write what the topics have to tell, each in its turn, while the client takes it."""
+        try:
+            while self._dirty and not (self._paused or self._over):
+                topic = next(iter(self._dirty))
+                channel = self._dirty.pop(topic)
+                frames = await channel.pull(ROOM)
+                # A leave or a new join of the topic may have come meanwhile.
+                if frames and self._channels.get(topic) is channel:
+                    self.send(frames)
+                    self.wake(topic)
+            self._dirty = self._dirty or None
+        except Refused as trouble:
+            log("socket.trouble", code=trouble.code.name)
+            self._give_up(trouble.code.name)
+        except Exception as defect:
+            self._defect(defect)
+        finally:
+            self._pulling = False
+
+    # -- the end --------------------------------------------------------------
+
+    def _untaken(self) -> int:
+        return self._carrier.untaken
+
+    def _be_patient_no_more(self) -> None:
+        if self._patience is not None:
+            self._patience.end()
+            self._patience = None
+        if self._roomy is not None and not self._roomy.done():
+            self._roomy.set_result(None)
+
+    def _too_slow(self) -> None:
+        self._give_up("too slow; come back")
+
+    def _give_up(self, reason: str) -> None:
+        """Hang up without what was to be written: the client comes back for it."""
+        self._hang_up(Hangup(code("slow_reader").close or 1013, reason), unsaid=True)
+
+    def _defect(self, defect: Exception) -> None:
+        log("socket.defect", exc=defect)
+        why = Hangup(code("internal").close or 1011, "a defect of the server")
+        self._hang_up(why, unsaid=True)
 
     def _restart(self) -> None:
         """The server goes down: say so after what is already waiting."""
-        if self._close_with is None:
-            row = code("shutting_down")
-            self._close_with = Hangup(row.close or 1012, "restarting; come back")
-            self._something.set()
+        row = code("shutting_down")
+        self._hang_up(Hangup(row.close or 1012, "restarting; come back"))
 
-    async def _read(self) -> None:
-        while self._close_with is None:
-            data = None
-            with anyio.move_on_after(max(0.0, self._session.deadline - time.monotonic())):
-                data = await self._transport.receive()
-                if data is None:
-                    return
-            now = time.monotonic()
-            effects = self._session.tick(now) if data is None else self._session.receive(data, now)
-            for effect in effects:
-                await self._carry_out(effect)
-            await self._room()
+    def _hang_up(self, why: Hangup, *, unsaid: bool = False) -> None:
+        if not self._over:
+            self._end = why
+            self._hush()
+            self._carrier.close(why, unsaid=unsaid)
 
-    async def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Send(data=data):
-                self.send([data])
-            case Hangup():
-                self._close_with = self._close_with or effect
-            case _:
-                await self._conversation.carry_out(effect)
-
-    async def _room(self) -> None:
-        """Wait until the outbox has room again."""
-        while self._close_with is None and (
-            len(self._outbox) > MAX_OUTBOX or self._waiting > MAX_OUTBOX_CHARACTERS
-        ):
-            self._drained.clear()
-            await self._drained.wait()
-
-    async def _write(self, scope: anyio.CancelScope) -> None:
-        try:
-            while not (self._close_with and not self._outbox):
-                await self._flush()
-                if self._dirty and self._close_with is None:
-                    await self._pull(next(iter(self._dirty)))
-                elif self._close_with is None:
-                    self._something.clear()
-                    await self._something.wait()
-        except Gone:
-            log("socket.gone")
-            self._close_with = None
-        except TooSlow:
-            self._give_up(_too_slow())
-        except Refused as trouble:
-            log("socket.trouble", code=trouble.code.name)
-            self._give_up(Hangup(code("slow_reader").close or 1013, trouble.code.name))
-        except Exception as defect:
-            log("socket.defect", exc=defect)
-            self._give_up(Hangup(code("internal").close or 1011, "a defect of the server"))
-        if self._close_with is not None:
-            with anyio.move_on_after(CLOSE_SECONDS):
-                await self._transport.close(self._close_with)
-        scope.cancel()
-
-    def _give_up(self, why: Hangup) -> None:
-        """Hang up without what was to be written: the client comes back for it."""
-        self._outbox.clear()
-        self._waiting = 0
-        self._dirty.clear()
-        self._close_with = why
-        self._drained.set()
-        self._something.set()
-
-    async def _pull(self, topic: str) -> None:
-        channel = self._dirty.pop(topic)
-        frames = await channel.pull()
-        for frame in frames:
-            # A leave or a new join of the topic may come while we wait for the reader.
-            if self._channels.get(topic) is not channel or self._close_with is not None:
-                return
-            await self._send(frame)
-            await self._flush()
-        if frames:
-            self.wake(topic)
-
-    async def _flush(self) -> None:
-        while self._outbox:
-            frame = self._outbox.popleft()
-            self._waiting -= len(frame)
-            await self._send(frame)
-        self._drained.set()
-
-    async def _send(self, frame: str | bytes) -> None:
-        """Whoever took a little of what waits has as long again for the rest."""
-        before = math.inf
-        while self._transport.untaken < before:
-            before = self._transport.untaken
-            with anyio.move_on_after(self._slow_seconds):
-                return await self._transport.send(frame)
-        raise TooSlow
-
-
-def _too_slow() -> Hangup:
-    return Hangup(code("slow_reader").close or 1013, "too slow; come back")
+    def _hush(self) -> None:
+        """Tell nothing more, and hold nothing more."""
+        self._over = True
+        self._be_patient_no_more()
+        for topic in list(self._channels):
+            self.shut(topic)
+        self._inbox = None

@@ -20,7 +20,7 @@ from safelight_protocol.commands import (
     read_join_gallery,
     read_join_task,
 )
-from safelight_protocol.effects import Command, Join, Leave
+from safelight_protocol.effects import Command, Data, Join, Leave
 from safelight_protocol.events import TERMINAL
 from safelight_protocol.frames import Serializer
 from safelight_protocol.joins import read_join_conversation
@@ -43,7 +43,9 @@ __all__ = ["MAX_TEXT_FRAME", "Conversation"]
 
 
 class Conversation:
-    """One client's joins and commands."""
+    """One client's joins and commands; the host of its feeds."""
+
+    __slots__ = ("_commands", "_context", "_owner", "_serializer", "_session", "_socket")
 
     def __init__(
         self,
@@ -58,14 +60,12 @@ class Conversation:
         self._session = session
         self._serializer = serializer
         self._socket = socket
-        self._opened: dict[str, Feed | ConversationChannel] = {}
-        self._commands = Commands(context, owner, session, socket, self._opened)
+        self._commands = Commands(context, owner, session, socket)
 
     async def carry_out(self, effect: Join | Leave | Command) -> None:
         """Do what the effect asks for and answer it; never raises."""
         match effect:
             case Leave(topic=topic):
-                self._opened.pop(topic, None)
                 self._socket.shut(topic)
             case Join():
                 await self._answered(self._join(effect), lambda e: self._session.refuse(effect, e))
@@ -76,16 +76,16 @@ class Conversation:
                         lambda e: self._session.reply(effect, "error", e),
                     )
 
-    async def _answered(self, work: Awaitable[None], refuse: Callable[[bytes], Frames]) -> None:
+    async def _answered(self, work: Awaitable[None], refuse: Callable[[bytes], list[Data]]) -> None:
         try:
             await work
         except Refused as refused:
             error = msgspec.json.encode(socket_error(refused))
-            self._socket.send(refuse(bounded(error, None)))
+            self._socket.send([*refuse(bounded(error, None))])
         except Exception as defect:
             log("socket.defect", exc=defect)
             told = socket_error(Refused("internal", "A defect of the server; it was logged."))
-            self._socket.send(refuse(msgspec.json.encode(told)))
+            self._socket.send([*refuse(msgspec.json.encode(told))])
 
     # -- joins ----------------------------------------------------------------
 
@@ -110,13 +110,10 @@ class Conversation:
         return Voice(
             topic=topic,
             serializer=self._serializer,
-            push=lambda event, payload: self._push(topic, event, payload),
+            session=self._session,
             previews=previews if binary or previews is None else "url",
             answers=answers,
         )
-
-    def _push(self, topic: str, event: str, payload: bytes) -> Frames:
-        return self._session.push(topic, *realtime.spoken(topic, event, payload))
 
     async def _join_task(
         self,
@@ -131,11 +128,11 @@ class Conversation:
         snapshot = await self._context.log.snapshot(task)
         start = snapshot.seq if place is None or place.gap else place.seq
         reply = self._place_told(place, start) | beside | (more or {})
-        frames = self._session.accept(join, join_reply(reply, snapshot))
+        frames: Frames = [*self._session.accept(join, join_reply(reply, snapshot))]
         if not frames:
             return
         ended = snapshot.status in TERMINAL
-        status = self._push(join.topic, "status", status_push(snapshot))
+        status = voice.push("status", status_push(snapshot))
         if ended and start == snapshot.seq and (place is None or place.gap):
             frames += await self._terminal(task, snapshot, join.topic)
         # Whoever resumes an ended task reads it to its end first: the deployed app
@@ -170,29 +167,31 @@ class Conversation:
         return [entry.frame(self._serializer, topic) for entry in entries]
 
     def _open_task(self, task: Task, voice: Voice, start: int, afterwards: Frames) -> None:
-        topic = voice.topic
-        self._opened[topic] = feed = Feed(
+        feed = Feed(
             self._context,
+            self,
             task,
             voice,
             cursor=start,
-            wake=lambda: self._socket.wake(topic),
             afterwards=afterwards,
-            farewell=lambda: self._deleted(topic, task.id),
-            left=lambda feed: self._left(topic, feed),
+            write=self._socket.wire,
         )
-        self._socket.open(topic, feed)
+        self._socket.open(voice.topic, feed)
 
-    def _deleted(self, topic: str, id: str) -> Frames:
+    def stir(self, feed: Feed) -> None:
+        """One of the feeds has something to tell."""
+        self._socket.wake(feed.voice.topic)
+
+    def deleted(self, feed: Feed) -> Frames:
         """The last words about a task that is no more: its channel is closed for good, or
         clients would join again and again to be told that it is gone."""
-        told = self._push(topic, "task_deleted", msgspec.json.encode({"task_id": id}))
-        return [*told, *self._session.close(topic)]
+        told = feed.voice.push("task_deleted", msgspec.json.encode({"task_id": feed.task.id}))
+        return [*told, *self._session.close(feed.voice.topic)]
 
-    def _left(self, topic: str, feed: Feed) -> None:
-        if self._opened.get(topic) is feed:
-            del self._opened[topic]
-            self._socket.shut(topic)
+    def left(self, feed: Feed) -> None:
+        """A feed has said its last words."""
+        if self._socket.channel(feed.voice.topic) is feed:
+            self._socket.shut(feed.voice.topic)
 
     def _join_conversation(self, join: Join, payload: Any) -> None:
         asked = read_join_conversation(payload)
@@ -200,9 +199,9 @@ class Conversation:
         frames = self._session.accept(join, msgspec.json.encode(reply))
         if not frames:
             return
-        self._socket.send(frames)
+        self._socket.send([*frames])
         topic = join.topic
-        self._opened[topic] = room = ConversationChannel(
+        room = ConversationChannel(
             self._context,
             self._voice(topic, asked.previews),
             aloud=asked.events,
@@ -227,13 +226,13 @@ class Conversation:
         frames = self._session.accept(join, bounded(msgspec.json.encode(reply), None))
         if not frames:
             return
-        self._socket.send(frames)
+        self._socket.send([*frames])
         topic = join.topic
         channel = GalleryChannel(
             self._context,
             self._owner,
             position=position,
-            push=lambda event, body: self._session.push(topic, event, body),
+            voice=self._voice(topic, None),
             wake=lambda: self._socket.wake(topic),
         )
         self._socket.open(topic, channel)

@@ -1,14 +1,16 @@
 """One task as one join is told of it: its events from a cursor on, and its previews.
 
-A feed never waits for its reader and holds no queue: the connection's writer pulls what
-comes after the cursor, once the reader has taken what went before. A pull that finds a
-whole batch waiting has a reader that lags, and folds runs of progress into one frame
-each. Knows no other topic of its socket.
+A feed never waits for its reader and holds no queue: the connection pulls what comes after
+the cursor, while the reader takes it. A pull that finds a whole batch waiting has a reader
+that lags, and folds runs of progress into one frame each. One that finds nothing puts the
+feed into the lane of its like (`lanes.py`), which writes to it until it falls behind.
+Knows no other topic of its socket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -17,14 +19,16 @@ from safelight_protocol.events import TERMINAL
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
+from ..broadcast import Frame
 from ..care import Answer as Created
-from ..log import Entry, runs
-from ..subscriptions import Preview, previews_of
+from ..subscriptions import Preview, Subscription, previews_of
+from ..tail import Entry, runs
 from .context import Context
+from .lanes import LAG, Lane, Write
 from .voice import Frames, Voice
 
-BATCH = 64
-"""Events of one pull. Whoever has so many waiting lags; whoever has fewer is told each."""
+BATCH = 256
+"""Events that one pull reads."""
 
 MAX_OWED = 32
 """Answers that wait for the end of one task, on one topic of one socket."""
@@ -34,39 +38,71 @@ Answer = Callable[[Snapshot | None], Frames]
 was deleted before it could be told."""
 
 
+class Host(Protocol):
+    """What a feed needs of whoever opened it."""
+
+    def stir(self, feed: Feed) -> None:
+        """There is something to pull from the feed."""
+
+    def deleted(self, feed: Feed) -> Frames | None:
+        """What is said once the task was deleted. None: it is not for the feed to say."""
+
+    def left(self, feed: Feed) -> None:
+        """That has been taken, and nothing comes after it."""
+
+
 class Feed:
-    """A channel of one task. While not `aloud` it tells no events, only what is owed."""
+    """A channel of one task. While not `aloud` it tells no events, only what is owed; with
+    `write` it may enter a lane."""
+
+    __slots__ = (
+        "_afterwards",
+        "_aloud",
+        "_bade",
+        "_closed",
+        "_context",
+        "_cursor",
+        "_ended",
+        "_events",
+        "_host",
+        "_lane",
+        "_owed",
+        "_previews",
+        "_shown",
+        "_write",
+        "task",
+        "voice",
+    )
 
     def __init__(
         self,
         context: Context,
+        host: Host,
         task: Task,
         voice: Voice,
         *,
         cursor: int,
-        wake: Callable[[], None],
         aloud: bool = True,
         afterwards: Frames | None = None,
-        farewell: Callable[[], Frames] | None = None,
-        left: Callable[[Feed], None] | None = None,
+        write: Write | None = None,
     ) -> None:
-        """`farewell` is what is said once the task was deleted; `left` is called when that
-        has been taken, and nothing comes after it."""
         self.task = task
         self.voice = voice
         self._context = context
+        self._host = host
         self._cursor = cursor
         self._aloud = aloud
-        self._afterwards = afterwards or []
-        self._farewell = farewell
-        self._left = left
-        self._owed: dict[str, Answer] = {}
-        self._ended = False
-        self._wake = wake
+        self._afterwards = afterwards
+        self._write = write if aloud else None
+        self._owed: dict[str, Answer] | None = None
+        self._closed = self._ended = self._bade = False
         self._shown: Preview | None = None
-        self._subscriptions = [context.subscriptions.follow(task.uid, wake)]
+        self._lane: Lane | None = None
+        self._events: Subscription | None = context.subscriptions.follow(task.uid, self._stir)
+        self._previews: Subscription | None = None
         if voice.previews is not None and aloud:
-            self._subscriptions.append(context.subscriptions.follow(previews_of(task.uid), wake))
+            follow = context.subscriptions.follow
+            self._previews = follow(previews_of(task.uid), self._stir)
 
     @property
     def is_over(self) -> bool:
@@ -77,58 +113,102 @@ class Feed:
     def is_gone(self) -> bool:
         """Whether the task left memory and nothing is owed: after a pull without frames
         nothing more will come of it, even if it was deleted before its end was told."""
-        return not self._owed and self._context.log.live_snapshot(self.task.uid) is None
+        return not self._owed and not self._context.log.holds(self.task.uid)
 
     @property
     def is_full(self) -> bool:
         """Whether as many answers are owed as may be."""
-        return len(self._owed) >= MAX_OWED
+        return self._owed is not None and len(self._owed) >= MAX_OWED
 
     def asked_for(self, made: Created, key: str, answer: Answer | None) -> None:
         """The task was asked for here. Its end is told after the answer, and told again
         where it lies in the past; a second answer of one key replaces the first."""
         if answer is not None or made.task.ended:
+            self._owed = {} if self._owed is None else self._owed
             self._owed[key] = answer or _nothing
-            self._wake()
+            self.fall_behind()
+            self._stir()
 
     def close(self) -> None:
         """Follow no more."""
-        for subscription in self._subscriptions:
-            subscription.close()
-        self._subscriptions = []
+        self._closed = True
+        self._leave_lane()
+        for subscription in (self._events, self._previews):
+            if subscription is not None:
+                subscription.close()
+        self._events = self._previews = None
 
-    async def pull(self) -> Frames:
-        """What is to be sent next, in order; empty when the reader has everything.
+    def fall_behind(self) -> None:
+        """Be written to no more: what comes is pulled, from here on."""
+        if self._lane is not None:
+            self._leave_lane()
+            self._events = self._context.subscriptions.follow(self.task.uid, self._stir)
+            self._stir()
+
+    async def pull(self, room: int) -> Frames:
+        """What is to be sent next, in order, of about `room` bytes; empty when the reader
+        has everything.
 
         Events first: a preview never stands in front of a state change.
         """
+        if self._lane is not None:
+            self._lane.flush()
+        if self._lane is not None:
+            return self._preview()
         if self._aloud:
             entries = await self._context.log.read(self.task.uid, self._cursor, BATCH)
             if entries:
-                return await self._tell(entries)
+                return await self._tell(entries, room)
         if self._owed:
             settled = await self._settle()
             if settled:
                 return settled
-        last, self._afterwards = self._afterwards, []
-        return last or self._preview() or await self._goodbye()
+        last, self._afterwards = self._afterwards, None
+        frames = last or self._preview() or await self._goodbye()
+        if not frames:
+            self._enter_lane()
+        return frames
+
+    def _stir(self) -> None:
+        self._host.stir(self)
+
+    def _enter_lane(self) -> None:
+        """Be written to with all who have everything, as this reader now has."""
+        if self._write is None or self._closed or self._owed or self._afterwards:
+            return
+        lanes = self._context.lanes
+        self._lane = lanes.enter(self, self.task.uid, self.voice, self._cursor, self._write)
+        if self._lane is not None and self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def _leave_lane(self) -> None:
+        if self._lane is not None:
+            self._cursor = self._lane.cursor
+            self._lane.leave(self)
+            self._lane = None
 
     async def _goodbye(self) -> Frames:
         """Who still follows a task that was deleted is told, and need not wait any more."""
-        if self._left is None or not self.is_gone or await self._snapshot() is not None:
+        if not self.is_gone or await self._snapshot() is not None:
             return []
-        farewell, self._farewell = self._farewell, None
-        if farewell is not None:
-            return farewell()
-        self._left(self)
-        return []
+        farewell = None if self._bade else self._host.deleted(self)
+        self._bade = True
+        if farewell is None:
+            self._host.left(self)
+        return farewell or []
 
-    async def _tell(self, entries: list[Entry]) -> Frames:
-        lags = len(entries) >= BATCH
+    async def _tell(self, entries: list[Entry], room: int) -> Frames:
+        lags = len(entries) >= LAG
         told = runs(entries) if lags else [(entry.seq, entry) for entry in entries]
-        frames: Frames = [self._frame(entry, first) for first, entry in told]
-        self._cursor = entries[-1].seq
-        if not entries[-1].ends:
+        frames: Frames = []
+        for first, entry in told:
+            frames.append(self._frame(entry, first))
+            self._cursor = entry.seq
+            room -= len(frames[-1])
+            if room <= 0:
+                break
+        if self._cursor < entries[-1].seq or not entries[-1].ends:
             return frames
         self._ended = True
         return [*frames[:-1], *await self._answers(), frames[-1]]
@@ -146,9 +226,9 @@ class Feed:
         return frames
 
     async def _answers(self) -> Frames:
-        owed, self._owed = self._owed, {}
+        owed, self._owed = self._owed, None
         snapshot = await self._snapshot() if owed else None
-        return [frame for answer in owed.values() for frame in answer(snapshot)]
+        return [frame for answer in (owed or {}).values() for frame in answer(snapshot)]
 
     async def _snapshot(self) -> Snapshot | None:
         try:
@@ -158,7 +238,7 @@ class Feed:
                 raise
             return None
 
-    def _frame(self, entry: Entry, first: int) -> str:
+    def _frame(self, entry: Entry, first: int) -> Frame:
         return entry.frame(self.voice.serializer, self.voice.topic, first)
 
     def _preview(self) -> Frames:

@@ -32,20 +32,30 @@ class Guests:
     def __len__(self) -> int:
         return len(self._here)
 
-    @contextmanager
-    def staying(self, go: Callable[[], None]) -> Iterator[None]:
-        """Be here for the length of the block. `go` asks to leave: it is called at most
-        once, must return at once, and whoever it belongs to then ends by itself."""
+    def come(self, go: Callable[[], None]) -> int:
+        """Be here until `leave` with the number that is returned. `go` asks to leave: it is
+        called at most once, must return at once, and whoever it belongs to then ends by
+        itself."""
         number = self._came
         self._came += 1
         if self._closed:
             go()
         else:
             self._here[number] = go
+        return number
+
+    def leave(self, number: int) -> None:
+        """Be here no more; who has been asked to go may leave too, and twice."""
+        self._here.pop(number, None)
+
+    @contextmanager
+    def staying(self, go: Callable[[], None]) -> Iterator[None]:
+        """Be here for the length of the block."""
+        number = self.come(go)
         try:
             yield
         finally:
-            self._here.pop(number, None)
+            self.leave(number)
 
     async def see_out(self, seconds: float, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Ask everybody to go, in groups spread evenly over at most `seconds`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -26,6 +27,7 @@ from .bodies import whole_body
 from .connection import Connection
 from .context import Context, context_of
 from .polls import TOKEN, Session
+from .pump import Pump
 
 BODY_FRAMES = 2
 """A body may be this many times the largest frame: base64 adds a third, and a batch is
@@ -90,7 +92,9 @@ def _open(request: Request, context: Context) -> Response:
     session = None if context.draining() else context.polls.create(owner, address)
     if session is None:
         return _answer(AGAIN)
-    context.polls.start(session, Connection(session, context, owner, serializer).run)
+    pump = Pump(session)
+    connection = Connection(pump, context, owner, serializer)
+    context.polls.start(session, partial(pump.run, connection))
     return _answer(410, session.token, [])
 
 

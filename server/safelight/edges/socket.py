@@ -1,11 +1,14 @@
 """The Phoenix socket's first transport: one WebSocket.
 
-Accepts or refuses, and carries frames. What they mean is the same for every transport:
-see `connection.py`. Every close says why by its code, and none is 1000, after which
-phoenix.js up to 1.8.15 stays away for good.
+Accepts or refuses, and carries frames: over our own server's line, where an idle client
+costs no task, or by the ordinary sends of any other ASGI server. What the frames mean is
+the same for every transport: see `connection.py`. Every close says why by its code, and
+none is 1000, after which phoenix.js up to 1.8.15 stays away for good.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,17 +17,16 @@ from safelight_protocol.codes import Refused, code
 from safelight_protocol.effects import Hangup
 from safelight_protocol.frames import FrameError, serializer_for
 
+from ..broadcast import Frames, packed
 from ..telemetry import log
-from .connection import Connection, Gone
+from .connection import Connection
 from .context import context_of
+from .line import LINE, Line
+from .pump import Gone, Pump
 
 IDLE_SECONDS = 90.0
 """Clients beat every 25 to 30 s, but browsers stretch the timers of a hidden page to
 about a minute."""
-
-UNTAKEN = "safelight.untaken"
-"""An extension of the ASGI scope that our server has (see `doors.py`): how many bytes the
-client has not taken. Without it whoever takes little counts as taking nothing."""
 
 
 async def socket(websocket: WebSocket) -> None:
@@ -40,25 +42,67 @@ async def socket(websocket: WebSocket) -> None:
         return await websocket.send_denial_response(Response(status_code=503))
     offered = websocket.scope["subprotocols"]
     await websocket.accept(subprotocol="phoenix" if "phoenix" in offered else None)
-    transport = WebSocketTransport(websocket, takes_binary=serializer.vsn == "2.0.0")
-    await Connection(transport, context, owner, serializer).run()
+    takes_binary = serializer.vsn == "2.0.0"
+    line: Line | None = websocket.scope.get("extensions", {}).get(LINE, {}).get("line")
+    if line is not None:
+        carrier = LineCarrier(line, takes_binary=takes_binary)
+        connection = Connection(carrier, context, owner, serializer)
+        connection.begin()
+        return line.attach(connection)
+    pump = Pump(WebSocketTransport(websocket, takes_binary=takes_binary))
+    await pump.run(Connection(pump, context, owner, serializer))
 
 
-class WebSocketTransport:
-    """An accepted WebSocket as a transport."""
+class LineCarrier:
+    """A line as a carrier: what is written is on its way at once."""
+
+    __slots__ = ("_line", "takes_binary")
 
     idle_seconds = IDLE_SECONDS
 
-    def __init__(self, websocket: WebSocket, *, takes_binary: bool) -> None:
-        self._websocket = websocket
+    def __init__(self, line: Line, *, takes_binary: bool) -> None:
+        self._line = line
         self.takes_binary = takes_binary
-        self._untaken = websocket.scope.get("extensions", {}).get(UNTAKEN, {})
+
+    @property
+    def wire(self) -> Callable[[bytes], None]:
+        """Writes frames as they travel."""
+        return self._line.write
 
     @property
     def untaken(self) -> int:
         """What waits in the server's write buffer."""
-        size: int = self._untaken["bytes"]() if self._untaken else 0
-        return size
+        return self._line.untaken
+
+    def write(self, frames: Frames) -> int:
+        """One write for all of them; returns its bytes."""
+        travelling = b"".join(map(packed, frames))
+        self._line.write(travelling)
+        return len(travelling)
+
+    def pause_reading(self) -> None:
+        """Read nothing more for now."""
+        self._line.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        self._line.resume_reading()
+
+    def close(self, why: Hangup, *, unsaid: bool = False) -> None:
+        """A close frame behind what the line holds: none of that can be taken back."""
+        self._line.close(why.code, why.reason)
+
+
+class WebSocketTransport:
+    """An accepted WebSocket as a transport, on whatever server."""
+
+    idle_seconds = IDLE_SECONDS
+    untaken = 0
+    """What the server holds is not known: whoever takes little counts as taking nothing."""
+
+    def __init__(self, websocket: WebSocket, *, takes_binary: bool) -> None:
+        self._websocket = websocket
+        self.takes_binary = takes_binary
 
     async def receive(self) -> str | bytes | None:
         """The next message; None after the client's close."""

@@ -10,12 +10,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from safelight_protocol import realtime
 from safelight_protocol.frames import Serializer
+from safelight_protocol.session import Session
 
-Frames = list[str | bytes]
+from ..broadcast import Frames
 
-Push = Callable[[str, bytes], Frames]
-"""`(event, payload)` as frames of this join; none if the join is over."""
+__all__ = ["Channel", "Frames", "Previews", "Socket", "Voice"]
 
 Previews = Literal["binary", "url"] | None
 
@@ -25,19 +26,27 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     serializer: Serializer
-    push: Push
+    session: Session
     previews: Previews = None
     answers: bool = True
 
+    def push(self, event: str, payload: bytes) -> Frames:
+        """An event for this join alone; no frames if the join is over."""
+        return [*self.session.push(self.topic, *realtime.spoken(self.topic, event, payload))]
+
 
 class Channel(Protocol):
-    """What the connection's writer asks of a joined topic."""
+    """What a connection asks of a joined topic."""
 
     def close(self) -> None:
         """Send nothing more and hold nothing more."""
 
-    async def pull(self) -> Frames:
-        """What is to be sent next, in order; empty when the reader has everything."""
+    def fall_behind(self) -> None:
+        """The client takes nothing at the moment: what comes is pulled later."""
+
+    async def pull(self, room: int) -> Frames:
+        """What is to be sent next, in order, of about `room` bytes or one frame; empty when
+        the reader has everything."""
 
 
 class Socket(Protocol):
@@ -47,6 +56,10 @@ class Socket(Protocol):
     def takes_binary(self) -> bool:
         """Whether binary frames reach this client."""
 
+    @property
+    def wire(self) -> Callable[[bytes], None] | None:
+        """Writes frames as they travel, where this client can be written to so."""
+
     def send(self, frames: Frames) -> None:
         """Write these after what is already waiting."""
 
@@ -55,6 +68,9 @@ class Socket(Protocol):
 
     def wake(self, topic: str) -> None:
         """There is something to pull from the topic's channel."""
+
+    def channel(self, topic: str) -> Channel | None:
+        """What was opened for a topic."""
 
     def shut(self, topic: str) -> None:
         """Write nothing more of a topic from here on."""

@@ -8,9 +8,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from safelight.edges.connection import Connection, Gone
+from safelight.edges.connection import Connection
+from safelight.edges.pump import Gone, Pump
+from safelight.edges.wheel import Wheel
 from safelight_protocol.codes import CODES
 from safelight_protocol.effects import Hangup
 from safelight_protocol.frames import V2
@@ -31,12 +34,19 @@ class Wire:
         self.closes: list[Hangup] = []
         self.inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self.dead = False
+        self.leaves = False
         self._stuck = list(stuck)
+        self._free = asyncio.Event()
+        if not stuck:
+            self._free.set()
 
     @property
     def untaken(self) -> int:
-        """What the test says, the last for ever."""
-        return self._stuck.pop(0) if len(self._stuck) > 1 else 0
+        """What the test says; a last 0 lets every frame go."""
+        left = self._stuck.pop(0) if len(self._stuck) > 1 else (self._stuck or [0])[0]
+        if left == 0:
+            self._free.set()
+        return left
 
     async def receive(self) -> str | bytes | None:
         """What the test put in."""
@@ -46,9 +56,10 @@ class Wire:
         """Taken at once, or never, or once nothing is stuck any more."""
         if self.dead:
             raise Gone
-        if self._stuck and self._stuck != [0]:
-            await asyncio.Event().wait()
+        await self._free.wait()
         self.sent.append(json.loads(frame))
+        if self.leaves:
+            self.inbox.put_nowait(None)
 
     async def close(self, why: Hangup) -> None:
         """Noted."""
@@ -61,18 +72,23 @@ class Broken:
     def close(self) -> None:
         """Nothing is held."""
 
-    async def pull(self) -> list[str | bytes]:
+    def fall_behind(self) -> None:
+        """Nothing is written."""
+
+    async def pull(self, room: int) -> list[Any]:
         """The bug."""
         raise ZeroDivisionError
 
 
 async def ran(house: Served, wire: Wire, meanwhile: Callable[[Connection], None]) -> list[int]:
     """Run a connection to its end; the codes it was closed with."""
-    connection = Connection(wire, house.context, "local", V2())
-    meanwhile(connection)
+    context = msgspec.structs.replace(house.context, wheel=Wheel(slot_seconds=0.001))
+    pump = Pump(wire)
+    connection = Connection(pump, context, "local", V2())
+    asyncio.get_running_loop().call_soon(meanwhile, connection)
     async with asyncio.timeout(PATIENCE):
-        await connection.run()
-    assert len(house.context.guests) == 0
+        await pump.run(connection)
+    assert (len(context.guests), len(context.wheel)) == (0, 0)
     return [why.code for why in wire.closes]
 
 
@@ -130,9 +146,9 @@ async def test_a_reader_who_takes_nothing_is_1013(tmp_path: Any) -> None:
 async def test_a_reader_who_takes_a_little_has_time_again(tmp_path: Any) -> None:
     """As long as less and less is untaken nobody hangs up; the frame goes out in the end."""
     async with served(tmp_path, slow_reader_seconds=0.01) as house:
-        wire = Wire(stuck=(5, 5, 4, 4, 3, 3, 0))
-        wire.inbox.put_nowait("nonsense")
-        assert await ran(house, wire, lambda c: c.send([BEAT])) == [1011]
+        wire = Wire(stuck=(5, 4, 3, 2, 1, 0))
+        wire.leaves = True
+        assert await ran(house, wire, lambda c: c.send([BEAT])) == []
         assert len(wire.sent) == 1
 
 

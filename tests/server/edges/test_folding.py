@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from safelight.edges.feeds import BATCH
+from safelight.edges.lanes import LAG
 from safelight_protocol.cursor import Reader, Verdict
 from tests.doubles.served import Phone, Served
 
@@ -42,7 +42,7 @@ async def test_a_backlog_is_folded(house: Served) -> None:
     events = await house.events("t1")
     phone = await replay(house)
     told = phone.told(TOPIC)
-    assert len(told) < len(events) - BATCH
+    assert len(told) < len(events) - LAG
     assert [n for first, last in spans(phone) for n in range(first, last + 1)] == [
         e["seq"] for e in events
     ]
@@ -57,9 +57,9 @@ async def test_a_backlog_is_folded(house: Served) -> None:
 
 async def test_less_than_a_batch_is_told_in_full(house: Served) -> None:
     """One event fewer than a batch waiting is no lag: each is told as it was written."""
-    await house.create(id="t1", params={"script": steps(1, BATCH - 3)})
+    await house.create(id="t1", params={"script": steps(1, LAG - 3)})
     events = await house.events("t1")
-    assert len(events) == BATCH - 1
+    assert len(events) == LAG - 1
     assert (await replay(house)).told(TOPIC) == events
 
 

@@ -1,0 +1,63 @@
+"""One frame for many: made once, and the same bytes for all who get it.
+
+A WebSocket of our own server takes it as it travels, head and all; every other way to a
+client takes the message inside. Knows neither topics nor serializers.
+"""
+
+from __future__ import annotations
+
+from . import framing
+
+
+class Broadcast:
+    """A frame that any number of clients may be sent. `wire` is what travels."""
+
+    __slots__ = ("_message", "wire")
+
+    def __init__(self, message: bytes) -> None:
+        """Of a binary message; see `of_text`."""
+        self.wire = framing.binary(message)
+        self._message: str | bytes | None = None
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Broadcast:
+        """Of a text message, in UTF-8."""
+        made = cls.__new__(cls)
+        made.wire = framing.text(text)
+        made._message = None
+        return made
+
+    @property
+    def message(self) -> str | bytes:
+        """The message without its head: `str` goes out as text, `bytes` as binary."""
+        if self._message is None:
+            self._message = _inside(self.wire)
+        return self._message
+
+    def __len__(self) -> int:
+        """How many bytes travel."""
+        return len(self.wire)
+
+
+Frame = str | bytes | Broadcast
+"""What a client is sent: `str` and `bytes` are for it alone."""
+
+Frames = list[Frame]
+
+
+def packed(frame: Frame) -> bytes:
+    """The frame as it travels on a WebSocket."""
+    if isinstance(frame, Broadcast):
+        return frame.wire
+    return framing.text(frame.encode()) if isinstance(frame, str) else framing.binary(frame)
+
+
+def message_of(frame: Frame) -> str | bytes:
+    """The message that an ordinary transport sends."""
+    return frame.message if isinstance(frame, Broadcast) else frame
+
+
+def _inside(wire: bytes) -> str | bytes:
+    size = wire[1]
+    body = wire[2 if size < 126 else 4 if size == 126 else 10 :]
+    return body.decode() if wire[0] & 0x0F == 1 else body
