@@ -1,45 +1,69 @@
 """What becomes of live tasks when the server starts again.
 
-No second way to run: a prediction whose handle is saved is followed again, one that
-is lost and free goes back into the queue through the table, and one that may run or
-have been billed is looked up before anything else. Must be awaited before any door opens.
+`adopt` must be awaited before any door opens: from then on no live task is without care.
+It reads one row for each of them and nothing of their logs, nor of what has ended.
+`take_up` goes through the attempts that were under way, behind open doors and before
+anything is claimed. No second way to run: a prediction whose handle is saved is followed
+again, one that is lost and free goes back into the queue through the table, and one that
+may run or have been billed is looked up before anything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+import anyio
 
 from safelight_protocol.events import error_data
 from safelight_protocol.inputs import FREE, UNKNOWN, GaveUp, Happening, InDoubt
 from safelight_protocol.task import State, Task
 
 from .endings import begun
-from .log import Log
 from .orchestrator import Orchestrator
 from .providers.base import Provider
 from .retry import RetryPolicy
 from .store import Store
 from .telemetry import log as record
 
+AT_ONCE = 64
+"""Attempts that are taken up together: their commits share transactions, and whoever comes
+through a door meanwhile waits for few of them."""
 
-async def recover(
-    store: Store,
-    log: Log,
+
+async def adopt(store: Store, orchestrator: Orchestrator, providers: Collection[str]) -> list[str]:
+    """Take every live task into care; returns those that something is to be done about: an
+    attempt was under way, or their provider is none of ours any more."""
+    rows = await store.read.live()
+    for row in rows:
+        orchestrator.adopt(row)
+    if rows:
+        record("server.recovered", tasks=len(rows))
+    return [
+        row.uid for row in rows if row.state is not State.QUEUED or row.provider not in providers
+    ]
+
+
+async def take_up(
+    uids: Sequence[str],
     orchestrator: Orchestrator,
     providers: Mapping[str, Provider],
     policy: RetryPolicy,
     now: int,
-) -> int:
-    """Take every live task into care; returns how many there were."""
-    tasks = await store.read.live()
-    for task in tasks:
-        await log.restore(task)
-        orchestrator.adopt(task)
-    for task in tasks:
-        await _recover(orchestrator, providers.get(task.resolved.provider), policy, task, now)
-    if tasks:
-        record("server.recovered", tasks=len(tasks))
-    return len(tasks)
+) -> None:
+    """Go on with what these tasks were doing at `now`. What became of them since the doors
+    are open, by a cancel say, is for the lifecycle table to settle."""
+
+    async def one(uid: str) -> None:
+        task = await orchestrator.known(uid)
+        if task is not None:
+            provider = providers.get(task.resolved.provider)
+            await _recover(orchestrator, provider, policy, task, now)
+
+    for start in range(0, len(uids), AT_ONCE):
+        async with anyio.create_task_group() as group:
+            for uid in uids[start : start + AT_ONCE]:
+                group.start_soon(orchestrator.guarded, uid, "recovery", partial(one, uid))
 
 
 async def _recover(
@@ -51,8 +75,6 @@ async def _recover(
 ) -> None:
     if provider is None:
         await orchestrator.report(task, _unconfigured(task))
-    elif task.state is State.QUEUED:
-        return
     elif provider.resumable and task.handle is not None:
         await orchestrator.resume(task)
     else:

@@ -21,7 +21,7 @@ from safelight_protocol.inputs import Happening
 from safelight_protocol.snapshot import fold
 from safelight_protocol.task import Task
 from tests.doubles.lives import NOW, fresh
-from tests.doubles.writes import artifact_row, create
+from tests.doubles.writes import artifact_row, create, living
 
 
 class Chronicle:
@@ -74,6 +74,6 @@ async def chronicle(folder: Path, tail_events: int = 1024) -> AsyncIterator[Chro
     """Open the store in `folder`; every live task has its tail back."""
     async with open_store(folder, NOW) as store:
         log = Log(store, tail_events)
-        for task in await store.read.live():
+        for task in await living(store):
             await log.restore(task)
         yield Chronicle(store, log)

@@ -68,6 +68,13 @@ def birth(task: Task) -> Birth:
     return Birth(task=step.task, fingerprint=likeness, event=encode_event(step.event))
 
 
+async def living(store: Store) -> list[Task]:
+    """Every task that has not ended, oldest first."""
+    rows = await store.read.live()
+    tasks = await store.read.tasks([row.uid for row in rows])
+    return [tasks[row.uid] for row in rows]
+
+
 async def create(store: Store, task: Task | None = None, **options: Any) -> Task:
     """The task that a creation came to."""
     created: Created = await store.put(creation(task, **options))

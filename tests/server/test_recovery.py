@@ -6,7 +6,10 @@ attempt, elsewhere there is at least one; and no live task is left without care.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +17,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from safelight.app import running
 from safelight.providers.scripted import Scripted
+from safelight.settings import Settings
+from safelight.store import Store, database, open_store
+from safelight_protocol.events import TERMINAL
 from tests.doubles.served import Served, served
 
 IMAGE = {"do": "image"}
@@ -139,3 +146,66 @@ async def _until(house: Served, id: str, type: str) -> None:
     async with house.connect() as phone:
         await phone.join(f"task:{id}", {"after": 0})
         await phone.until_event(type)
+
+
+def _heard(asked: list[str]) -> Callable[[Path, int], AbstractAsyncContextManager[Store]]:
+    """A way to open the store that notes every statement."""
+
+    async def connect(path: Path, *, read_only: bool = False) -> database.Handle:
+        connection = await database.connect(path, read_only=read_only)
+        await connection.set_trace_callback(asked.append)
+        return connection
+
+    return lambda directory, now: open_store(directory, now, connect=connect)
+
+
+async def test_what_waits_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    """A start reads no log of a task that waits. Whoever asks first, many at once and a cancel
+    among them, gets the whole log and goes on with it; and so does who asks last."""
+    script = [{"do": "progress", "to": 0.5}, {"do": "fault", "after_seconds": 3600}]
+    async with served(tmp_path) as house:
+        for n in range(6):
+            await house.create(id=f"x{n}", params={"script": script})
+            await _until(house, f"x{n}", "retrying")
+    asked: list[str] = []
+    async with served(tmp_path, opened=_heard(asked)) as house:
+        assert house.context.statistics()["live"] == 6
+        assert [text for text in asked if "SELECT seq, run, body FROM events" in text] == []
+        answers = await asyncio.gather(
+            *(house.http.get("/api/tasks/x0") for _ in range(9)),
+            house.post("/api/tasks/x0/cancel"),
+            *(house.http.get("/api/tasks/x0/events?wait=5") for _ in range(9)),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 202}
+        assert all(answer.json()["data"]["attempt"] == 2 for answer in answers[:9])
+        for n in range(1, 6):
+            await house.post(f"/api/tasks/x{n}/cancel")
+        logs = [await house.events(f"x{n}") for n in range(6)]
+    types = ["queued", "started", "progress", "retrying", "canceled"]
+    assert [[event["type"] for event in log] for log in logs] == [types] * 6
+    assert [[event["seq"] for event in log] for log in logs] == [[1, 2, 3, 4, 5]] * 6
+
+
+@pytest.mark.parametrize("left", TABLE, ids=[" ".join(map(str, row)) for row in TABLE])
+async def test_a_cancel_may_come_while_attempts_are_taken_up(tmp_path: Path, left: Left) -> None:
+    """The doors are open as soon as a task is in care. A cancel that is there before its
+    attempt is followed or looked up again leads to one end, and starts nothing that could
+    be billed twice."""
+    limits = {"attempt_timeout_seconds": 0.4 if left.end == "unknown" else 60.0}
+    before = await _leave_behind(tmp_path, left, limits)
+    after = Scripted(billed=left.billed, resumable=left.resumable)
+    after.gate("answer").set()
+    if left.remembers:
+        after.started += before.started
+    chosen = Settings(data_dir=str(tmp_path), scripted=True, retry_base_seconds=0.001, **limits)
+    async with running(chosen, {"scripted": after}) as context:
+        await context.orchestrator.cancel("local", "x")
+        task = await context.orchestrator.find("local", "x")
+        with anyio.fail_after(5):
+            while (await context.log.snapshot(task)).status not in TERMINAL:
+                await anyio.lowlevel.checkpoint()
+        entries = await context.log.read(task.uid, 0, 99)
+    made = {*before.started, *after.started}
+    assert len(made) <= left.starts
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry.ends for entry in entries] == [False] * (len(entries) - 1) + [True]

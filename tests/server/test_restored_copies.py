@@ -20,6 +20,7 @@ from safelight_protocol import inputs as happened
 from safelight_protocol.task import Task
 from tests.doubles.chronicle import Chronicle, chronicle
 from tests.doubles.lives import NOW
+from tests.doubles.writes import living
 
 CLAIMED = happened.Claimed(NOW + 60_000)
 FILE = "safelight.sqlite3"
@@ -155,5 +156,5 @@ async def test_a_position_of_an_unknown_log_is_a_gap(folder: Path) -> None:
 
 async def task_of(book: Chronicle) -> Task:
     """The one task."""
-    (task,) = await book.store.read.live()
+    (task,) = await living(book.store)
     return task

@@ -7,92 +7,35 @@ import itertools
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safelight.artifacts import ArtifactStore, Stray
-from safelight.log import Log, Place
-from safelight.retention import EVENTS_PER_STEP, STRAYS_SECONDS, Retention, Rules
-from safelight.store import Change, Removal, Store, StoreTrouble, database, open_store
+from safelight.artifacts import Stray
+from safelight.log import Place
+from safelight.retention import (
+    EVENTS_PER_STEP,
+    STRAYS_SECONDS,
+)
+from safelight.store import Change, StoreTrouble
 from safelight_protocol import inputs as happened
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import decode_event
 from safelight_protocol.task import Task
 from tests.doubles.chronicle import Chronicle
-from tests.doubles.lives import ARTIFACT, NOW, changed, example, fresh
-from tests.doubles.writes import Writing, create, written
+from tests.doubles.desk import CLAIMED, FINISHED, WEEK, Desk, desk_in, ended
+from tests.doubles.lives import ARTIFACT, NOW, changed, fresh
+from tests.doubles.writes import Writing, create, living, written
 
-CLAIMED = happened.Claimed(NOW + 60_000)
-FINISHED = example(happened.Finished)
-WEEK = 7 * 86_400.0
 AN_HOUR = 3_600_000
-
-
-class Desk:
-    """A store with its log and files, a clock that stands, and a sweeper over them."""
-
-    def __init__(self, store: Store, artifacts: ArtifactStore) -> None:
-        self.store = store
-        self.log = Log(store)
-        self.artifacts = artifacts
-        self.now = NOW
-        self.pauses = 0
-        self.between: Callable[[], Awaitable[None]] | None = None
-
-    async def sleep(self, seconds: float) -> None:
-        """A step is over: count it, and let the test look."""
-        self.pauses += 1
-        if self.between is not None:
-            await self.between()
-
-    async def expire(self, task: Task) -> None:
-        await self.store.put(Removal(task))
-
-    def retention(self, log: float | None = WEEK, task: float | None = None) -> Retention:
-        """A sweeper by these rules."""
-        return Retention(
-            store=self.store,
-            log=self.log,
-            artifacts=self.artifacts,
-            expire=self.expire,
-            rules=Rules(log_seconds=log, task_seconds=task),
-            clock=lambda: self.now,
-            sleep=self.sleep,
-            monotonic=lambda: 0.0,
-        )
-
-    async def seqs(self, uid: str) -> list[int]:
-        """What is kept of a task's log."""
-        return [row.seq for row in await self.store.read.events(uid, 0, 10_000)]
-
-    def after(self, seconds: float) -> None:
-        """The time that long after NOW; ends are a few milliseconds after it."""
-        self.now = NOW + round(seconds * 1000) + 60_000
-
-
-@asynccontextmanager
-async def desk_in(folder: Path) -> AsyncIterator[Desk]:
-    artifacts = ArtifactStore(folder / "artifacts", 1_000_000)
-    async with open_store(folder, NOW) as store:
-        await artifacts.open()
-        yield Desk(store, artifacts)
 
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with desk_in(tmp_path) as made:
         yield made
-
-
-async def ended(store: Store, uid: str = "u1", words: int = 3, **options: Any) -> Task:
-    """A task that wrote so many words and has its end."""
-    writing = await written(store, uid, CLAIMED, **options)
-    await writing.move(*[happened.Wrote("a")] * words, FINISHED)
-    return writing.task
 
 
 async def test_an_old_log_keeps_its_last_event(desk: Desk) -> None:
@@ -216,7 +159,7 @@ async def test_a_swept_log_of_a_restored_copy_fools_nobody(tmp_path: Path) -> No
         left.unlink()
     shutil.copy(copy, folder / "safelight.sqlite3")
     async with desk_in(folder) as desk:
-        (task,) = await desk.store.read.live()
+        (task,) = await living(desk.store)
         again = Writing(desk.store, task)
         await again.move(happened.Wrote("x"), happened.Wrote("y"), FINISHED)
         assert again.task.seq == 5
@@ -322,23 +265,3 @@ async def test_bytes_about_to_be_named_stay(desk: Desk, tmp_path: Path) -> None:
     desk.artifacts.release(again.sha256)
     assert not await desk.artifacts.sweep(Stray(kept.sha256, kept.path), before)
     assert kept.path.exists()
-
-
-async def test_no_sweep_reads_its_way_through_the_tasks(tmp_path: Path) -> None:
-    """Every question of a pass is answered by an index."""
-    from safelight.store import statements as sql
-
-    asked = {
-        sql.DUE_LOGS: (NOW, 9),
-        sql.EXPIRED: (NOW, 9),
-        sql.USED_HASHES: ("[]",),
-        sql.SWEEP_EVENTS: ("[]", 9),
-        sql.MARK_SWEPT: ("[]",),
-    }
-    async with desk_in(tmp_path):
-        connection = await database.connect(tmp_path / "safelight.sqlite3")
-        for statement, bound in asked.items():
-            plan = await connection.execute_fetchall(f"EXPLAIN QUERY PLAN {statement}", bound)
-            scans = [row["detail"] for row in plan if row["detail"].startswith("SCAN")]
-            assert all("VIRTUAL TABLE" in detail for detail in scans), (statement, scans)
-        await connection.close()

@@ -26,7 +26,7 @@ class ReadsFirst(Bare):
             seq = entry.seq
         since = life.loop.time()
         self.cursor = context.log.cursor(seq)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
         subscription = context.subscriptions.follow(task.uid, changed.set)
         try:
             while not self.witness.done:

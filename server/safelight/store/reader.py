@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from safelight_protocol.task import Task
+from safelight_protocol.task import State, Task
 
 from . import statements as sql
 from .database import Link, is_ill
@@ -24,6 +24,16 @@ class EventRow(msgspec.Struct, frozen=True):
     seq: int
     run: int
     body: bytes
+
+
+class LiveRow(msgspec.Struct, frozen=True):
+    """What a start needs of a task that has not ended, to have it in care."""
+
+    uid: str
+    state: State
+    created_at: int
+    not_before: int | None
+    provider: str
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
@@ -47,9 +57,10 @@ class Reader:
         """Read with a fresh handle from now on; the disk was in trouble."""
         await self._link.renew(await self._link.get())
 
-    async def live(self) -> list[Task]:
+    async def live(self) -> list[LiveRow]:
         """Every task that has not ended, oldest first."""
-        return [task_of(row) for row in await self._all(sql.LIVE)]
+        rows = await self._all(sql.LIVE)
+        return [LiveRow(row[0], _STATES[row[1]], row[2], row[3], row[4]) for row in rows]
 
     async def task(self, owner: str, id: str) -> Task | None:
         """One task by the name its owner knows."""
@@ -68,6 +79,10 @@ class Reader:
     async def has_due_log(self, before: int) -> bool:
         """Whether a task that ended by then still has more of its log than its last event."""
         return bool(await self._all(sql.DUE_LOGS, before, 1))
+
+    async def has_leftovers(self) -> bool:
+        """Whether there are still events of a task that was removed."""
+        return bool(await self._all(sql.LEFTOVERS, 1))
 
     async def expired(self, before: int, limit: int) -> list[Task]:
         """Tasks that ended at that time or earlier, the first to end first."""
@@ -147,6 +162,8 @@ class Reader:
         except TROUBLE as error:
             raise StoreTrouble(f"the database cannot be read: {error}") from error
 
+
+_STATES = {state.value: state for state in State}
 
 CLOSED = (ValueError, sqlite3.ProgrammingError)
 """Another reader met trouble on the same handle, and it was closed under this one."""

@@ -1,0 +1,100 @@
+"""No statement of the store reads its way through a table, whatever the tables hold.
+
+The statements are taken from the module itself, so a new one is covered as soon as it is
+written. A plan is asked for on a populated database, as it is and after ANALYZE, which an
+operator may run and which lets SQLite choose another way.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import scale
+from safelight.store import statements
+
+ALLOWED = {
+    "LIVE": {"SCAN t USING INDEX tasks_live": "the index holds live tasks only"},
+    "LEFTOVERS": {"SCAN leftovers": "by its key, up to a limit; most often it is empty"},
+    "LAST_CHANGE": {"SCAN owners": "the recursion's own row"},
+    "CHANGES": {
+        "SCAN (subquery-1)": "at most one limit of rows",
+        "SCAN (subquery-3)": "at most one limit of rows",
+        "SCAN (subquery-4)": "at most two limits of rows",
+        "USE TEMP B-TREE FOR ORDER BY": "of at most two limits of rows",
+    },
+    "ARTIFACTS_OF": {"USE TEMP B-TREE FOR ORDER BY": "of one task's few files"},
+    "INSERT_TASKS": {"USE TEMP B-TREE FOR ORDER BY": "of the rows of one batch"},
+}
+"""What a plan may have all the same, by the statement's name, with the reason."""
+
+HARMLESS = re.compile(r"VIRTUAL TABLE|CONSTANT ROW|SCAN (m|due|u|named|wanted|alike|asked)$")
+"""A batch's own JSON, and what is made of it."""
+
+FRAGMENTS = {"TASK": "the beginning of others, which say which task"}
+
+
+def written() -> Iterator[tuple[str, str]]:
+    """Every statement of the module with its name; one that gets its rows later gets one."""
+    for name, value in vars(statements).items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", text):
+                if name not in FRAGMENTS:
+                    yield name, _whole(text)
+
+
+def _whole(text: str) -> str:
+    columns = re.search(r"\(([^()]*)\)\s*VALUES\s*$", text)
+    if columns is None:
+        return text
+    return f"{text} ({', '.join('?' for _ in columns[1].split(','))})"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some thousands of rows in every large table."""
+    return scale.build(tmp_path_factory.mktemp("plans"), tasks=1_000, live=50, others=3)
+
+
+@pytest.fixture(scope="module", params=["plain", "analyzed"])
+def connection(request: pytest.FixtureRequest, database: Path) -> Iterator[sqlite3.Connection]:
+    """The database as it is, and as ANALYZE leaves it."""
+    opened = sqlite3.connect(database)
+    if request.param == "analyzed":
+        opened.execute("ANALYZE")
+        opened.close()
+        opened = sqlite3.connect(database)
+    yield opened
+    opened.close()
+
+
+def faults(connection: sqlite3.Connection, name: str, text: str) -> list[str]:
+    """The steps of a plan that go through all rows, or sort them."""
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", text)]
+    bound = (None,) * (max(numbered) if numbered else text.count("?"))
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", bound)]
+    heavy = [step for step in plan if re.search(r"^SCAN|TEMP B-TREE|ANY\(", step)]
+    allowed = ALLOWED.get(name, {})
+    return [step for step in heavy if not HARMLESS.search(step) and step not in allowed]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in written()}))
+def test_a_statement_goes_by_an_index(connection: sqlite3.Connection, name: str) -> None:
+    """No table and no index is gone through, and nothing is sorted but what is named above."""
+    for text in (text for own, text in written() if own == name):
+        assert faults(connection, name, text) == [], text
+
+
+def test_the_watch_is_awake(connection: sqlite3.Connection) -> None:
+    """A scan of a table, one of an index, and a sort are all found; and there are statements
+    to look at, those that it has always been about among them."""
+    assert faults(connection, "x", "SELECT * FROM tasks WHERE updated_at = 1")
+    assert faults(connection, "x", "SELECT count(*) FROM tasks WHERE changed + 0 > 1")
+    assert faults(connection, "x", "SELECT uid FROM tasks WHERE owner = ?1 ORDER BY claim")
+    names = {name for name, _ in written()}
+    assert {"PAGE", "CHANGES", "EXPIRED", "DUE_LOGS", "LAST_CHANGE", "LIVE", "REMOVE"} <= names
+    assert names >= ALLOWED.keys()
