@@ -21,7 +21,7 @@ help:
 	@echo "make test     every test; what a missing tool prevents is skipped by name"
 	@echo "make quick    the tests that are not marked slow"
 	@echo "make check    format, lint, types, import contracts, generated schemas"
-	@echo "make bench    every benchmark in benchmarks/"
+	@echo "make bench    every benchmark in benchmarks/, and docs/performance.md out of their results"
 	@echo "make fuzz     requests out of the OpenAPI document, by schemathesis, against a real server"
 	@echo "make proof    kills, drains and a bad network under load, and a checker of what all saw;"
 	@echo "              ARGS=\"--minutes 20 --seed 7\" or ARGS=\"--kills 200\""
@@ -57,10 +57,12 @@ drift: $(VENV)/.dev
 	$(BIN)/safelight schema --check
 
 bench: $(VENV)/.dev
-	@set -e; found=; for file in benchmarks/bench_*.py; do \
-		[ -e "$$file" ] || continue; \
-		found=yes; echo "== $$file"; $(BIN)/python "$$file"; \
-	done; [ -n "$$found" ] || echo "There is no benchmarks/bench_*.py: nothing was measured."
+	@failed=; for file in benchmarks/bench_*.py; do \
+		name=$$(basename "$$file" .py); echo "== $$name"; \
+		$(BIN)/python -m "benchmarks.$$name" || failed="$$failed $$name"; \
+	done; \
+	$(BIN)/python -m benchmarks.report; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 fuzz: $(VENV)/.run
 	.ci/fuzz

@@ -1,8 +1,8 @@
 """Two hundred different tasks at once through a server with default settings.
 
-    python benchmarks/bench_crowd.py [tasks]
+    python -m benchmarks.bench_crowd [tasks]
 
-Says how long until all have ended, how much memory the server and its painters took
+Publishes how long until all have ended, how much memory the server and its painters took
 at most, and how long the event loop kept others waiting meanwhile. Paints small
 pictures, so that it ends within a minute or two.
 """
@@ -11,33 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 
 import httpx2
 
+from benchmarks.machine import pss_kib, tree
+from benchmarks.tables import Cell, Table, publish
+
 SMALL = {"width": 256, "height": 256, "steps": 4}
-
-
-def memory_mib(pid: int) -> float:
-    """Proportional set size of a process, in MiB; 0 once it has gone."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
-        return 0.0
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
-
-
-def children(pid: int) -> list[int]:
-    """The direct children of a process."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
 
 
 async def ended(http: httpx2.AsyncClient, id: str) -> str:
@@ -51,38 +36,52 @@ async def ended(http: httpx2.AsyncClient, id: str) -> str:
         await http.get(f"/api/tasks/{id}/events?wait=30&after={seq}&log={data['log']}")
 
 
+async def watch(pid: int, peak: dict[str, float]) -> None:
+    """Note how much memory the server and its painters ever have, until it is ended."""
+    while True:
+        whole, painters = pss_kib(pid), sum(pss_kib(child) for child in tree(pid)[1:])
+        peak["server"] = max(peak["server"], (whole - painters) / 1024)
+        peak["painters"] = max(peak["painters"], painters / 1024)
+        await asyncio.sleep(0.2)
+
+
 async def main(url: str, pid: int, count: int) -> None:
     """Create, wait, report."""
     peak = {"server": 0.0, "painters": 0.0}
-
-    async def watch() -> None:
-        while True:
-            peak["server"] = max(peak["server"], memory_mib(pid))
-            painters = sum(memory_mib(child) for child in children(pid))
-            peak["painters"] = max(peak["painters"], painters)
-            await asyncio.sleep(0.2)
-
     limits = httpx2.Limits(max_connections=count + 10)
     async with httpx2.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
-        watching = asyncio.create_task(watch())
+        watching = asyncio.create_task(watch(pid, peak))
         began = time.perf_counter()
         body = {"kind": "image", "params": SMALL}
         answers = await asyncio.gather(
             *(http.post("/api/tasks", json=body | {"prompt": f"view {i}"}) for i in range(count))
         )
         accepted = time.perf_counter() - began
-        ids = [answer.json()["data"]["task_id"] for answer in answers]
+        ids = {answer.json()["data"]["task_id"] for answer in answers}
         ends = Counter(await asyncio.gather(*(ended(http, id) for id in ids)))
         took = time.perf_counter() - began
         watching.cancel()
         counted = (await http.get("/healthz")).json()["data"]["statistics"]
-    print(f"tasks        {len(set(ids))} different, {dict(ends)}")
-    print(f"accepted     all after {accepted:.2f} s, ended after {took:.1f} s")
-    print(
-        f"memory       server {peak['server']:.0f} MiB, painters {peak['painters']:.0f} MiB (PSS)"
+    delays = {k: v for k, v in counted.items() if k.startswith("loop_delay")}
+    rows: list[list[Cell]] = [
+        ["s until all were accepted", round(accepted, 2)],
+        ["s until all had ended", round(took, 1)],
+        ["MiB of the server at most (PSS)", round(peak["server"])],
+        ["MiB of its painters at most (PSS)", round(peak["painters"])],
+        *([f"{name.replace('_', ' ')}, over the last minute", at] for name, at in delays.items()),
+    ]
+    publish(
+        Table(
+            name="crowd",
+            title=f"Crowd: {count} different tasks at once, default settings",
+            columns=["", "one run"],
+            rows=rows,
+            notes=[
+                f"{len(ids)} tasks, which ended as {dict(ends)}; pictures of 256 x 256 in 4 steps",
+                "one run of everything together, painters included, not pinned to a core",
+            ],
+        )
     )
-    delays = {k.rpartition("_")[2]: v for k, v in counted.items() if k.startswith("loop_delay")}
-    print(f"loop delay   {delays} ms over the last minute")
 
 
 if __name__ == "__main__":

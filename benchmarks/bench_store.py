@@ -1,6 +1,6 @@
 """Durable creates: one transaction each against group commit, side by side.
 
-    python benchmarks/bench_store.py [creates] [rounds]
+    python -m benchmarks.bench_store [creates] [rounds]
 
 Both at synchronous=FULL, in one process, in turns. What counts is the ratio; the
 absolute figures belong to the machine and its disk.
@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import machine
+from benchmarks.tables import Table, publish
 from safelight.store import Birth, Creation, Store, open_store
 from safelight_protocol import lifecycle
 from safelight_protocol.events import encode_event
@@ -72,23 +74,46 @@ async def at_once(store: Store, creations: list[Creation]) -> None:
         await asyncio.gather(*(store.put(each) for each in creations[start : start + 64]))
 
 
+ONE, TOGETHER = "one by one", "64 at once"
+
+
 async def main(count: int, rounds: int) -> None:
-    """Print creates per second of both, and the ratio round by round."""
-    rates: dict[str, list[float]] = {"one by one": [], "64 at once": []}
+    """Creates per second of both, in turns."""
+    rates: dict[str, list[float]] = {ONE: [], TOGETHER: []}
     with tempfile.TemporaryDirectory() as folder:
         async with open_store(Path(folder), 1) as store:
             for turn in range(rounds):
-                for name, way in (("one by one", one_by_one), ("64 at once", at_once)):
+                for name, way in ((ONE, one_by_one), (TOGETHER, at_once)):
                     creations = [creation(f"{name[:1]}-{turn}-{i}") for i in range(count)]
                     began = time.perf_counter()
                     await way(store, creations)
                     rates[name].append(count / (time.perf_counter() - began))
-    for name, found in rates.items():
-        print(f"{name:12} {statistics.median(found):9,.0f} creates/s (median of {rounds})")
-    ratios = [b / a for a, b in zip(*rates.values(), strict=True)]
-    print(f"ratio        {statistics.median(ratios):9.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
+    report(rates, count)
+
+
+def report(rates: dict[str, list[float]], count: int) -> None:
+    """The table: medians, and the ratio round by round."""
+    ratios = [b / a for a, b in zip(rates[ONE], rates[TOGETHER], strict=True)]
+    publish(
+        Table(
+            name="store",
+            title="Store: group commit beside one transaction each",
+            columns=["durable creates", "creates/s", "slowest round", "x one by one", "rounds"],
+            rows=[
+                [name, round(statistics.median(found)), round(min(found)), times, len(found)]
+                for (name, found), times in zip(
+                    rates.items(), (1, round(statistics.median(ratios), 2)), strict=True
+                )
+            ],
+            notes=[
+                f"the store alone, without HTTP, at synchronous=FULL; {count} creates a round;"
+                " not pinned to a core",
+                f"the rounds' ratios lie between {min(ratios):.1f} and {max(ratios):.1f}",
+            ],
+        )
+    )
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[1:]] + [640, 5][len(sys.argv) - 1 :]
+    numbers = [int(word) for word in sys.argv[1:]] + [640, machine.rounds(5)][len(sys.argv) - 1 :]
     asyncio.run(main(numbers[0], numbers[1]))

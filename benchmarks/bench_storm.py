@@ -1,6 +1,6 @@
 """A resume storm: two thousand sockets come back at once to a server that was killed.
 
-    python benchmarks/bench_storm.py [--sockets N] [--tasks N] [--rounds N]
+    python -m benchmarks.bench_storm [--sockets N] [--tasks N] [--rounds N]
 
 Sockets follow tasks that have not ended. The server is killed by SIGKILL and started again
 on its data; the instant it listens, every socket reconnects with its cursor and joins. Said
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -27,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from benchmarks import machine
+from benchmarks.tables import Cell, Table, publish
 
 STEPS = 10
 SPARE_FILES = 200
@@ -167,17 +169,30 @@ def one_round(sockets: int, tasks: int) -> dict[str, Any]:
 
 def report(rounds: list[dict[str, Any]], sockets: int, tasks: int) -> None:
     """The table: median of the rounds, and the slowest."""
-    print(f"{sockets} sockets on {tasks} tasks, {len(rounds)} rounds; {_machine()}")
-    print(f"{'seconds since it listens':34}{'median':>10}{'slowest':>10}")
+    rows: list[list[Cell]] = []
     for name, place in (("p50", 0.5), ("p99", 0.99), ("last", 1.0)):
-        for what in ("rejoined", "caught_up"):
-            _row(f"{what.replace('_', ' ')}, {name}", [at(r[what], place) for r in rounds])
-    _row("from kill to listening", [r["restart"] for r in rounds])
-    _row("processor time of the server", [r["server_cpu"] for r in rounds])
-    _row("processor time of the clients", [r["cpu"] for r in rounds])
+        for key, what in (("rejoined", "has its place again"), ("caught_up", "has its task's end")):
+            rows.append(_row(f"a socket {what}, {name}", [at(r[key], place) for r in rounds]))
+    rows.append(_row("from kill to listening", [r["restart"] for r in rounds]))
+    rows.append(_row("processor time of the server", [r["server_cpu"] for r in rounds]))
+    rows.append(_row("processor time of the clients", [r["cpu"] for r in rounds]))
     busier = "server" if rounds[0]["server_cpu"] > rounds[0]["cpu"] else "client side"
-    print(f"frames {[r['frames'] for r in rounds]}; the {busier} was the busier side")
-    print(f"gaps {sum(r['gaps'] for r in rounds)}, repeats {sum(r['twice'] for r in rounds)}")
+    publish(
+        Table(
+            name="storm",
+            title=f"Resume storm: {sockets:,} sockets come back at once after a kill",
+            columns=["seconds since it listens", "median", "slowest round", "rounds"],
+            rows=[[*row, len(rounds)] for row in rows],
+            notes=[
+                f"{tasks} tasks, killed by SIGKILL; every socket joins again with its cursor and"
+                " follows to the end of its task, which is made after the restart",
+                f"gaps {sum(r['gaps'] for r in rounds)},"
+                f" repeats {sum(r['twice'] for r in rounds)},"
+                f" frames {[r['frames'] for r in rounds]}; any gap or repeat fails the run",
+                f"the {busier} was the busier side; the clients are Python, not pinned to a core",
+            ],
+        )
+    )
 
 
 def at(values: list[float], place: float) -> float:
@@ -185,12 +200,8 @@ def at(values: list[float], place: float) -> float:
     return values[min(int(len(values) * place), len(values) - 1)]
 
 
-def _row(name: str, values: list[float]) -> None:
-    print(f"{name:34}{statistics.median(values):10.3f}{max(values):10.3f}")
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} processors, Python {platform.python_version()}, synchronous=FULL"
+def _row(name: str, values: list[float]) -> list[Cell]:
+    return [name, round(statistics.median(values), 3), round(max(values), 3)]
 
 
 def _possible(sockets: int) -> int:
@@ -207,7 +218,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--sockets", type=int, default=2_000)
     parser.add_argument("--tasks", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=machine.rounds(3))
     given = parser.parse_args()
     crowd_size = _possible(given.sockets)
     results = [one_round(crowd_size, given.tasks) for _ in range(max(1, given.rounds))]
