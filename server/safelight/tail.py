@@ -22,9 +22,13 @@ from safelight_protocol.snapshot import Snapshot, fold
 from .broadcast import Broadcast
 
 MAX_FRAMES = 16
-"""Frames that one event keeps, and as many of runs that it ends. Topics and versions are
-few; beginnings of runs, each of which belongs to some reader's pace, need not be, and
-past this they are built anew."""
+"""Frames that one event keeps beside its first, and as many of runs that it ends. Topics and
+versions are few; beginnings of runs, each of which belongs to some reader's pace, need not
+be, and past this they are built anew."""
+
+FRAMED = 64
+"""Events of a live task whose frames are kept: those that live readers and readers a little
+behind are sent. Older ones are built again for who wants them, and then kept."""
 
 MAX_UNFOLDED = 64
 """Events that wait to be folded into the snapshot until somebody asks for it."""
@@ -50,13 +54,15 @@ _MARK = b'{"":0}'
 class Entry:
     """One event as every reader gets it: the bytes of its JSON, and its frames."""
 
-    __slots__ = ("_frames", "_known", "_runs", "body", "run", "seq")
+    __slots__ = ("_frame", "_known", "_more", "_runs", "_topic", "_vsn", "body", "run", "seq")
 
     def __init__(self, seq: int, run: int, body: bytes) -> None:
         self.seq = seq
         self.run = run
         self.body = body
-        self._frames: _Kept | None = None
+        self._frame: Broadcast | None = None
+        self._vsn = self._topic = ""
+        self._more: _Kept | None = None
         self._runs: _Kept | None = None
         self._known: _Head | None = None
 
@@ -78,24 +84,34 @@ class Entry:
         With `from_seq` below its own it stands for all events from there on. One too
         large for a frame is cut, and says so.
         """
-        first = self.seq if from_seq is None else from_seq
+        if from_seq not in (None, self.seq):
+            self._runs = {} if self._runs is None else self._runs
+            return self._found(self._runs, serializer, topic, from_seq)
+        if self._frame is None:
+            self._vsn, self._topic = serializer.vsn, topic
+            self._frame = self._made(serializer, topic, self.seq)
+        elif self._topic != topic or self._vsn != serializer.vsn:
+            # Seldom: nearly every task is followed on one topic, in one version.
+            self._more = {} if self._more is None else self._more
+            return self._found(self._more, serializer, topic, self.seq)
+        return self._frame
+
+    def _found(self, kept: _Kept, serializer: Serializer, topic: str, first: int) -> Broadcast:
         key = (serializer.vsn, topic, first)
-        kept = self._frames if first == self.seq else self._runs
-        made = None if kept is None else kept.get(key)
+        made = kept.get(key)
         if made is None:
-            before, after = _around(type(serializer), topic)
-            made = Broadcast.of_text(before + self._told(first) + after)
-            if kept is None:
-                self._keep(first, {key: made})
-            elif len(kept) < MAX_FRAMES:
+            made = self._made(serializer, topic, first)
+            if len(kept) < MAX_FRAMES:
                 kept[key] = made
         return made
 
-    def _keep(self, first: int, frames: _Kept) -> None:
-        if first == self.seq:
-            self._frames = frames
-        else:
-            self._runs = frames
+    def forget_frames(self) -> None:
+        """Whoever still wants one has it built again."""
+        self._frame = self._more = self._runs = None
+
+    def _made(self, serializer: Serializer, topic: str, first: int) -> Broadcast:
+        before, after = _around(type(serializer), topic)
+        return Broadcast.of_text(before + self._told(first) + after)
 
     def _told(self, first: int) -> bytes:
         body = bounded(self.body, self._head.task_id) if len(self.body) > MAX_PAYLOAD else self.body
@@ -150,7 +166,10 @@ class Tail:
     def append(self, event: TaskEvent, entry: Entry) -> None:
         """Take in the next event."""
         self.seq = event.seq
-        self._entries.append(entry)
+        entries = self._entries
+        entries.append(entry)
+        if len(entries) > FRAMED:
+            entries[-FRAMED - 1].forget_frames()
         unfolded = self._unfolded
         if unfolded and _says_all_of(unfolded[-1], event):
             unfolded[-1] = event

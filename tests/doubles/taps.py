@@ -40,7 +40,7 @@ class Tap:
         self.receiver: Receiver | None = None
         serializer = serializer or V2()
         self._vsn = serializer.vsn
-        carrier = LineCarrier(self, takes_binary=self._vsn == "2.0.0")
+        carrier = LineCarrier(self, context.start, takes_binary=self._vsn == "2.0.0")
         self.connection = Connection(carrier, context, "local", serializer)
         self.attach(self.connection)
         self.connection.begin()

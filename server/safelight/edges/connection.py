@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from safelight_protocol.codes import Refused, code
 from safelight_protocol.effects import Effect, Hangup, Leave, Send
@@ -34,6 +34,10 @@ is the most that waits for a client that takes nothing."""
 MAX_UNTAKEN = 1024 * 1024
 """Bytes of answers that may wait for a client before it is not read any further; those to
 one frame may add to it."""
+
+
+Pull = Callable[[], Coroutine[Any, Any, None]]
+"""Takes what a client's topics have to tell, and writes it."""
 
 
 class Carrier(Protocol):
@@ -59,6 +63,12 @@ class Carrier(Protocol):
 
     def resume_reading(self) -> None:
         """Go on."""
+
+    def start(self, pull: Pull) -> None:
+        """Run this, which pulls frames and writes them, as soon as may be."""
+
+    async def flush(self) -> None:
+        """Return once what was written is handed over, as far as this carrier can tell."""
 
     def close(self, why: Hangup, *, unsaid: bool = False) -> None:
         """Say goodbye with a code, if anybody still listens; with `unsaid`, what has not
@@ -266,7 +276,7 @@ class Connection:
             await self._roomy
 
     def _crowded(self) -> bool:
-        return self._paused and self._carrier.untaken > MAX_UNTAKEN
+        return self._carrier.untaken > MAX_UNTAKEN
 
     def _read_or_not(self) -> None:
         """Whoever must wait for us waits in the network's buffers, not in ours."""
@@ -283,7 +293,7 @@ class Connection:
     def _pull_soon(self) -> None:
         if self._dirty and not (self._pulling or self._paused or self._over):
             self._pulling = True
-            self._context.start(self._pull)
+            self._carrier.start(self._pull)
 
     async def _pull(self) -> None:
         """Write what the topics have to tell, each in its turn, while the client takes it."""
@@ -296,6 +306,7 @@ class Connection:
                 if frames and self._channels.get(topic) is channel:
                     self.send(frames)
                     self.wake(topic)
+                    await self._carrier.flush()
             self._dirty = self._dirty or None
         except Refused as trouble:
             log("socket.trouble", code=trouble.code.name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 from starlette.requests import HTTPConnection
@@ -16,14 +17,20 @@ from ..settings import Settings
 from ..subscriptions import Subscriptions
 from .auth import Authenticator
 from .guests import Guests
+from .lanes import Lanes
 from .polls import Polls
+from .wheel import Wheel
+
+Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+"""Begins something that goes on by itself."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The doors' side of a running server.
 
     `drain` begins the end, and `draining` is true from then on. Whoever stays for longer
-    than an answer is one of the `guests`, who are seen out before the process ends.
+    than an answer is one of the `guests`, who are seen out before the process ends. `start`
+    runs something as a task of the house, which must not raise; after the end it is not run.
     """
 
     settings: Settings
@@ -36,6 +43,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     auth: Authenticator
     guests: Guests
     polls: Polls
+    lanes: Lanes
+    wheel: Wheel
+    start: Start
     clock: Callable[[], int]
     drain: Callable[[], None]
     draining: Callable[[], bool]

@@ -70,22 +70,26 @@ class Lane:
         if entries is None or len(entries) >= LAG:
             return self.dissolve()
         voice = self._voice
+        if len(entries) == 1:  # as nearly always
+            self._write(1, entries[0].frame(voice.serializer, voice.topic).wire)
+            return
         wires = [entry.frame(voice.serializer, voice.topic).wire for entry in entries]
         for count, piece in _pieces(wires):
-            self.cursor += count  # before the writes: who falls behind in its own has this one
-            for write in list(self._members.values()):
-                write(piece)
+            self._write(count, piece)
 
     def dissolve(self) -> None:
         """Let everybody fall behind."""
         for member in list(self._members):
             member.fall_behind()
 
+    def _write(self, count: int, piece: bytes) -> None:
+        self.cursor += count  # first, so that who falls behind in its own write has this one
+        for write in list(self._members.values()):
+            write(piece)
+
 
 def _pieces(wires: list[bytes]) -> list[tuple[int, bytes]]:
     """Frames joined to a few writes, each with how many it has."""
-    if len(wires) == 1:
-        return [(1, wires[0])]
     found: list[tuple[int, bytes]] = []
     begin = size = 0
     for place, wire in enumerate(wires):

@@ -17,6 +17,7 @@ from safelight_protocol.effects import Hangup
 
 from ..broadcast import Frames, message_of
 from ..telemetry import log
+from .connection import Pull
 from .line import Receiver
 
 CLOSE_SECONDS = 2.0
@@ -68,8 +69,11 @@ class Pump:
         self._outbox: deque[str | bytes] = deque()
         self._waiting = 0
         self._paused = False
+        self._pull: Pull | None = None
         self._close_with: Hangup | None = None
         self._sending = anyio.CancelScope()
+        self._reading = anyio.CancelScope()
+        self._has_read = asyncio.Event()
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._something = asyncio.Event()
@@ -90,17 +94,38 @@ class Pump:
         return self._waiting + self._transport.untaken
 
     def write(self, frames: Frames) -> int:
-        """Put them behind what waits; returns their size. Until all of it is handed over
-        the client counts as not taking it."""
+        """Put them behind what waits; returns their size."""
         messages = [message_of(frame) for frame in frames]
         added = sum(map(len, messages))
         self._outbox.extend(messages)
         self._waiting += added
         self._something.set()
-        if self._guest is not None and not self._paused:
-            self._paused = True
-            self._guest.pause_writing()
         return added
+
+    def start(self, pull: Pull) -> None:
+        """In the writing task, behind what waits."""
+        self._pull = pull
+        self._something.set()
+
+    async def flush(self) -> None:
+        """Hand over all that waits. From the moment that the transport makes us wait, the
+        client counts as taking nothing."""
+        if not self._outbox:
+            return
+        stuck = asyncio.get_running_loop().call_soon(self._stuck)
+        try:
+            while self._outbox:
+                await self._transport.send(self._outbox[0])
+                if self._outbox:  # unless all was dropped meanwhile
+                    self._waiting -= len(self._outbox.popleft())
+        except Gone:
+            log("socket.gone")
+            self._lose()
+        finally:
+            stuck.cancel()
+        self._paused = False
+        if self._guest is not None:
+            self._guest.resume_writing()
 
     def pause_reading(self) -> None:
         """Await nothing from the transport after what is being awaited."""
@@ -115,6 +140,7 @@ class Pump:
         if self._close_with is None:
             self._close_with = why
             self._something.set()
+            self._reading.cancel()  # some servers close nothing while a receive of theirs waits
             self._sending.deadline = anyio.current_time() + CLOSE_SECONDS
             if unsaid:
                 self._outbox.clear()
@@ -127,40 +153,43 @@ class Pump:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._read, guest, group.cancel_scope)
-                await self._write(guest)
-                group.cancel_scope.cancel()  # a server may send no goodbye while it is read from
-            await self._say_goodbye()
+                await self._write()
+                group.cancel_scope.cancel()
         finally:
-            guest.lost()
+            self._lose()
 
     async def _read(self, guest: Guest, scope: anyio.CancelScope) -> None:
-        while self._close_with is None:
-            await self._may_read.wait()
-            message = await self._transport.receive()
-            if message is None:
-                return scope.cancel()
-            guest.received(message)
+        with self._reading:
+            while self._close_with is None:
+                await self._may_read.wait()
+                message = await self._transport.receive()
+                if message is None:
+                    return scope.cancel()
+                guest.received(message)
+        self._has_read.set()
 
-    async def _write(self, guest: Guest) -> None:
-        try:
-            with self._sending:
-                while self._close_with is None:
-                    await self._something.wait()
-                    self._something.clear()
-                    await self._hand_over()
-                    self._paused = False
-                    guest.resume_writing()
-        except Gone:
-            log("socket.gone")
-            self._close_with = None  # there is nobody to say it to
-
-    async def _say_goodbye(self) -> None:
-        if self._close_with is not None:
+    async def _write(self) -> None:
+        """The one task that sends: what waits, then what is pulled."""
+        with self._sending:
+            while self._close_with is None and self._guest is not None:
+                await self._something.wait()
+                self._something.clear()
+                await self.flush()
+                pull, self._pull = self._pull, None
+                if pull is not None:
+                    await pull()
+            await self.flush()
+        if self._close_with is not None and self._guest is not None:
             with anyio.move_on_after(CLOSE_SECONDS):
+                await self._has_read.wait()
                 await self._transport.close(self._close_with)
 
-    async def _hand_over(self) -> None:
-        while self._outbox:
-            await self._transport.send(self._outbox[0])
-            if self._outbox:  # unless all was dropped meanwhile
-                self._waiting -= len(self._outbox.popleft())
+    def _stuck(self) -> None:
+        if self._guest is not None and not self._paused:
+            self._paused = True
+            self._guest.pause_writing()
+
+    def _lose(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            guest.lost()

@@ -19,8 +19,8 @@ from safelight_protocol.frames import FrameError, serializer_for
 
 from ..broadcast import Frames, packed
 from ..telemetry import log
-from .connection import Connection
-from .context import context_of
+from .connection import Connection, Pull
+from .context import Start, context_of
 from .line import LINE, Line
 from .pump import Gone, Pump
 
@@ -45,7 +45,7 @@ async def socket(websocket: WebSocket) -> None:
     takes_binary = serializer.vsn == "2.0.0"
     line: Line | None = websocket.scope.get("extensions", {}).get(LINE, {}).get("line")
     if line is not None:
-        carrier = LineCarrier(line, takes_binary=takes_binary)
+        carrier = LineCarrier(line, context.start, takes_binary=takes_binary)
         connection = Connection(carrier, context, owner, serializer)
         connection.begin()
         return line.attach(connection)
@@ -56,12 +56,13 @@ async def socket(websocket: WebSocket) -> None:
 class LineCarrier:
     """A line as a carrier: what is written is on its way at once."""
 
-    __slots__ = ("_line", "takes_binary")
+    __slots__ = ("_line", "_start", "takes_binary")
 
     idle_seconds = IDLE_SECONDS
 
-    def __init__(self, line: Line, *, takes_binary: bool) -> None:
+    def __init__(self, line: Line, start: Start, *, takes_binary: bool) -> None:
         self._line = line
+        self._start = start
         self.takes_binary = takes_binary
 
     @property
@@ -87,6 +88,13 @@ class LineCarrier:
     def resume_reading(self) -> None:
         """Go on reading."""
         self._line.resume_reading()
+
+    def start(self, pull: Pull) -> None:
+        """In a task of the house: a line has none."""
+        self._start(pull)
+
+    async def flush(self) -> None:
+        """What is written to a line is on its way; what is too much is told by its pause."""
 
     def close(self, why: Hangup, *, unsaid: bool = False) -> None:
         """A close frame behind what the line holds: none of that can be taken back."""
