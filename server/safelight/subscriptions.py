@@ -58,12 +58,18 @@ MAX_PREVIEW = 512 * 1024
 """iOS closes a socket at 1 MiB messages; half of that leaves room for any header."""
 
 
+Followers = dict[str, "dict[Subscription, None]"]
+"""Who follows, by topic, in the order of their coming."""
+
+
 class Subscription:
     """One follower of one topic; `close` ends it and may be called twice."""
 
     __slots__ = ("_followers", "_topic", "wake")
 
-    def __init__(self, followers: dict[str, set[Subscription]], topic: str, wake: Wake) -> None:
+    def __init__(
+        self, followers: dict[str, dict[Subscription, None]], topic: str, wake: Wake
+    ) -> None:
         self._followers = followers
         self._topic = topic
         self.wake = wake
@@ -72,7 +78,7 @@ class Subscription:
         """Wake no more."""
         waiting = self._followers.get(self._topic)
         if waiting is not None:
-            waiting.discard(self)
+            waiting.pop(self, None)
             if not waiting:
                 del self._followers[self._topic]
 
@@ -81,7 +87,7 @@ class Subscriptions:
     """Followers by topic. All calls are made on the event loop and return at once."""
 
     def __init__(self) -> None:
-        self._followers: dict[str, set[Subscription]] = {}
+        self._followers: Followers = {}
         self._previews: dict[str, Preview] = {}
         self._by_token: dict[str, str] = {}
 
@@ -91,7 +97,7 @@ class Subscriptions:
         `wake` must not block, raise or close subscriptions of the same topic.
         """
         subscription = Subscription(self._followers, topic, wake)
-        self._followers.setdefault(topic, set()).add(subscription)
+        self._followers.setdefault(topic, {})[subscription] = None
         return subscription
 
     def wake(self, topic: str) -> None:

@@ -121,7 +121,7 @@ def carry_out(teller: Teller, followers: list[Follower], doing: str, amount: int
 
 async def rest(context: Context, followers: list[Follower]) -> None:
     """Wait until whoever takes what is written has all of it."""
-    while context.lanes.statistics()["laned"] < sum(f.tap.taking for f in followers):
+    while context.lanes.statistics()["laned"] < sum(f.tap.taking for f in followers):  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 

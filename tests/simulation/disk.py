@@ -150,6 +150,11 @@ class SimulatedConnection:
             raise ValueError("no active connection")
         return await self._ask(statement, values)
 
+    async def execute_all(self, statements: Any, done: list[Any]) -> None:
+        """One after another, as the real one does in one visit; each takes its time."""
+        for statement, bound in statements:
+            done.append(await self.execute_fetchall(statement, bound))
+
     async def _ask(self, statement: str, values: Any = ()) -> list[sqlite3.Row]:
         answer: asyncio.Future[list[sqlite3.Row]] = self._loop.create_future()
         self._calls.append((statement, values, answer))

@@ -2,6 +2,7 @@
 
 The whole application answers: routes, doors, error handlers. Bytes take drawn times and
 keep their order, some clients take them slowly, and a crash loses what is on its way.
+A part of the sockets is offered our own server's line (`lines.py`).
 Unrealistic: messages are never split, and a request's body arrives at once.
 """
 
@@ -16,9 +17,14 @@ from typing import Any
 
 import anyio
 
+from safelight.edges.line import LINE
+from tests.simulation.lines import Ear, Line
 from tests.simulation.server import Crashed, Life
 
 Message = dict[str, Any]
+
+LINED = 0.6
+"""The part of the sockets that run on a server of ours."""
 
 
 class Pipe:
@@ -69,7 +75,8 @@ class ClientGone(OSError):
 
 
 class Exchange:
-    """One ASGI connection: `down` brings what the application sends, `up` what it receives."""
+    """One ASGI connection: `down` brings what the application sends, `up` what it receives.
+    `ear` hears what comes down whatever carries it; `line` is that of a server of ours."""
 
     def __init__(self, life: Life, scope: Message, dice: Random, slow: float = 1.0) -> None:
         if life.crashed:
@@ -79,6 +86,11 @@ class Exchange:
         self.up = Pipe(life, dice)
         self.down = Pipe(life, dice, slow)
         self._slow = slow
+        self.ear = Ear(self.down)
+        self.line: Line | None = None
+        if not self._is_http and dice.random() < LINED:
+            self.line = Line(life, self.up, self.down, dice)
+            scope["extensions"][LINE] = {"line": self.line}
         whole = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "app": life.app, "state": {}}
         whole |= {"client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 4747), "root_path": ""}
         self._work = life.here(self._run(whole | scope), f"door {scope['path']}")
@@ -89,7 +101,8 @@ class Exchange:
         except (Crashed, ClientGone):
             return  # as uvicorn does when its client has gone
         finally:
-            self.down.put({"type": "end"})
+            if self.line is None or not self.line.is_taken_over:
+                self.down.put({"type": "end"})
 
     async def _send(self, message: Message) -> None:
         if self.down.cut:

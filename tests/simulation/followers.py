@@ -200,6 +200,7 @@ class Socket(Follower):
         self.topic = f"task:{self.id}"
         self.client = Client(first_ref=1, first_join_ref=501)
         self.asked: str | None = None
+        self.told = 0
         self.client.join(self.topic, self.asks, 0.0, after=self.cursor)
         self.exchange: Exchange | None = None
 
@@ -210,14 +211,14 @@ class Socket(Follower):
         exchange = dial(life, self.dice, "2.0.0", self.slow)
         code: int | None = None
         try:
-            first = await exchange.down.get()
+            first = await exchange.ear.get()
             if first["type"] != "websocket.accept":
                 return
             self.exchange = exchange
             self.hear(self.client.connected(loop.time()), loop.time())
             while not self.witness.done and self.exchange is not None:
                 with anyio.move_on_after(max(0.0, self.client.deadline - loop.time())):
-                    message = await exchange.down.get()
+                    message = await exchange.ear.get()
                     if message["type"] == "websocket.close":
                         code = message.get("code")
                         self.closed(code)
@@ -225,13 +226,38 @@ class Socket(Follower):
                     if message["type"] != "websocket.send":
                         return
                     data = message.get("text") or message.get("bytes") or b""
+                    self.count(life, exchange)
+                    self.check(data)
                     self.hear(self.client.receive(data, loop.time()), loop.time())
                     continue
                 self.hear(self.client.tick(loop.time()), loop.time())
         finally:
             self.exchange = None
+            pauses = exchange.line.pauses if exchange.line is not None else 0
+            self.world.ledger.counts["lines full"] += pauses
             exchange.leave({"type": "websocket.disconnect", "code": 1006})
             self.hear(self.client.disconnected(loop.time(), code, jitter=0.5), loop.time())
+
+    def count(self, life: Life, exchange: Exchange) -> None:
+        """Something came: by a line, perhaps while its server has lanes."""
+        counts = self.world.ledger.counts
+        counts["heard by lines"] += exchange.line is not None
+        laned = exchange.line is not None and not life.crashed
+        counts["heard with lanes"] += laned and len(life.context.lanes.all()) > 0
+
+    def check(self, data: str | bytes) -> None:
+        """After the reply of a join each event comes once: the client end would forgive."""
+        if isinstance(data, bytes):
+            return
+        _, _, _, event, payload = json.loads(data)
+        if event == "phx_reply" and "cursor" in payload["response"]:
+            self.told = 0
+        elif event == "progress":
+            first = payload.get("from_seq", payload["seq"])
+            if first <= self.told:
+                told = f"{self.id}: {first} after {self.told}"
+                self.world.ledger.breach("no follower is told twice", told)
+            self.told = payload["seq"]
 
     def closed(self, code: int | None) -> None:
         """Every close says why; 1011 would be a bug of the server's."""

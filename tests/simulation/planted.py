@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from safelight.edges.lanes import Lane, Lanes, Member, Write
+from safelight.edges.voice import Voice
 from safelight.subscriptions import Subscription, Subscriptions, Wake
-from tests.simulation.followers import Bare
+from tests.simulation.followers import Bare, Socket
 from tests.simulation.world import Bug
 
 
@@ -66,7 +68,7 @@ class LateSubscriptions(Subscriptions):
 
         def enter() -> None:
             if not closed:
-                register.setdefault(topic, set()).add(late)
+                register.setdefault(topic, {})[late] = None
 
         asyncio.get_running_loop().call_later(0.5, enter)
         return late
@@ -81,6 +83,29 @@ class ForgetfulSubscriptions(Subscriptions):
         self.count += 1
         if self.count % 10:
             super().wake(topic)
+
+
+class LateLane(Lane):
+    """Notes after its writes how far it is: who falls behind in its own is told it again."""
+
+    __slots__ = ()
+
+    def _write(self, count: int, piece: bytes) -> None:
+        for write in list(self._members.values()):
+            write(piece)
+        self.cursor += count
+
+
+class LateLanes(Lanes):
+    """Has such lanes."""
+
+    def enter(
+        self, member: Member, uid: str, voice: Voice, cursor: int, write: Write
+    ) -> Lane | None:
+        lane = super().enter(member, uid, voice, cursor, write)
+        if lane is not None:
+            lane.__class__ = LateLane
+        return lane
 
 
 PLANTED: dict[str, tuple[Bug, set[str]]] = {
@@ -109,6 +134,10 @@ PLANTED: dict[str, tuple[Bug, set[str]]] = {
     "a wake is lost": (
         Bug(subscriptions=ForgetfulSubscriptions),
         {"nobody waits for what has come", "who waits is woken"},
+    ),
+    "a lane notes too late how far it is": (
+        Bug(lanes=LateLanes, kinds=(Socket,)),
+        {"no follower is told twice"},
     ),
     "a billed provider that says it is free": (
         Bug(blind=True),

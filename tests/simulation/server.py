@@ -18,12 +18,15 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import msgspec
 from starlette.applications import Starlette
 
 from safelight.app import ROUTES, running
 from safelight.artifacts import Kept
 from safelight.edges.context import Context
+from safelight.edges.lanes import Lanes
 from safelight.edges.problems import HANDLERS
+from safelight.log import Log
 from safelight.machine import Machine
 from safelight.providers.base import Provider
 from safelight.settings import Settings
@@ -102,6 +105,8 @@ class Life:
         provider: Provider,
         dice: Random,
         subscriptions: Callable[[], Subscriptions] = Subscriptions,
+        lanes: Callable[[Log, Subscriptions], Lanes] | None = None,
+        patience: float = 30.0,
     ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
@@ -116,12 +121,14 @@ class Life:
         self._provider = provider
         self._dice = dice
         self._subscriptions = subscriptions
+        self._lanes = lanes
         self._settings = Settings(
             data_dir=str(disk.path.parent),
             scripted=True,
             tail_events=dice.choice([2, 8, 1024]),
             attempt_timeout_seconds=20.0,
             cancel_timeout_seconds=5.0,
+            slow_reader_seconds=patience,
         )
         self._stopping = asyncio.Event()
         self._variables = contextvars.copy_context()
@@ -196,6 +203,9 @@ class Life:
             self._machine(),
             self._files,
         ) as context:
+            if self._lanes is not None:
+                lanes = self._lanes(context.log, context.subscriptions)
+                context = msgspec.structs.replace(context, lanes=lanes)
             self.context = context
             self.app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
             self.app.state.context = context

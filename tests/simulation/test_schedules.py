@@ -44,6 +44,8 @@ def test_every_rule_holds(tmp_path: Path) -> None:
     counts = play_block(0, FEW, tmp_path)
     for what in ("lives", "answers lost", "disk failures", "deleted", "visits cut", "told"):
         assert counts[what] > 5, what
+    for what in ("heard by lines", "heard with lanes", "lines full"):
+        assert counts[what] > 50, what
     for end in ("completed", "failed", "canceled"):
         assert counts[f"tasks {end}"] > 5, end
 

@@ -20,6 +20,8 @@ import anyio
 import msgspec
 import structlog
 
+from safelight.edges.lanes import Lanes
+from safelight.log import Log
 from safelight.subscriptions import Subscriptions
 from tests.simulation import clients, followers
 from tests.simulation.clients import Wish
@@ -41,6 +43,7 @@ class Bug(msgspec.Struct, frozen=True, kw_only=True):
     forgetful: bool = False
     blind: bool = False
     subscriptions: Callable[[], Subscriptions] = Subscriptions
+    lanes: Callable[[Log, Subscriptions], Lanes] | None = None
     kinds: tuple[type[Follower], ...] = followers.KINDS
 
 
@@ -135,7 +138,13 @@ class World:
         """Life after life: the server runs until its end comes, then again after a while."""
         for number in range(1, 100):
             life = Life(
-                number, self.disk, self.fates, self.dice(f"life {number}"), self.bug.subscriptions
+                number,
+                self.disk,
+                self.fates,
+                self.dice(f"life {number}"),
+                self.bug.subscriptions,
+                self.bug.lanes,
+                self.dice(f"patience {number}").choice([1.0, 30.0]),
             )
             self.life = life
             main = life.start()
@@ -170,8 +179,8 @@ class World:
             await anyio.sleep(1.0)
 
     def _check_idle(self, life: Life) -> None:
-        counted = life.context.statistics()
-        for name in ("live", "running", "waiting", "predictions", "followers"):
+        counted = life.context.statistics() | life.context.lanes.statistics()
+        for name in ("live", "running", "waiting", "predictions", "followers", "laned"):
             if counted.get(name):
                 self.ledger.breach("nothing is left behind", f"{name}: {counted[name]}")
 

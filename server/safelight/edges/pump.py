@@ -17,7 +17,7 @@ from safelight_protocol.effects import Hangup
 
 from ..broadcast import Frames, message_of
 from ..telemetry import log
-from .connection import Pull
+from .carrier import Pull
 from .line import Receiver
 
 CLOSE_SECONDS = 2.0

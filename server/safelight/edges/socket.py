@@ -19,7 +19,8 @@ from safelight_protocol.frames import FrameError, serializer_for
 
 from ..broadcast import Frames, packed
 from ..telemetry import log
-from .connection import Connection, Pull
+from .carrier import Pull
+from .connection import Connection
 from .context import Start, context_of
 from .line import LINE, Line
 from .pump import Gone, Pump

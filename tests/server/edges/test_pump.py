@@ -15,7 +15,7 @@ BYE = Hangup(1013, "come back")
 
 
 class Wire:
-    """A transport that notes what it is asked; `taking` says whether a send ends."""
+    """A transport that notes what it is asked; `taking` lets sends end."""
 
     takes_binary = True
     idle_seconds = 60.0
@@ -25,7 +25,9 @@ class Wire:
         self.told: list[str | bytes | int] = []
         self.reading = False
         self.closed_while_reading: bool | None = None
-        self._taking = taking
+        self.taking = asyncio.Event()
+        if taking:
+            self.taking.set()
         self._dead = dead
 
     async def receive(self) -> str | bytes | None:
@@ -38,11 +40,10 @@ class Wire:
         return None
 
     async def send(self, frame: str | bytes) -> None:
-        """Taken at once, or never."""
+        """Taken once the client takes anything."""
         if self._dead:
             raise Gone
-        if not self._taking:
-            await asyncio.Event().wait()
+        await self.taking.wait()
         self.told.append(frame)
 
     async def close(self, why: Hangup) -> None:
@@ -56,6 +57,7 @@ class Guest:
 
     def __init__(self, act: Callable[[], None]) -> None:
         self.losses = 0
+        self.pauses: asyncio.Queue[bool] = asyncio.Queue()
         self._act = act
 
     def begin(self) -> None:
@@ -71,10 +73,32 @@ class Guest:
         self.losses += 1
 
     def pause_writing(self) -> None:
-        """Nothing more is written anyway."""
+        """Noted."""
+        self.pauses.put_nowait(True)
 
     def resume_writing(self) -> None:
-        """Nothing waits."""
+        """Noted."""
+        self.pauses.put_nowait(False)
+
+
+async def test_who_makes_us_wait_takes_nothing() -> None:
+    """The guest is paused once a send waits, and goes on when all was handed over."""
+    wire = Wire(taking=False)
+    pump = Pump(wire)
+
+    def write_twice() -> None:
+        assert (pump.write(["four"]), pump.write([b"five!"])) == (4, 5)
+
+    guest = Guest(write_twice)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        running = group.create_task(pump.run(guest))
+        assert await guest.pauses.get() is True
+        assert (wire.told, pump.untaken) == ([], 9)
+        wire.taking.set()
+        assert await guest.pauses.get() is False
+        assert (wire.told, pump.untaken) == (["four", b"five!"], 0)
+        pump.close(BYE)
+        await running
 
 
 async def ran(wire: Wire, act: Callable[[Pump], None]) -> list[str | bytes | int]:
