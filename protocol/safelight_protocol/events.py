@@ -9,6 +9,7 @@ stand in the table of docs/wire.md; the moves that write them in `lifecycle.py`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -23,8 +24,14 @@ SAFE_INTEGER = 2**53 - 1
 
 def timestamp(now: int) -> str:
     """`now` in milliseconds since 1970 as ISO 8601, UTC, with Z."""
-    whole = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds")
-    return whole.replace("+00:00", "Z")
+    seconds, milliseconds = divmod(now, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    """A second's share of a timestamp: what happens in one second has it in common."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def wire_seed(seed: int) -> int | str:
@@ -54,7 +61,8 @@ def error_data(code: str, message: str, *, retryable: bool) -> ErrorData:
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """What a task cost. `amount_micros` is in millionths of `currency`, never a float."""
+    """What a task cost, all its attempts together. `amount_micros` is in millionths of
+    `currency`, never a float; with `unknown` it is what is known of it. `reason` says why."""
 
     verdict: Literal["free", "charged", "estimated", "unknown"]
     amount_micros: int = 0
@@ -101,7 +109,7 @@ class ResultData(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="type"):
     """What every event carries.
 
     `progress` is 0 to 1 and never falls within an attempt. `canceling` is there

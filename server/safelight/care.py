@@ -15,6 +15,7 @@ from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
 from .artifacts import new_id
+from .log import Log
 from .store import Store
 
 
@@ -54,12 +55,36 @@ async def find(store: Store, owner: str, id: str) -> Task:
 
 
 class Live:
-    """A task that has not ended, and the lock that serializes its moves."""
+    """A task that has not ended, and the lock that serializes its moves. One that was live
+    when the server started has its `task` only once it is known: see `know`."""
 
-    __slots__ = ("lock", "preview_token", "task")
+    __slots__ = ("_token", "lock", "task")
 
     task: Task
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.preview_token = new_id()
+        self._token: str | None = None
+
+    @property
+    def preview_token(self) -> str:
+        """The capability of its previews; most tasks never have any."""
+        if self._token is None:
+            self._token = new_id()
+        return self._token
+
+    @property
+    def known(self) -> bool:
+        """Whether its task is here; that of a create comes with its commit."""
+        return hasattr(self, "task")
+
+
+async def know(uid: str, live: Live, store: Store, log: Log) -> Task:
+    """Fetch what the start has left out of a task, its row and its tail, before anything is
+    done with it; at once where nothing is missing. Raises StoreTrouble."""
+    if not live.known or log.is_cold(uid):
+        async with live.lock:
+            if not live.known:
+                live.task = (await store.read.tasks([uid]))[uid]
+            await log.recall(live.task)
+    return live.task

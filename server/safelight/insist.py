@@ -1,7 +1,8 @@
 """Work that must come to its end: whoever asked for it may go, the store may be ill.
 
-`see_through` outlives its caller; `insist` outlives trouble of the store as well. Used
-around everything that changes a task, since a change that was begun has half happened.
+`see_through` outlives its caller, and so does what `go_on` starts; `insist` outlives trouble
+of the store as well. Used around everything that changes a task, since a change that was
+begun has half happened.
 `patiently` waits out trouble of the disk, and ends with the one who waits.
 """
 
@@ -40,6 +41,32 @@ async def see_through(work: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         task.add_done_callback(_note_unheard)
         raise
+
+
+def go_on(work: Awaitable[None], heard: asyncio.Future[None]) -> None:
+    """Do work that nobody may be waiting for any more, in a task of its own, and `hear` of
+    its end."""
+    task = asyncio.ensure_future(work)
+    _under_way.add(task)
+
+    def tell(task: asyncio.Future[None]) -> None:
+        _under_way.discard(task)
+        hear(heard, asyncio.CancelledError() if task.cancelled() else task.exception())
+
+    task.add_done_callback(tell)
+
+
+def hear(heard: asyncio.Future[None], trouble: BaseException | None = None) -> None:
+    """Tell whoever still awaits `heard` that the work has ended, and how."""
+    if heard.done():
+        if isinstance(trouble, Exception):
+            log("work.unheard", exc=trouble)
+    elif trouble is None:
+        heard.set_result(None)
+    elif isinstance(trouble, asyncio.CancelledError):
+        heard.cancel()
+    else:
+        heard.set_exception(trouble)
 
 
 def _note_unheard(task: asyncio.Future[Any]) -> None:

@@ -54,6 +54,9 @@ class _Hasty:
         self._last[uid] = asyncio.create_task(self._write(item, self._last.get(uid)))
         return item.after
 
+    def begin(self, item: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.put(item))
+
     async def settle(self) -> None:
         """Wait until all that was acknowledged is on disk."""
         await asyncio.gather(*self._last.values(), return_exceptions=True)

@@ -6,6 +6,7 @@ Unrealistic: the database itself stays well, and can be read at any time.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,10 @@ class Forgetful:
             self.forgot += 1
             raise self._error
         return outcome
+
+    def begin(self, item: Item) -> asyncio.Future[Any]:
+        """The same for who does not wait."""
+        return asyncio.ensure_future(self.put(item))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -157,6 +157,9 @@ class _Store:
         self._points.pass_by(f"after-commit:{kind}")
         return outcome
 
+    def begin(self, item: Item) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.put(item))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 

@@ -68,6 +68,11 @@ class Sulking:
         self._fail(self._by.after(statement))
         return rows
 
+    async def execute_all(self, statements: Any, done: list[Any]) -> None:
+        """One statement after another, each with its own chance to fail."""
+        for statement, bound in statements:
+            done.append(await self.execute_fetchall(statement, bound))
+
     async def close(self) -> None:
         """Closed once, and noted."""
         self.open = False

@@ -5,6 +5,7 @@ Defects come through the seams: a store that raises what no contract names, a pr
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -40,6 +41,9 @@ class _Buggy:
             return await real(*given, **named)
 
         return ask
+
+    def begin(self, item: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self.put(item))
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(self._store, name):

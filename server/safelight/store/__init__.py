@@ -13,16 +13,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import aiosqlite
-
 from . import database
 from . import statements as sql
-from .database import DatabaseTooNew, DataDirectoryBusy, Link
-from .reader import ChangeRow, EventRow, Reader
+from .checkpoints import Checkpoints, running
+from .database import DatabaseTooNew, DataDirectoryBusy, Handle, Link
+from .reader import ChangeRow, EventRow, LiveRow, Reader
 from .records import (
     ArtifactRow,
     Birth,
     Change,
+    Clearing,
     Created,
     Creation,
     Fenced,
@@ -39,12 +39,14 @@ __all__ = [
     "Birth",
     "Change",
     "ChangeRow",
+    "Clearing",
     "Created",
     "Creation",
     "DataDirectoryBusy",
     "DatabaseTooNew",
     "EventRow",
     "Fenced",
+    "LiveRow",
     "Removal",
     "Store",
     "StoreTrouble",
@@ -58,14 +60,17 @@ class Connect(Protocol):
 
     async def __call__(
         self, path: Path, *, read_only: bool = False
-    ) -> aiosqlite.Connection: ...  # pragma: no cover
+    ) -> Handle: ...  # pragma: no cover
 
 
 class Store:
     """An open store. `log` is the id of this start's log, `run` its number."""
 
-    def __init__(self, writer: Writer, reader: Reader, run: int, log: str) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, checkpoints: Checkpoints, run: int, log: str
+    ) -> None:
         self._writer = writer
+        self._checkpoints = checkpoints
         self.read = reader
         self.run = run
         self.log = log
@@ -83,6 +88,11 @@ class Store:
         """
         return await self._writer.put(item)
 
+    def begin(self, item: Item) -> asyncio.Future[Any]:
+        """What `put` awaits, for who wants to know of it without waiting. Raises StoreTrouble
+        once the store is closed."""
+        return self._writer.begin(item)
+
     def statistics(self) -> dict[str, int]:
         """Group commits so far, the items in them, and how often the database was opened
         anew after trouble with the disk."""
@@ -91,6 +101,8 @@ class Store:
             "groups": writer.groups,
             "members": writer.members,
             "reopened": writer.reopened,
+            "checkpoints": self._checkpoints.done,
+            "log_pages": self._checkpoints.pages,
         }
 
 
@@ -110,6 +122,7 @@ async def open_store(
     path = directory / "safelight.sqlite3"
     writing = Link(lambda: connect(path))
     reading = Link(lambda: connect(path, read_only=True))
+    keeping = Link(lambda: connect(path))
     try:
         connection = await writing.get()
         await database.migrate(connection)
@@ -118,14 +131,22 @@ async def open_store(
         run, log = await database.open_log(connection, now, last_change)
         await reading.get()
         reader = Reader(reading)
-        writer = Writer(writing, run, last_change, reader.renew, on_group)
-        task = asyncio.create_task(writer.run(), name="store writer")
-        try:
-            yield Store(writer, reader, run, log)
-        finally:
-            writer.close()
-            await task
+        checkpoints = Checkpoints(keeping)
+
+        async def renew() -> None:
+            await reader.renew()
+            await checkpoints.renew()
+
+        writer = Writer(writing, run, last_change, renew, checkpoints, on_group)
+        async with running(checkpoints):
+            task = asyncio.create_task(writer.run(), name="store writer")
+            try:
+                yield Store(writer, reader, checkpoints, run, log)
+            finally:
+                writer.close()
+                await task
     finally:
         await reading.close()
+        await keeping.close()
         await writing.close()
         held.close()

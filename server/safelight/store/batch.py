@@ -1,48 +1,53 @@
 """One transaction's work: fences, creations, removals, then one statement a table.
 
-Lives for one batch. The caller has begun the transaction and will commit it. What
-each item comes to is returned in the items' order; an exception stands for an item
-that was refused, and leaves the others alone.
+Lives for one batch. The caller begins the transaction and commits it, in the same visits
+to the connection's thread in which this asks and writes. What each item comes to is
+returned in the items' order; an exception stands for an item that was refused, and leaves
+the others alone.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import aiosqlite
 import msgspec
 
-from safelight_protocol.codes import Refused
-from safelight_protocol.identity import Found
-from safelight_protocol.task import Task
-
 from . import statements as sql
+from .alike import Alike
+from .creations import Creations
 from .records import (
-    Birth,
+    STRIDE,
     Change,
-    Created,
+    Clearing,
     Creation,
     Fenced,
     Item,
     Removal,
     Sweep,
     Swept,
+    is_stride,
     mutable,
     task_of,
 )
+from .visit import Visits
+
+EVENTS_AT_ONCE = 500
+"""Events that the removals of one transaction delete; what is left of them goes in steps."""
 
 
 class Batch:
     """The rows that a batch will write, gathered while its items are decided."""
 
-    def __init__(self, connection: aiosqlite.Connection, run: int, last_change: int) -> None:
-        self._connection = connection
+    def __init__(self, visits: Visits, run: int, last_change: int, alike: Alike) -> None:
+        self._visits = visits
+        self._alike = alike
         self._run = run
         self.last_change = last_change
-        self._tables: dict[str, list[dict[str, Any]]] = {}
-        self._born: dict[tuple[str, str, str], Task] = {}
+        self._tables: dict[str, list[Any]] = {}
+        self._events: list[tuple[Any, ...]] = []
 
     async def write(self, items: Sequence[Item]) -> list[Any]:
         """Decide and write every item; changes come before creations, these before removals,
@@ -54,16 +59,21 @@ class Batch:
         removals = [(i, item) for i, item in places if isinstance(item, Removal)]
         if changes:
             outcomes |= await self._change(changes)
-            await self._flush()
+            self._flush()
         if creations:
-            outcomes |= await self._create(creations)
-            await self._flush()
+            made = Creations(self._visits, self._run, self._next_change, self._alike)
+            came_to = await made.write([item for _, item in creations])
+            outcomes |= {i: one for (i, _), one in zip(creations, came_to, strict=True)}
         if removals:
             outcomes |= await self._remove(removals)
-            await self._flush()
+            self._flush()
         for i, item in places:
             if isinstance(item, Sweep):
-                outcomes[i] = await self._sweep(item)
+                rows = await self._rows(sql.DUE_LOGS, item.before, item.tasks)
+                outcomes[i] = await self._shorten(rows, item.events, sql.MARK_SWEPT)
+            elif isinstance(item, Clearing):
+                rows = await self._rows(sql.LEFTOVERS, item.tasks)
+                outcomes[i] = await self._shorten(rows, item.events, sql.MARK_CLEARED)
         return [outcomes[i] for i in range(len(items))]
 
     async def _change(self, changes: list[tuple[int, Change]]) -> dict[int, Any]:
@@ -91,104 +101,28 @@ class Batch:
 
     def _gather(self, change: Change) -> None:
         after = change.after
-        row = {"uid": after.uid, "changed": self._next_change(), **mutable(after)}
-        self._row(sql.UPDATE_TASKS, row)
+        changed = self._next_change()
+        if is_stride(change):
+            stride = (after.uid, changed, *(getattr(after, name) for name in STRIDE))
+            self._row(sql.ADVANCE_TASKS, stride)
+        else:
+            self._alike.moved(after)
+            self._row(sql.UPDATE_TASKS, {"uid": after.uid, "changed": changed, **mutable(after)})
         if change.event is not None:
-            event = {"uid": after.uid, "seq": after.seq, "body": change.event.decode()}
-            self._row(sql.INSERT_EVENTS, event)
+            self._events.append((after.uid, after.seq, self._run, change.event.decode()))
         if change.artifact is not None:
             self._row(sql.INSERT_ARTIFACTS, msgspec.structs.asdict(change.artifact))
         if change.snapshot is not None:
             self._row(sql.INSERT_SNAPSHOTS, {"uid": after.uid, "body": change.snapshot.decode()})
 
-    async def _create(self, creations: list[tuple[int, Creation]]) -> dict[int, Any]:
-        asked = [
-            {
-                "owner": c.owner,
-                "id": c.id,
-                "key": c.key,
-                "fingerprint": c.fingerprint,
-                "reuse": c.reuse,
-            }
-            for _, c in creations
-        ]
-        meets = {row["place"]: row for row in await self._all(sql.MEETS, asked)}
-        named = {
-            row[name]
-            for row in meets.values()
-            for name in ("by_id", "by_key", "inflight", "completed")
-            if row[name] is not None
-        }
-        rows = await self._all(sql.BY_UID, list(named)) if named else []
-        tasks = {row["uid"]: task_of(row) for row in rows}
-        outcomes: dict[int, Any] = {}
-        for index, (place, creation) in enumerate(creations):
-            try:
-                outcomes[place] = self._decide(creation, meets[index], tasks)
-            except Refused as refused:
-                outcomes[place] = refused
-        return outcomes
-
-    def _decide(self, creation: Creation, row: sqlite3.Row, tasks: dict[str, Task]) -> Created:
-        found = self._found(creation, row, tasks)
-        task = creation.decide(found)
-        fresh = task is None
-        if task is None:
-            birth = creation.bear()
-            task = birth.task
-            self._bear(birth)
-        if creation.key is not None:
-            self._born.setdefault(("key", creation.owner, creation.key), task)
-            bound = {"owner": creation.owner, "key": creation.key, "uid": task.uid}
-            self._row(sql.INSERT_KEYS, bound)
-        return Created(task, fresh)
-
-    def _found(self, creation: Creation, row: sqlite3.Row, tasks: dict[str, Task]) -> Found:
-        """What is stored, and what earlier creations of this very batch have made."""
-        owner = creation.owner
-        by_id = tasks.get(row["by_id"]) or self._born.get(("id", owner, creation.id or ""))
-        by_key = tasks.get(row["by_key"]) or self._born.get(("key", owner, creation.key or ""))
-        alike = tasks.get(row["inflight"])
-        if creation.reuse != "never":
-            alike = alike or self._born.get(("alike", owner, creation.fingerprint))
-            alike = alike or tasks.get(row["completed"])
-        return Found(
-            by_id=by_id,
-            by_key=by_key,
-            alike=alike,
-            id_gone=bool(row["id_gone"]),
-            key_gone=row["by_key"] is not None and by_key is None,
-        )
-
-    def _bear(self, birth: Birth) -> None:
-        task = birth.task
-        self._born["id", task.owner, task.id] = task
-        self._born.setdefault(("alike", task.owner, birth.fingerprint), task)
-        self._row(
-            sql.INSERT_TASKS,
-            {
-                "uid": task.uid,
-                "owner": task.owner,
-                "id": task.id,
-                "fingerprint": birth.fingerprint,
-                "created_at": task.created_at,
-                "changed": self._next_change(),
-                **mutable(task),
-            },
-        )
-        request = {
-            "uid": task.uid,
-            "asked": msgspec.json.encode(task.asked).decode(),
-            "resolved": msgspec.json.encode(task.resolved).decode(),
-        }
-        self._row(sql.INSERT_REQUESTS, request)
-        event = {"uid": task.uid, "seq": task.seq, "body": birth.event.decode()}
-        self._row(sql.INSERT_EVENTS, event)
-
     async def _remove(self, removals: list[tuple[int, Removal]]) -> dict[int, Any]:
-        uids = [removal.task.uid for _, removal in removals]
-        rows = await self._all(sql.BY_UID, uids)
+        uids = msgspec.json.encode([removal.task.uid for _, removal in removals]).decode()
+        rows, files, logs = await self._visits.ask(
+            (sql.BY_UID, (uids,)), (sql.FILES_OF, (uids,)), (sql.LOGS_OF, (uids,))
+        )
         ended = {row["uid"] for row in rows if task_of(row).ended}
+        unused = await self._clear_away(ended, files, logs) if ended else set()
+        uses = Counter(row["sha256"] for row in files if row["uid"] in ended)
         outcomes: dict[int, Any] = {}
         for place, removal in removals:
             task = removal.task
@@ -196,42 +130,66 @@ class Batch:
                 outcomes[place] = Fenced(f"task {task.uid} is not there or has not ended")
                 continue
             ended.discard(task.uid)
-            rows = await self._rows(sql.ARTIFACTS_OF, task.uid)
-            for statement in sql.REMOVE:
-                await self._all(statement, [task.uid])
-            hashes = await self._all(sql.UNUSED_HASHES, [row["sha256"] for row in rows])
             stone = {"owner": task.owner, "id": task.id, "changed": self._next_change()}
             self._row(sql.INSERT_TOMBSTONES, stone)
-            outcomes[place] = sorted({row["value"] for row in hashes})
+            own = [row["sha256"] for row in files if row["uid"] == task.uid]
+            uses.subtract(own)
+            outcomes[place] = sorted({one for one in own if one in unused and not uses[one]})
         return outcomes
 
-    async def _sweep(self, sweep: Sweep) -> Swept:
-        rows = await self._rows(sql.DUE_LOGS, sweep.before, sweep.tasks)
+    async def _clear_away(
+        self, ended: set[str], files: list[sqlite3.Row], logs: list[sqlite3.Row]
+    ) -> set[str]:
+        """Delete all rows of these tasks, but what is too much of their events, which is out
+        of sight from now on; returns the hashes that nothing uses any more."""
+        due = _shares([row for row in logs if row["uid"] in ended], EVENTS_AT_ONCE)
+        uids = msgspec.json.encode(sorted(ended)).decode()
+        self._visits.later(sql.SWEEP_EVENTS, msgspec.json.encode(due).decode())
+        for statement in sql.REMOVE:
+            self._visits.later(statement, uids)
+        hashes = {row["sha256"] for row in files if row["uid"] in ended}
+        rows = await self._all(sql.UNUSED_HASHES, sorted(hashes))
+        return {row["value"] for row in rows}
+
+    async def _shorten(self, rows: list[sqlite3.Row], events: int, mark: str) -> Swept:
+        """Delete events below a seq of each task, the oldest first; `mark` those that are done."""
         if not rows:
             return Swept((), 0, 0)
-        due = msgspec.json.encode([{"uid": row["uid"], "seq": row["seq"]} for row in rows]).decode()
-        await self._rows(sql.SWEEP_EVENTS, due, sweep.events)
+        due = msgspec.json.encode(_shares(rows, events)).decode()
+        await self._rows(sql.SWEEP_EVENTS, due)
         (changed,) = await self._rows(sql.ROWS_CHANGED)
-        done = await self._rows(sql.MARK_SWEPT, due)
+        done = await self._rows(mark, due)
         return Swept(tuple(row["uid"] for row in rows), len(done), changed[0])
 
     def _next_change(self) -> int:
         self.last_change += 1
         return self.last_change
 
-    def _row(self, statement: str, row: dict[str, Any]) -> None:
+    def _row(self, statement: str, row: Any) -> None:
         self._tables.setdefault(statement, []).append(row)
 
-    async def _flush(self) -> None:
+    def _flush(self) -> None:
+        """What was gathered is written with what is asked next."""
         for statement, rows in self._tables.items():
-            values: tuple[Any, ...] = (msgspec.json.encode(rows).decode(),)
-            if statement is sql.INSERT_EVENTS:
-                values += (self._run,)
-            await self._connection.execute_fetchall(statement, values)
-        self._tables = {}
+            self._visits.later(statement, msgspec.json.encode(rows).decode())
+        if self._events:
+            self._visits.insert(sql.INSERT_EVENTS, self._events)
+        self._tables, self._events = {}, []
 
     async def _all(self, statement: str, value: Any) -> list[sqlite3.Row]:
         return await self._rows(statement, msgspec.json.encode(value).decode())
 
     async def _rows(self, statement: str, *bound: Any) -> list[sqlite3.Row]:
-        return list(await self._connection.execute_fetchall(statement, bound))
+        (rows,) = await self._visits.ask((statement, bound))
+        return rows
+
+
+def _shares(rows: list[sqlite3.Row], events: int) -> list[dict[str, Any]]:
+    """How far each log is deleted, so that no more go than `events`: a log has no holes."""
+    shares = []
+    for row in rows:
+        first, seq = row["first"] or 0, row["seq"] or 0
+        until = min(seq, first + events)
+        events -= max(0, until - first)
+        shares.append({"uid": row["uid"], "seq": seq, "until": until})
+    return shares

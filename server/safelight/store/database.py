@@ -13,7 +13,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
@@ -21,9 +21,11 @@ from typing import IO, Any
 
 import aiosqlite
 
-CHECKPOINT_PAGES = 4_000
-"""Pages of the write-ahead log between checkpoints (16 MiB): SQLite's default of
-1,000 makes every few hundred commits pay for one."""
+from .visit import Rows, Statement
+
+CACHE_KIB = 32 * 1024
+"""Memory for pages of the file, of each connection, taken as it is needed. SQLite's default
+of 2 MiB is less than the indexes of a hundred thousand tasks."""
 
 ILL = frozenset(
     (
@@ -37,7 +39,7 @@ ILL = frozenset(
 """Errors after which a handle is closed: what it holds in memory may not be what is on
 disk. A full disk is none of them; there the same handle goes on once there is room."""
 
-Connect = Callable[[], Awaitable[aiosqlite.Connection]]
+Connect = Callable[[], Awaitable["Handle"]]
 
 
 class DataDirectoryBusy(Exception):
@@ -72,16 +74,38 @@ def lock_directory(directory: Path) -> IO[str]:
     return held
 
 
-async def connect(path: Path, *, read_only: bool = False) -> aiosqlite.Connection:
-    """A connection in autocommit mode: transactions are begun by hand."""
-    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=256)
+class Handle(aiosqlite.Connection):
+    """A connection whose thread also takes several statements in one visit.
+
+    Leans on `_execute`, by which aiosqlite's own methods enter the thread; a test holds
+    it to that (tests/server/store/test_sqlite_files.py).
+    """
+
+    async def execute_all(self, statements: Sequence[Statement], done: list[Rows]) -> None:
+        """One statement after another; the rows of each are appended to `done`."""
+        await self._execute(self._carry_out, statements, done)  # type: ignore[no-untyped-call]
+
+    def _carry_out(self, statements: Sequence[Statement], done: list[Rows]) -> None:
+        execute = self._conn.execute
+        for statement, bound in statements:
+            done.append(execute(statement, bound).fetchall())
+
+
+async def connect(path: Path, *, read_only: bool = False) -> Handle:
+    """A connection in autocommit mode: transactions are begun by hand, and nothing of it
+    makes a checkpoint by itself (see checkpoint.py)."""
+    connection = Handle(
+        lambda: sqlite3.connect(str(path), isolation_level=None, cached_statements=256), 64
+    )
+    await connection
     try:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=5000",
-            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            "wal_autocheckpoint=0",
+            f"cache_size=-{CACHE_KIB}",
             f"query_only={'ON' if read_only else 'OFF'}",
         ):
             await connection.execute_fetchall(f"PRAGMA {pragma}")
@@ -103,11 +127,11 @@ class Link:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._opening: asyncio.Future[aiosqlite.Connection] | None = None
+        self._opening: asyncio.Future[Handle] | None = None
         self._renewing: asyncio.Future[None] | None = None
         self._closed = False
 
-    async def get(self) -> aiosqlite.Connection:
+    async def get(self) -> Handle:
         """The open connection. Whoever stops waiting does not stop the opening.
 
         Raises what opening it raised; the next call tries again. ValueError once closed.
@@ -124,7 +148,7 @@ class Link:
                 self._opening = None
             raise
 
-    async def renew(self, old: aiosqlite.Connection) -> None:
+    async def renew(self, old: Handle) -> None:
         """Put another connection in the place of `old`, unless somebody just has.
 
         The old one is closed after the new one is open: were the file without any handle,
@@ -135,7 +159,7 @@ class Link:
             self._renewing = asyncio.ensure_future(self._renew(old))
         await asyncio.shield(self._renewing)
 
-    async def _renew(self, old: aiosqlite.Connection) -> None:
+    async def _renew(self, old: Handle) -> None:
         if await self.get() is not old:
             return
         fresh = await self._connect()

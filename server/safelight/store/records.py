@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 
 from safelight_protocol.codes import Refused
+from safelight_protocol.events import Charge
 from safelight_protocol.identity import Found, Reuse
 from safelight_protocol.task import Asked, Resolved, State, Task
 
@@ -109,14 +111,22 @@ class Sweep(msgspec.Struct, frozen=True):
 
 class Swept(msgspec.Struct, frozen=True):
     """What a step came to: the tasks it looked at, how many of their logs are done with
-    (only the last event is left), and the rows that went."""
+    (nothing is left that may go), and the rows that went."""
 
     uids: tuple[str, ...]
     logs: int
     events: int
 
 
-Item = Change | Creation | Removal | Sweep
+class Clearing(msgspec.Struct, frozen=True):
+    """A step of retention over the logs of tasks that were removed: at most `events` rows
+    of at most `tasks` of them go. Its outcome is a Swept too."""
+
+    tasks: int
+    events: int
+
+
+Item = Change | Creation | Removal | Sweep | Clearing
 """What the writer takes."""
 
 MUTABLE = (
@@ -135,20 +145,46 @@ MUTABLE = (
     "updated_at",
     "ended_at",
     "seed",
+    "spent",
 )
 """The columns that a change writes, named as the fields of Task."""
 
+STRIDE = ("seq", "progress", "updated_at")
+"""Those that a change writes which only brings the task forward, as most do. No index is on
+them, and to write a column that is in one costs the index also where nothing changes."""
+
 _asked = msgspec.json.Decoder(Asked)
 _resolved = msgspec.json.Decoder(Resolved)
+_spent = msgspec.json.Decoder(Charge)
+
+
+_mutable_fields = itemgetter(*(Task.__struct_fields__.index(name) for name in MUTABLE))
+_enum_place, *_flag_places = map(MUTABLE.index, ("state", "handle_told", "canceling"))
+_spent_place = MUTABLE.index("spent")
+
+
+def mutable_row(task: Task) -> list[Any]:
+    """The mutable columns of a task, in the order of MUTABLE."""
+    values = list(_mutable_fields(msgspec.structs.astuple(task)))
+    values[_enum_place] = values[_enum_place]._value_
+    for place in _flag_places:
+        values[place] = int(values[place])
+    if task.spent is not None:
+        values[_spent_place] = msgspec.json.encode(task.spent).decode()
+    return values
 
 
 def mutable(task: Task) -> dict[str, Any]:
-    """The mutable columns of a task."""
-    values = {name: getattr(task, name) for name in MUTABLE}
-    values["state"] = task.state.value
-    values["handle_told"] = int(task.handle_told)
-    values["canceling"] = int(task.canceling)
-    return values
+    """The same by their names."""
+    return dict(zip(MUTABLE, mutable_row(task), strict=True))
+
+
+_beside_stride = attrgetter(*(name for name in MUTABLE if name not in STRIDE))
+
+
+def is_stride(change: Change) -> bool:
+    """Whether a change leaves all but STRIDE as it is."""
+    return bool(_beside_stride(change.before) == _beside_stride(change.after))
 
 
 def task_of(row: sqlite3.Row) -> Task:
@@ -157,6 +193,8 @@ def task_of(row: sqlite3.Row) -> Task:
     values["state"] = State(values["state"])
     values["handle_told"] = bool(values["handle_told"])
     values["canceling"] = bool(values["canceling"])
+    if values["spent"] is not None:
+        values["spent"] = _spent.decode(values["spent"])
     return Task(
         uid=row["uid"],
         owner=row["owner"],

@@ -1,12 +1,13 @@
 """Every SQL statement of the store, each with its purpose and the race it closes.
 
-Writes are set-based: a batch is one statement per table whatever its size, its
-members coming in as one JSON array. SQLite 3.35 is enough.
+Writes are set-based: what a batch does to a table is one statement, its members coming in
+as one JSON array, or, where rows are new, few statements with all values bound: to take
+apart a JSON array of rows costs as much as writing them. SQLite 3.35 is enough.
 """
 
 from __future__ import annotations
 
-from .records import MUTABLE, ArtifactRow
+from .records import MUTABLE, STRIDE, ArtifactRow
 
 LIVE_STATES = "('queued', 'starting', 'running', 'canceling')"
 
@@ -29,12 +30,8 @@ WITH m AS ({_MEMBERS})
 SELECT m.place FROM m JOIN tasks t ON t.uid = m.uid WHERE {_FENCE}
 """
 
-INSERT_EVENTS = """
-INSERT INTO events (uid, seq, run, body)
-SELECT json_extract(value, '$.uid'), json_extract(value, '$.seq'), ?2,
-       json_extract(value, '$.body')
-FROM json_each(?1)
-"""
+# Statements that end in VALUES get their rows from visit.py.
+INSERT_EVENTS = "INSERT INTO events (uid, seq, run, body) VALUES"
 
 UPDATE_TASKS = f"""
 UPDATE tasks SET
@@ -44,21 +41,19 @@ FROM (SELECT json_extract(value, '$.uid') AS uid, value FROM json_each(?1)) AS m
 WHERE tasks.uid = m.uid
 """
 
-_TASK_COLUMNS = ("uid", "owner", "id", "fingerprint", "created_at", "changed", *MUTABLE)
+# The same for members that are arrays: uid, `changed`, and the columns of STRIDE.
+ADVANCE_TASKS = f"""
+UPDATE tasks SET changed = json_extract(m.value, '$[1]'),
+    {", ".join(f"{name} = json_extract(m.value, '$[{n}]')" for n, name in enumerate(STRIDE, 2))}
+FROM (SELECT json_extract(value, '$[0]') AS uid, value FROM json_each(?1)) AS m
+WHERE tasks.uid = m.uid
+"""
 
-# In the order of the array, so that `n` is the order of creation.
+# Rows go in in the order of their creation, so that `n` is that order too.
 INSERT_TASKS = f"""
-INSERT INTO tasks ({", ".join(_TASK_COLUMNS)})
-SELECT {", ".join(f"json_extract(value, '$.{name}')" for name in _TASK_COLUMNS)}
-FROM json_each(?1) ORDER BY key
-"""
+INSERT INTO tasks (uid, owner, id, fingerprint, created_at, changed, {", ".join(MUTABLE)}) VALUES"""
 
-INSERT_REQUESTS = """
-INSERT INTO requests (uid, asked, resolved)
-SELECT json_extract(value, '$.uid'), json_extract(value, '$.asked'),
-       json_extract(value, '$.resolved')
-FROM json_each(?1)
-"""
+INSERT_REQUESTS = "INSERT INTO requests (uid, asked, resolved) VALUES"
 
 INSERT_SNAPSHOTS = """
 INSERT OR REPLACE INTO snapshots (uid, body)
@@ -66,11 +61,7 @@ SELECT json_extract(value, '$.uid'), json_extract(value, '$.body') FROM json_eac
 """
 
 # A key that another creation of this batch has just bound stays bound to it.
-INSERT_KEYS = """
-INSERT OR IGNORE INTO keys (owner, key, uid)
-SELECT json_extract(value, '$.owner'), json_extract(value, '$.key'), json_extract(value, '$.uid')
-FROM json_each(?1)
-"""
+INSERT_KEYS = "INSERT OR IGNORE INTO keys (owner, key, uid) VALUES"
 
 _ARTIFACT_COLUMNS = ArtifactRow.__struct_fields__
 
@@ -86,36 +77,51 @@ BY_UID = f"{TASK} WHERE t.uid IN (SELECT value FROM json_each(?1))"
 
 BY_ID = f"{TASK} WHERE t.owner = ?1 AND t.id = ?2"
 
-# What each creation of a batch meets, by its place in the array. One row each.
-# `inflight` is the oldest alike that runs and is not canceling.
-MEETS = f"""
-SELECT c.key AS place,
-    (SELECT uid FROM tasks
-      WHERE owner = json_extract(c.value, '$.owner')
-        AND id = json_extract(c.value, '$.id')) AS by_id,
-    EXISTS (SELECT 1 FROM tombstones
-      WHERE owner = json_extract(c.value, '$.owner')
-        AND id = json_extract(c.value, '$.id')) AS id_gone,
-    (SELECT uid FROM keys
-      WHERE owner = json_extract(c.value, '$.owner')
-        AND key = json_extract(c.value, '$.key')) AS by_key,
-    CASE WHEN json_extract(c.value, '$.reuse') = 'never' THEN NULL ELSE
-      (SELECT uid FROM tasks
-        WHERE owner = json_extract(c.value, '$.owner')
-          AND fingerprint = json_extract(c.value, '$.fingerprint')
-          AND state IN {LIVE_STATES} AND state <> 'canceling'
-        ORDER BY n LIMIT 1) END AS inflight,
-    CASE WHEN json_extract(c.value, '$.reuse') = 'completed' THEN
-      (SELECT uid FROM tasks
-        WHERE owner = json_extract(c.value, '$.owner')
-          AND fingerprint = json_extract(c.value, '$.fingerprint')
-          AND state = 'completed'
-        ORDER BY n DESC LIMIT 1) END AS completed
-FROM json_each(?1) AS c
+# What the creations of a batch meet. Each is asked for one owner (?2) and a JSON array of
+# ids, keys or fingerprints, and answers with the value and the uid.
+BY_IDS = """
+SELECT named.value,
+       (SELECT uid FROM tasks WHERE owner = ?2 AND id = named.value),
+       EXISTS (SELECT 1 FROM tombstones WHERE owner = ?2 AND id = named.value)
+FROM json_each(?1) AS named
 """
 
+BY_KEYS = """
+SELECT named.value, (SELECT uid FROM keys WHERE owner = ?2 AND key = named.value)
+FROM json_each(?1) AS named
+"""
+
+# What alike.py begins with: all that runs and is not canceling, oldest first.
+MEETABLE_TASKS = f"""
+SELECT owner, fingerprint, uid FROM tasks INDEXED BY tasks_live
+WHERE state IN {LIVE_STATES} AND state <> 'canceling' ORDER BY n
+"""
+
+# The newest alike that completed.
+COMPLETED = """
+SELECT alike.value,
+       (SELECT uid FROM tasks INDEXED BY tasks_completed
+         WHERE owner = ?2 AND fingerprint = alike.value AND state = 'completed'
+         ORDER BY n DESC LIMIT 1)
+FROM json_each(?1) AS alike
+"""
+
+# How much log each of these tasks has, in the form of DUE_LOGS.
+LOGS_OF = """
+SELECT value AS uid, (SELECT max(seq) + 1 FROM events WHERE uid = value) AS seq,
+       (SELECT min(seq) FROM events WHERE uid = value) AS first
+FROM json_each(?1)
+"""
+
+FILES_OF = "SELECT uid, sha256 FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))"
+
+# After as many of their events as one transaction may delete. What is left of those is out
+# of sight from here on, and goes later.
 REMOVE = (
-    "DELETE FROM events WHERE uid IN (SELECT value FROM json_each(?1))",
+    """
+    INSERT INTO leftovers (uid)
+    SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM events WHERE uid = value)
+    """,
     "DELETE FROM requests WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM snapshots WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))",
@@ -125,16 +131,31 @@ REMOVE = (
 # INDEXED BY is a promise to the planner that it must keep or fail: no sweep may read
 # its way through the whole table while creates wait.
 DUE_LOGS = """
-SELECT uid, seq FROM tasks INDEXED BY tasks_unswept
+SELECT uid, seq, (SELECT min(seq) FROM events WHERE uid = tasks.uid) AS first
+FROM tasks INDEXED BY tasks_unswept
 WHERE log_swept = 0 AND ended_at <= ?1 ORDER BY ended_at LIMIT ?2
 """
 
-# The oldest events first, so that what a half-swept log still has is without a hole.
+# What to clear of removed tasks, in the form of DUE_LOGS: no event of theirs is kept.
+LEFTOVERS = """
+SELECT uid, (SELECT max(seq) + 1 FROM events WHERE uid = leftovers.uid) AS seq,
+       (SELECT min(seq) FROM events WHERE uid = leftovers.uid) AS first
+FROM leftovers ORDER BY uid LIMIT ?1
+"""
+
+MARK_CLEARED = """
+DELETE FROM leftovers
+WHERE uid IN (SELECT json_extract(value, '$.uid') FROM json_each(?1))
+  AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.uid = leftovers.uid)
+RETURNING uid
+"""
+
+# The oldest events of each, up to a seq of its own: what a half-swept log still has is
+# without a hole. A LIMIT over all of them would have to sort them all.
 SWEEP_EVENTS = """
 DELETE FROM events WHERE (uid, seq) IN (
     SELECT e.uid, e.seq FROM json_each(?1) AS due CROSS JOIN events AS e
-    WHERE e.uid = json_extract(due.value, '$.uid') AND e.seq < json_extract(due.value, '$.seq')
-    ORDER BY due.key, e.seq LIMIT ?2)
+    WHERE e.uid = json_extract(due.value, '$.uid') AND e.seq < json_extract(due.value, '$.until'))
 """
 
 ROWS_CHANGED = "SELECT changes()"
@@ -156,9 +177,22 @@ SELECT json_extract(value, '$.owner'), json_extract(value, '$.id'),
 FROM json_each(?1)
 """
 
-LAST_CHANGE = """
-SELECT max(coalesce((SELECT max(changed) FROM tasks), 0),
-           coalesce((SELECT max(changed) FROM tombstones), 0))
+
+def _newest(table: str) -> str:
+    """The last change in a table: the newest of each owner's, who are few. The index has
+    them side by side, so that the owners' tasks are not gone through."""
+    return f"""
+    WITH RECURSIVE owners(owner) AS (
+        SELECT min(owner) FROM {table}
+        UNION ALL
+        SELECT (SELECT min(owner) FROM {table} WHERE owner > owners.owner)
+        FROM owners WHERE owners.owner IS NOT NULL)
+    SELECT max((SELECT max(changed) FROM {table} WHERE owner = owners.owner)) FROM owners
+    """
+
+
+LAST_CHANGE = f"""
+SELECT max(coalesce(({_newest("tasks")}), 0), coalesce(({_newest("tombstones")}), 0))
 """
 
 EXPIRED = """
@@ -167,9 +201,20 @@ FROM tasks t INDEXED BY tasks_ended JOIN requests r ON r.uid = t.uid
 WHERE t.ended_at <= ?1 ORDER BY t.ended_at LIMIT ?2
 """
 
-LIVE = f"{TASK} WHERE t.state IN {LIVE_STATES} ORDER BY t.n"
+# Of each live task only what it takes to wait in line: there may be many of them at a start.
+LIVE = f"""
+SELECT t.uid, t.state, t.created_at, t.not_before,
+       json_extract(r.resolved, '$.provider') AS provider
+FROM tasks t INDEXED BY tasks_live JOIN requests r ON r.uid = t.uid
+WHERE t.state IN {LIVE_STATES} ORDER BY t.n
+"""
 
-EVENTS = "SELECT seq, run, body FROM events WHERE uid = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+# None of a task that was removed, even if they are still there.
+EVENTS = """
+SELECT seq, run, body FROM events
+WHERE uid = ?1 AND seq > ?2 AND NOT EXISTS (SELECT 1 FROM leftovers WHERE uid = ?1)
+ORDER BY seq LIMIT ?3
+"""
 
 EVENT_RUN = "SELECT run FROM events WHERE uid = ?1 AND seq = ?2"
 

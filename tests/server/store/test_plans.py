@@ -19,6 +19,7 @@ from safelight.store import statements
 
 ALLOWED = {
     "LIVE": {"SCAN t USING INDEX tasks_live": "the index holds live tasks only"},
+    "MEETABLE_TASKS": {"SCAN tasks USING INDEX tasks_live": "the index holds live tasks only"},
     "LEFTOVERS": {"SCAN leftovers": "by its key, up to a limit; most often it is empty"},
     "LAST_CHANGE": {"SCAN owners": "the recursion's own row"},
     "CHANGES": {

@@ -18,7 +18,7 @@ from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
 from safelight_protocol.events import decode_event
 from tests.doubles.lives import NOW, asked, example, fresh
-from tests.doubles.writes import change, create, creation, written
+from tests.doubles.writes import change, create, creation, living, written
 
 ROOT = Path(__file__).parents[3]
 CLAIMED = happened.Claimed(NOW + 60_000)
@@ -52,7 +52,7 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     assert len(told) > 16
     async with open_store(tmp_path, NOW) as store:
         assert store.run == 4
-        tasks = {task.uid: task for task in await store.read.live()}
+        tasks = {task.uid: task for task in await living(store)}
         assert tasks.keys() >= told.keys()
         for uid, task in tasks.items():
             rows = await store.read.events(uid, 0, 10_000)

@@ -18,7 +18,7 @@ from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
 from tests.doubles.lives import NOW, fresh
 from tests.doubles.sulking import Sulky, always, once
-from tests.doubles.writes import change, create, written
+from tests.doubles.writes import change, create, living, written
 
 CLAIMED = happened.Claimed(NOW + 60_000)
 FSYNC = sqlite3.SQLITE_IOERR_FSYNC
@@ -230,7 +230,7 @@ async def test_a_database_of_the_first_version_works(tmp_path: Path) -> None:
 
     async with open_store(tmp_path, NOW) as store:
         assert (store.run, store.position) == (2, 2)
-        (live,) = await store.read.live()
+        (live,) = await living(store)
         assert (live.uid, live.seq, live.asked.prompt) == ("u1", 2, "x")
         moved = await store.put(change(live, lifecycle.step(live, happened.Wrote("a"), NOW)))
         assert (await store.read.tasks(["u1"]))["u1"] == moved
@@ -241,4 +241,4 @@ async def test_a_database_of_the_first_version_works(tmp_path: Path) -> None:
         await store.put(Removal(expired))
         assert await store.read.is_gone("ann", "id-u2")
     async with open_store(tmp_path, NOW) as store:
-        assert await store.read.live() == [moved] and store.run == 3
+        assert await living(store) == [moved] and store.run == 3
