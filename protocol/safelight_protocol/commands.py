@@ -9,7 +9,7 @@ The bodies are written down in docs/wire.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -82,12 +82,15 @@ def read_id(value: Any) -> str:
     raise Wrong("1 to 64 characters out of A-Z a-z 0-9 _ -")
 
 
+_KEY = "a string of 1 to 255 characters, none of them a control one"
+_key_text = typed(Annotated[str, Meta(min_length=1, max_length=255)] | None, _KEY)
+
+
 def _read_key(value: Any) -> str | None:
     """Without control characters: a store may end a text at U+0000, and two keys were one."""
-    wrong = "a string of 1 to 255 characters, none of them a control one"
-    key: str | None = typed(Annotated[str, Meta(min_length=1, max_length=255)] | None, wrong)(value)
+    key: str | None = None if value is None else _key_text(value)
     if key is not None and any(character < " " or character == "\x7f" for character in key):
-        raise Wrong(wrong)
+        raise Wrong(_KEY)
     return key
 
 
@@ -103,11 +106,28 @@ def read_key_header(value: str | None) -> str | None:
 
 
 _key = Field(_read_key)
-_kind = typed(Kind, "one of image, video, text")
-_name = typed(
-    Annotated[str, Meta(min_length=1, max_length=200)] | None, "a string of 1 to 200 characters"
-)
-_params = typed(dict[str, Any], "an object")
+MAX_NAME = 200
+_KINDS = frozenset(get_args(Kind))
+
+
+def _read_kind(value: Any) -> Any:
+    if not isinstance(value, str) or value not in _KINDS:
+        raise Wrong("one of image, video, text")
+    return value
+
+
+def _name(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and 1 <= len(value) <= MAX_NAME):
+        return value
+    raise Wrong(f"a string of 1 to {MAX_NAME} characters")
+
+
+def _read_params(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Wrong("an object")
+    return value
+
+
 _n = typed(Annotated[int, Meta(ge=1, le=MAX_N)] | None, f"an integer from 1 to {MAX_N}")
 _reuse = typed(Reuse | None, "one of never, inflight, completed")
 _cost = typed(Annotated[float, Meta(ge=0)] | None, "a number of US dollars, 0 or more")
@@ -131,12 +151,12 @@ def _read_webhook(value: Any) -> None:
         raise Wrong("nothing: this version sends no webhooks; follow the task's events instead")
 
 
-_NATIVE = {
+NATIVE = {
     "id": Field(lambda value: None if value is None else read_id(value)),
-    "kind": Field(_kind, required=True),
+    "kind": Field(_read_kind, required=True),
     "prompt": Field(read_prompt, required=True),
     "model": Field(_name),
-    "params": Field(_params),
+    "params": Field(_read_params),
     "backend": Field(_name),
     "seed": Field(read_seed),
     "inputs": Field(_read_inputs),
@@ -146,6 +166,7 @@ _NATIVE = {
     "max_cost": Field(_cost),
     "webhook": Field(_read_webhook),
 }
+"""The fields of the native body, and how each is read."""
 
 _PARAMS = {
     name: f"params.{name}"
@@ -160,7 +181,7 @@ _APP_FIELDS = {
     "request_id": _key,
 }
 
-_ASKED = ("kind", "prompt", "model", "params", "backend", "seed", "inputs", "n")
+_ASKED = frozenset({"kind", "prompt", "model", "params", "backend", "seed", "inputs", "n"})
 
 
 def is_app_form(body: Any) -> bool:
@@ -175,10 +196,15 @@ def read_create(body: Any, *, key: str | None = None) -> Create:
 
 def read_native(body: Any, *, key: str | None = None, where: str = "") -> Create:
     """The native body. Unknown fields are refused. `key` is the Idempotency-Key."""
-    values, _ = read_object(body, _NATIVE, where=where, elsewhere=_PARAMS)
+    values, _ = read_object(body, NATIVE, where=where, elsewhere=_PARAMS)
+    return make_native(values, key=key, where=where)
+
+
+def make_native(values: dict[str, Any], *, key: str | None = None, where: str = "") -> Create:
+    """The command that the fields of a native body, each read, come to. Raises Refused."""
     if values.get("id") is not None:
         _refuse_reuse(values.get("reuse"), where)
-    asked = Asked(**{name: values[name] for name in _ASKED if name in values})
+    asked = Asked(**{name: value for name, value in values.items() if name in _ASKED})
     request_id = values.get("request_id")
     return Create(
         asked=asked,

@@ -16,7 +16,7 @@ import msgspec
 
 from .codes import Refused
 from .events import wire_seed
-from .task import Asked, Resolved, Task
+from .task import Asked, Input, Resolved, Task
 
 Reuse = Literal["never", "inflight", "completed"]
 
@@ -41,10 +41,26 @@ class Comparison(msgspec.Struct, frozen=True):
         return not self.conflicts
 
 
+_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+class _Like(msgspec.Struct, frozen=True):
+    """What makes two requests alike. Stored ones are of these names: none may change."""
+
+    backend: str | None
+    inputs: tuple[Input, ...]
+    kind: str
+    model: str
+    n: int
+    params: dict[str, Any]
+    prompt: str
+    seed: str | None
+
+
 def canonical(asked: Asked) -> bytes:
     """The request as sent, defaults not filled in, with sorted keys."""
     plain = msgspec.to_builtins(asked)
-    return msgspec.json.encode({k: v for k, v in plain.items() if k != "app"}, order="sorted")
+    return _sorted({k: v for k, v in plain.items() if k != "app"})
 
 
 def fingerprint(asked: Asked, resolved: Resolved) -> str:
@@ -53,17 +69,17 @@ def fingerprint(asked: Asked, resolved: Resolved) -> str:
     The seed counts only if the caller chose one; the model is the one that was
     requested, after aliases and before anything stood in for it.
     """
-    parts = {
-        "kind": asked.kind,
-        "prompt": asked.prompt,
-        "model": resolved.requested,
-        "backend": resolved.backend,
-        "params": resolved.params,
-        "inputs": asked.inputs,
-        "n": resolved.n,
-        "seed": None if asked.seed is None else str(asked.seed),
-    }
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+    like = _Like(
+        backend=resolved.backend,
+        inputs=asked.inputs,
+        kind=asked.kind,
+        model=resolved.requested,
+        n=resolved.n,
+        params=resolved.params,
+        prompt=asked.prompt,
+        seed=None if asked.seed is None else str(asked.seed),
+    )
+    return hashlib.sha256(_sorted(like)).hexdigest()
 
 
 def compare(

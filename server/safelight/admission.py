@@ -8,6 +8,7 @@ changed. Decides nothing itself: `identity.decide` does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from safelight_protocol import lifecycle
@@ -27,7 +28,7 @@ from safelight_protocol.lifecycle import Step
 from safelight_protocol.task import Input, Task
 
 from .artifacts import ArtifactStore
-from .insist import insist
+from .insist import go_on, hear, insist
 from .providers.base import InputFile
 from .registry import Registry, Resolution
 from .store import ArtifactRow, Birth, Created, Creation, Store, StoreTrouble
@@ -36,31 +37,62 @@ from .store import ArtifactRow, Birth, Created, Creation, Store, StoreTrouble
 class Admitted:
     """One create on its way into the store.
 
-    `uid` is that of the task it would make; `step` is there once that task was born.
+    `uid` is that of the task it would make, at the time `now`; `step` is there once that
+    task was born, and `event` are the bytes of its first event.
     """
+
+    __slots__ = (
+        "_command",
+        "_comparisons",
+        "_likeness",
+        "_now",
+        "_owner",
+        "_reason",
+        "_registry",
+        "_resolution",
+        "event",
+        "outcome",
+        "step",
+        "uid",
+    )
 
     def __init__(
         self,
         uid: str,
+        now: int,
         owner: str,
         command: Create,
         resolution: Resolution | Refused,
         registry: Registry,
-        bear: Callable[[Resolution], Step],
+        reason: Callable[[str], str],
     ) -> None:
         self.uid = uid
+        self._now = now
+        self._owner = owner
         self._command = command
         self._resolution = resolution
-        self._defaults = registry.compare_defaults(command.asked)
-        self._bear = bear
-        self._comparisons: dict[str, Comparison] = {}
+        self._registry = registry
+        self._reason = reason
+        self._likeness = ""
+        self._comparisons: dict[str, Comparison] | None = None
         self.step: Step | None = None
-        self.creation = Creation(
-            owner=owner,
+        self.event = b""
+        self.outcome: Created | None = None
+
+    def creation(self) -> Creation:
+        """What the store is asked for. It refers to this, and is not kept here: a cycle of the
+        two would stay until the next collection of garbage."""
+        command, resolution = self._command, self._resolution
+        likeness, reuse = "", _NEVER
+        if not isinstance(resolution, Refused):
+            likeness = self._likeness = fingerprint(command.asked, resolution.resolved)
+            reuse = _reuse(command)
+        return Creation(
+            owner=self._owner,
             id=command.id,
             key=command.key,
-            fingerprint=self._fingerprint(),
-            reuse=self._reuse(),
+            fingerprint=likeness,
+            reuse=reuse,
             decide=self._decide,
             bear=self._born,
         )
@@ -69,39 +101,48 @@ class Admitted:
         """What was ignored, and where the task differs from what was asked."""
         resolution = self._resolution
         ignored = () if isinstance(resolution, Refused) else resolution.warnings
-        comparison = self._comparisons.get(task.uid, Comparison())
-        return (*self._command.warnings, *ignored, *comparison.open)
+        comparison = None if self._comparisons is None else self._comparisons.get(task.uid)
+        differing = () if comparison is None else comparison.open
+        return (*self._command.warnings, *ignored, *differing)
 
     def _decide(self, found: Found) -> Task | None:
         command = self._command
-        for task in (found.by_id, found.by_key, found.alike):
-            if task is not None:
-                self._comparisons[task.uid] = compare(
-                    command.asked, self._defaults, task, lenient=command.lenient
+        met = [task for task in (found.by_id, found.by_key, found.alike) if task is not None]
+        comparisons = self._comparisons = {}
+        if met:
+            defaults = self._registry.compare_defaults(command.asked)
+            for task in met:
+                comparisons[task.uid] = compare(
+                    command.asked, defaults, task, lenient=command.lenient
                 )
-        return decide(found, self._comparisons, wants_id=command.id, topic_id=command.topic_id)
+        return decide(found, comparisons, wants_id=command.id, topic_id=command.topic_id)
 
     def _born(self) -> Birth:
-        if isinstance(self._resolution, Refused):
-            raise self._resolution
-        self.step = self._bear(self._resolution)
-        assert self.step.event is not None, "a birth has an event"
-        return Birth(
-            task=self.step.task,
-            fingerprint=self.creation.fingerprint,
-            event=encode_event(self.step.event),
+        resolution = self._resolution
+        if isinstance(resolution, Refused):
+            raise resolution
+        task = Task(
+            uid=self.uid,
+            owner=self._owner,
+            id=self._command.id or self.uid,
+            asked=resolution.asked,
+            resolved=resolution.resolved,
+            created_at=self._now,
+            updated_at=self._now,
         )
+        step = self.step = lifecycle.born(task, self._reason(resolution.resolved.provider))
+        assert step.event is not None, "a birth has an event"
+        self.event = encode_event(step.event)
+        return Birth(task=step.task, fingerprint=self._likeness, event=self.event)
 
-    def _fingerprint(self) -> str:
-        if isinstance(self._resolution, Refused):
-            return ""
-        return fingerprint(self._command.asked, self._resolution.resolved)
 
-    def _reuse(self) -> Reuse:
-        command = self._command
-        if isinstance(self._resolution, Refused) or command.id is not None:
-            return "never"
-        return command.reuse or ("inflight" if command.key is None else "never")
+_NEVER: Reuse = "never"
+
+
+def _reuse(command: Create) -> Reuse:
+    if command.id is not None:
+        return "never"
+    return command.reuse or ("inflight" if command.key is None else "never")
 
 
 class Admission:
@@ -131,36 +172,54 @@ class Admission:
         raised later, inside the transaction, and only if it would make a new task."""
         now = self._clock()
         uid = self._mint(now)
-
-        def bear(resolution: Resolution) -> Step:
-            task = Task(
-                uid=uid,
-                owner=owner,
-                id=command.id or uid,
-                asked=resolution.asked,
-                resolved=resolution.resolved,
-                created_at=now,
-                updated_at=now,
-            )
-            return lifecycle.born(task, self._reason(task.resolved.provider))
-
-        resolution = await self._resolve(owner, command)
-        return Admitted(uid, owner, command, resolution, self._registry, bear)
-
-    async def put(self, admitted: Admitted) -> Created:
-        """Write it, and learn what it came to. Raises Refused or StoreTrouble; then
-        nothing was made."""
+        resolution: Resolution | Refused
         try:
-            outcome: Created = await self._store.put(admitted.creation)
-            return outcome
-        except StoreTrouble as trouble:
-            if not trouble.unknown or admitted.step is None:
-                raise
-            # The commit was begun: whether the task is there has to be looked up.
+            resolution = self._registry.resolve(command.asked, draw_seed=self._draw_seed)
+        except Refused as refused:
+            resolution = refused
+        else:
+            for place, given in enumerate(command.asked.inputs):
+                if await self._input(owner, given) is None:
+                    resolution = _no_input(place, given)
+                    break
+        return Admitted(uid, now, owner, command, resolution, self._registry, self._reason)
+
+    def put(self, admitted: Admitted, settled: Callable[[], None]) -> asyncio.Future[None]:
+        """Write it. Where the commit is learnt `settled` is called, whoever still waits;
+        `outcome` is set by then, unless nothing was made. Who awaits the answer goes on after
+        that, with Refused or StoreTrouble if nothing was made, and may stop listening."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def learn(written: asyncio.Future[Created]) -> None:
+            trouble = written.exception()
+            if isinstance(trouble, StoreTrouble) and trouble.unknown and admitted.step:
+                return go_on(self._look_up(admitted, settled, trouble), heard)
+            admitted.outcome = None if trouble else written.result()
+            try:
+                settled()
+            except Exception as defect:
+                trouble = defect
+            hear(heard, trouble)
+
+        try:
+            self._store.begin(admitted.creation()).add_done_callback(learn)
+        except BaseException:
+            settled()
+            raise
+        return heard
+
+    async def _look_up(
+        self, admitted: Admitted, settled: Callable[[], None], trouble: StoreTrouble
+    ) -> None:
+        """The commit was begun and its end was not learnt: is the task there?"""
+        try:
             stored = await insist(lambda: self._store.read.tasks([admitted.uid]))
-            if admitted.uid not in stored:
-                raise
-            return Created(stored[admitted.uid], fresh=True)
+            if admitted.uid in stored:
+                admitted.outcome = Created(stored[admitted.uid], fresh=True)
+        finally:
+            settled()
+        if admitted.outcome is None:
+            raise trouble
 
     async def files(self, task: Task) -> tuple[InputFile, ...]:
         """The files a task starts from; what has been deleted meanwhile is left out."""
@@ -170,16 +229,6 @@ class Admission:
             for row in rows
             if row is not None
         )
-
-    async def _resolve(self, owner: str, command: Create) -> Resolution | Refused:
-        try:
-            resolution = self._registry.resolve(command.asked, draw_seed=self._draw_seed)
-        except Refused as refused:
-            return refused
-        for place, given in enumerate(command.asked.inputs):
-            if await self._input(owner, given) is None:
-                return _no_input(place, given)
-        return resolution
 
     async def _input(self, owner: str, given: Input) -> ArtifactRow | None:
         """The picture an input names: an artifact of ours, or a task's first image."""

@@ -6,9 +6,10 @@ the application's lifespan is exactly the time inside it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -27,13 +28,16 @@ from .dispatch import Dispatcher
 from .edges import batch, follow, llm, pictures, tasks
 from .edges.auth import Authenticator
 from .edges.bodies import answer
-from .edges.context import Context, context_of
+from .edges.context import Context, Start, context_of
 from .edges.guests import Guests
+from .edges.hot import App
+from .edges.lanes import Lanes
 from .edges.longpoll import longpoll
 from .edges.polls import Polls
 from .edges.problems import HANDLERS
 from .edges.socket import socket
 from .edges.studio import studio_routes
+from .edges.wheel import Wheel
 from .gallery import Gallery
 from .ids import uuid7
 from .log import Log
@@ -44,7 +48,7 @@ from .providers.base import Provider
 from .providers.local import Local
 from .providers.scripted import Scripted
 from .pulse import Pulse
-from .recovery import recover
+from .recovery import adopt, take_up
 from .registry import Registry
 from .retention import Retention, Rules
 from .retry import Dice, RetryPolicy
@@ -85,7 +89,7 @@ def create_app(
             app.state.context = context
             yield
 
-    return Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=HANDLERS)
+    return App(routes=ROUTES, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -124,8 +128,14 @@ async def running(
         group = await stack.enter_async_context(anyio.create_task_group())
         parts = _parts(settings, machine, store, artifacts, subscriptions(), frozenset(providers))
         orchestrator = _orchestrator(parts, providers, group)
-        await recover(store, parts.log, orchestrator, providers, parts.policy, machine.clock())
-        group.start_soon(orchestrator.dispatch)
+        left = await adopt(store, orchestrator, providers)
+
+        async def work() -> None:
+            await take_up(left, orchestrator, providers, parts.policy, machine.clock())
+            left.clear()
+            await orchestrator.dispatch()
+
+        group.start_soon(work)
         group.start_soon(parts.pulse.beat)
         retention = _retention(parts, orchestrator)
         group.start_soon(retention.run)
@@ -133,7 +143,7 @@ async def running(
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
             polls = Polls(group, settings.longpoll_seconds, settings.longpoll_sessions)
-            yield _context(parts, orchestrator, retention, polls, stopping)
+            yield _context(parts, orchestrator, retention, polls, stopping, _starter(group))
         finally:
             stopping.set()
             group.cancel_scope.cancel()
@@ -216,13 +226,24 @@ def _retention(parts: Parts, orchestrator: Orchestrator) -> Retention:
     )
 
 
+def _starter(group: anyio.abc.TaskGroup) -> Start:
+    def start(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not group.cancel_scope.cancel_called:
+            group.start_soon(work)
+
+    return start
+
+
 def _context(
     parts: Parts,
     orchestrator: Orchestrator,
     retention: Retention,
     polls: Polls,
     stopping: anyio.Event,
+    start: Start,
 ) -> Context:
+    lanes = Lanes(parts.log, parts.subscriptions)
+
     def drain() -> None:
         record("server.stopping")
         stopping.set()
@@ -239,6 +260,9 @@ def _context(
         auth=Authenticator(parts.settings),
         guests=Guests(),
         polls=polls,
+        lanes=lanes,
+        wheel=Wheel(),
+        start=start,
         clock=parts.machine.clock,
         drain=drain,
         draining=stopping.is_set,
@@ -249,6 +273,7 @@ def _context(
             **parts.store.statistics(),
             **parts.pulse.statistics(),
             **polls.statistics(),
+            **lanes.statistics(),
             **retention.statistics(),
         },
     )

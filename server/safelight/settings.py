@@ -13,6 +13,7 @@ import ipaddress
 import tomllib
 import types
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -178,6 +179,7 @@ def load_remote(environ: Mapping[str, str], url: str | None, token: str | None) 
     return Remote(address, token or environ.get(PREFIX + "TOKEN") or None)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address (without port) can only mean this machine."""
     name = host.strip("[]").rstrip(".").lower()

@@ -18,6 +18,8 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from .logbook import Logbook
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -38,6 +40,11 @@ EVENTS: dict[str, LogEvent] = {
         "info", "The parts are up and tasks are recovered.", ("version", "data_dir", "log")
     ),
     "server.room": LogEvent("debug", "How much may be open at a time.", ("files", "connections")),
+    "server.full": LogEvent(
+        "warning",
+        "Whoever comes is cut off: there are as many connections as may be. Told once a minute.",
+        ("connections",),
+    ),
     "server.listening": LogEvent("info", "The doors are open.", ("url",)),
     "server.stopping": LogEvent("info", "No new work; followers are sent away."),
     "server.stopped": LogEvent("info", "Everything is closed."),
@@ -97,6 +104,9 @@ EVENTS: dict[str, LogEvent] = {
     "store.ill": LogEvent(
         "error", "The disk failed a commit; the database is opened anew.", ("error",)
     ),
+    "store.behind": LogEvent(
+        "warning", "A checkpoint failed; its pages wait for the next one.", ("error",)
+    ),
     "store.reopened": LogEvent("warning", "The database is open again after trouble."),
     "retention.swept": LogEvent(
         "info", "What was kept long enough has gone.", ("events", "logs", "tasks", "files")
@@ -143,9 +153,13 @@ STATISTICS: dict[str, str] = {
     "groups": "Transactions since the start.",
     "members": "Writes in them.",
     "reopened": "How often the database was opened anew after trouble with the disk.",
+    "checkpoints": "How often pages of the database's log were brought into its file.",
+    "log_pages": "Pages that the log had at the last of them.",
     "loop_delay_ms_p50": "How late the event loop was in the last minute: median.",
     "loop_delay_ms_p99": "The same, 99th percentile.",
     "loop_delay_ms_max": "The same, maximum.",
+    "lanes": "Groups of followers that are written to together.",
+    "laned": "Followers in them: those that have everything.",
     "longpolls": "Sessions of the socket over long-poll.",
     "swept_events": "Events that retention removed since the start.",
     "swept_logs": "Logs that it shortened to their last event.",
@@ -154,6 +168,8 @@ STATISTICS: dict[str, str] = {
     "sweep_step_ms_max": "The longest step of a sweep.",
 }
 """Every figure of GET /healthz, `data.statistics`."""
+
+_FIELDS = {name: frozenset(row.fields) for name, row in EVENTS.items()}
 
 _LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
@@ -164,9 +180,13 @@ _LEVELS: dict[str, int] = {
 
 
 class _State:
-    """How strict `log` is: before `configure` a name without a row is an error at once."""
+    """How strict `log` is: before `configure` a name without a row is an error at once. Rows
+    below `least` are not printed, and nothing is built for them. `book`, which is there from
+    `configure` on, takes the lines whose fields are plain."""
 
     strict = True
+    least = logging.NOTSET
+    book: Logbook | None = None
 
 
 def configure(
@@ -182,7 +202,9 @@ def configure(
     event or field raises; without, `telemetry.unlisted` is logged in its place.
     """
     _State.strict = strict
+    _State.least = _LEVELS[level]
     out = stream or sys.stderr
+    _State.book = None if form == "console" and out.isatty() else Logbook(form, out)
     structlog.configure(
         processors=[*_shared(), *_renderers(form, out)],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -192,18 +214,42 @@ def configure(
     _adopt_libraries()
 
 
+def reset() -> None:
+    """As it was before `configure`: everything is printed, to standard output."""
+    _State.strict, _State.least, _State.book = True, logging.NOTSET, None
+    structlog.reset_defaults()
+
+
 def log(event: str, /, **fields: Any) -> None:
     """Log one event of the table with fields of its row; fields may be left out."""
     row = EVENTS.get(event)
-    unlisted = sorted(fields) if row is None else sorted(fields.keys() - set(row.fields))
-    if row is None or unlisted:
-        if _State.strict:
-            raise Unlisted(f"{event}({', '.join(unlisted)}) has no such row in telemetry.EVENTS")
-        log("telemetry.unlisted", name=event, unlisted=unlisted)
+    if row is not None and not _State.strict and _LEVELS[row.level] < _State.least:
+        return
+    if row is None or not fields.keys() <= _FIELDS[event]:
+        fields = _listed(event, row, fields)
     if row is not None:
-        listed = {name: value for name, value in fields.items() if name not in unlisted}
-        with suppress(OSError):  # a full disk under the log must not stop what it tells of
-            getattr(structlog.get_logger(), row.level)(event, **listed)
+        _print(event, row.level, fields)
+
+
+def _listed(event: str, row: LogEvent | None, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that the row has a place for; that there are others is told, or raised."""
+    unlisted = sorted(fields) if row is None else sorted(fields.keys() - _FIELDS[event])
+    if _State.strict:
+        raise Unlisted(f"{event}({', '.join(unlisted)}) has no such row in telemetry.EVENTS")
+    log("telemetry.unlisted", name=event, unlisted=unlisted)
+    return {name: value for name, value in fields.items() if name not in unlisted}
+
+
+def _print(event: str, level: Level, fields: dict[str, Any]) -> None:
+    book = _State.book
+    if book is not None and book.takes(fields):
+        if _LEVELS[level] >= _State.least:
+            book.add(event, level, fields, urgent=_LEVELS[level] > logging.INFO)
+        return
+    if book is not None:
+        book.flush()
+    with suppress(OSError):  # a full disk under the log must not stop what it tells of
+        getattr(structlog.get_logger(), level)(event, **fields)
 
 
 def _shared() -> list[Processor]:

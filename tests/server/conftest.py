@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 
+from safelight import telemetry
 from tests.doubles.served import Served, served
 
 
@@ -21,4 +21,4 @@ async def house(tmp_path: Path) -> AsyncIterator[Served]:
 @pytest.fixture(autouse=True)
 def plain_log() -> None:
     """Log lines go to standard output, whatever an earlier test of the process set up."""
-    structlog.reset_defaults()
+    telemetry.reset()

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -30,6 +31,10 @@ SUBPROTOCOL = "base64url.bearer.phx."
 
 QUERY_NAMES = ("token", "apikey")
 """What the query may call a token; the second is the word of supabase's clients."""
+
+MOST_IN_QUERY = 4
+"""How many of them are tried. The query is the one place that says the word for other things
+too: a supabase client sends an `apikey` of its own, a long-poll the token of its session."""
 
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -78,6 +83,9 @@ class Authenticator:
 
         Raises Refused `unauthorized` or `forbidden`.
         """
+        owner = self._at_once(scope["headers"])
+        if owner is not None:
+            return Principal(owner)
         headers = self.admit_page(scope)
         client = scope.get("client")
         return self.principal(
@@ -86,6 +94,21 @@ class Authenticator:
             scope.get("subprotocols") or (),
             None if client is None else client[0],
         )
+
+    def _at_once(self, headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+        """The owner of a known token in the header of a program, which names no page; None
+        says nothing: all is looked at in turn."""
+        if not self._owners:
+            return None
+        sent = b""
+        for name, value in headers:
+            if name == b"authorization":
+                sent = value
+            elif name == b"origin":
+                return None
+        scheme, _, bearer = sent.decode("latin-1").partition(" ")
+        token = bearer.strip() if scheme.lower() == "bearer" else ""
+        return self._owner_of(token) if token else None
 
     def principal(
         self,
@@ -98,7 +121,8 @@ class Authenticator:
 
         `query` is the raw query string. `peer` is the caller's address, None for a
         Unix socket. The header counts before the query, the query before the
-        sub-protocol. Without configured tokens a token that is sent is ignored.
+        sub-protocol; an empty token is none; of several in the query the first that is
+        known. Without configured tokens a token that is sent is ignored.
         """
         if not self._owners:
             return self._without_tokens(peer)
@@ -163,14 +187,14 @@ def _digest(token: str) -> bytes:
 def _carried(headers: Mapping[str, str], query: str, subprotocols: Sequence[str]) -> list[str]:
     """The token that is carried, in each way in which it may be meant."""
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() == "bearer" and bearer.strip():
         return [bearer.strip()]
-    if "x-phoenix-authtoken" in headers:  # what phoenix.js makes of `authToken` when it polls
+    if headers.get("x-phoenix-authtoken"):  # what phoenix.js makes of `authToken` when it polls
         return [headers["x-phoenix-authtoken"]]
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if name in QUERY_NAMES:
-            return _query_readings(value)
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    values = [value for name, _, value in pairs if name in QUERY_NAMES and value]
+    if values:
+        return [reading for value in values[:MOST_IN_QUERY] for reading in _query_readings(value)]
     entries = [entry for entry in subprotocols if entry.startswith(SUBPROTOCOL)]
     if len(entries) != 1:
         return []
@@ -191,6 +215,7 @@ def _decoded(text: str) -> list[str]:
         return []
 
 
+@lru_cache(maxsize=256)
 def _authority(netloc: str, scheme: str) -> tuple[str, int] | None:
     """Host name and port of `host[:port]`; None if it is none, or no scheme of the web."""
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import anyio
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -79,7 +80,7 @@ def _row(context: Context, index: int, member: Member, verdict: Verdict) -> dict
     if isinstance(verdict, Refused):
         document = problem_document(verdict, app=is_app_form(member.body)) | {"index": index}
         return {"index": index, "status": document["status"], "problem": document}
-    data = created_data(context, verdict, verdict.snapshot)
+    data = msgspec.Raw(created_data(context, verdict, verdict.snapshot))
     return {"index": index, "status": 202 if verdict.created else 200, "data": data}
 
 

@@ -58,5 +58,5 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 def context_of(connection: HTTPConnection) -> Context:
     """The context that the application was built with."""
-    context: Context = connection.app.state.context
+    context: Context = connection.scope["app"].state.context
     return context

@@ -12,13 +12,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from safelight_protocol import native
 from safelight_protocol.codes import Refused
-from safelight_protocol.commands import is_app_form, read_create, read_key_header
+from safelight_protocol.commands import Create, is_app_form, read_create, read_key_header
 from safelight_protocol.events import TERMINAL, Kind
+from safelight_protocol.identity import Difference
 from safelight_protocol.snapshot import Snapshot
 
 from ..care import Answer
-from .bodies import answer, plain, query_number, read_json
+from .bodies import answer, answer_of, header, joined, parse_json, plain, query_number, read_body
 from .context import Context, context_of
 from .follow import wait_for_end
 from .problems import mark_app_form
@@ -31,23 +33,32 @@ async def create(request: Request) -> Response:
     """POST /api/tasks: 202 for a new task, 200 for one that was there already."""
     context = context_of(request)
     owner = context.owner(request)
-    body = await read_json(request, context)
-    if is_app_form(body):
-        mark_app_form(request)
-    key = read_key_header(request.headers.get("idempotency-key"))
-    made = await context.orchestrator.create(owner, read_create(body, key=key))
+    body = await read_body(request, context)
+    made = await context.orchestrator.create(owner, _command(request, body))
     seconds = preferred_wait(request) or 0
-    snapshot = made.snapshot
+    snapshot, headers = made.snapshot, {}
     if seconds:
         snapshot = await wait_for_end(context, made.task, snapshot, seconds)
+        headers["Preference-Applied"] = f"wait={seconds}"
+    headers["Location"] = f"/api/tasks/{snapshot.task_id}"
     ended = snapshot.status in TERMINAL
     status = 202 if made.created and not (ended and seconds) else 200
-    headers = {"Location": f"/api/tasks/{snapshot.task_id}"}
-    if seconds:
-        headers["Preference-Applied"] = f"wait={seconds}"
-    return answer(
-        created_data(context, made, snapshot), message_of(made, snapshot), status, headers
-    )
+    data = created_data(context, made, snapshot)
+    return answer_of(data, message_of(made, snapshot), status, headers)
+
+
+def _command(request: Request, body: bytes) -> Create:
+    """What a body asks for: decoded in one go if nothing is wrong with it, and otherwise
+    field by field, so that all that is wrong can be told."""
+    sent = header(request, b"idempotency-key")
+    command = native.read(body)
+    if command is not None:
+        key = None if sent is None else read_key_header(sent)
+        return command if key is None else msgspec.structs.replace(command, key=key)
+    value = parse_json(body)
+    if is_app_form(value):
+        mark_app_form(request)
+    return read_create(value, key=read_key_header(sent))
 
 
 async def show(request: Request) -> Response:
@@ -55,8 +66,9 @@ async def show(request: Request) -> Response:
     context = context_of(request)
     mark_app_form(request)
     task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
-    snapshot = await context.log.snapshot(task)
-    return answer(task_data(context, snapshot), f"Task {snapshot.status}")
+    log = context.log
+    snapshot = log.live_snapshot(task.uid) or await log.snapshot(task)
+    return answer_of(task_data(context, snapshot), f"Task {snapshot.status}")
 
 
 async def index(request: Request) -> Response:
@@ -81,7 +93,7 @@ async def cancel(request: Request) -> Response:
         if ended
         else "Cancel asked; the end will say whether it came in time"
     )
-    return answer(task_data(context, snapshot), message, 200 if ended else 202)
+    return answer_of(task_data(context, snapshot), message, 200 if ended else 202)
 
 
 async def delete(request: Request) -> Response:
@@ -105,25 +117,45 @@ async def models(request: Request) -> Response:
     return answer({"models": [plain(model) for model in found]}, f"{len(found)} models")
 
 
-def task_data(context: Context, snapshot: Snapshot) -> dict[str, Any]:
+class Place(msgspec.Struct):
+    """Where a snapshot stands in its log, beside its own fields."""
+
+    cursor: str
+    log: str
+
+
+class Made(Place):
+    """The same of a create: whether the request made its task, and what its caller should
+    know."""
+
+    created: bool
+    attached: bool
+    warnings: list[str | Difference]
+    events_url: str
+
+
+def task_data(context: Context, snapshot: Snapshot) -> bytes:
     """A snapshot with its cursor, as REST shows it."""
-    cursor = context.log.cursor(snapshot.seq)
-    return plain(snapshot) | {"cursor": cursor, "log": context.log.id}
+    log = context.log
+    return joined(snapshot, Place(log.cursor(snapshot.seq), log.id))
 
 
-def created_data(context: Context, made: Answer, snapshot: Snapshot) -> dict[str, Any]:
+def created_data(context: Context, made: Answer, snapshot: Snapshot) -> bytes:
     """What a create is answered with, its task being at `snapshot` by now."""
-    return task_data(context, snapshot) | creation(made)
+    log = context.log
+    return joined(snapshot, Made(log.cursor(snapshot.seq), log.id, *_creation(made)))
+
+
+def _creation(made: Answer) -> tuple[bool, bool, list[str | Difference], str]:
+    events = f"/api/tasks/{made.task.id}/events"
+    return made.created, not made.created, list(made.warnings), events
 
 
 def creation(made: Answer) -> dict[str, Any]:
     """Whether the request made its task, and what the caller should know."""
-    return {
-        "created": made.created,
-        "attached": not made.created,
-        "warnings": msgspec.to_builtins(list(made.warnings)),
-        "events_url": f"/api/tasks/{made.task.id}/events",
-    }
+    created, attached, warnings, events = _creation(made)
+    told = msgspec.to_builtins(warnings)
+    return {"created": created, "attached": attached, "warnings": told, "events_url": events}
 
 
 def message_of(made: Answer, snapshot: Snapshot) -> str:
@@ -137,7 +169,10 @@ def message_of(made: Answer, snapshot: Snapshot) -> str:
 
 def preferred_wait(request: Request) -> int | None:
     """`Prefer: wait=N` (RFC 7240, section 4.3), at most a minute; None if it is not sent."""
-    for preference in request.headers.get("prefer", "").replace(";", ",").split(","):
+    sent = header(request, b"prefer")
+    if sent is None:
+        return None
+    for preference in sent.replace(";", ",").split(","):
         name, _, value = preference.strip().partition("=")
         digits = value.strip()
         if name.strip().lower() == "wait" and digits.isascii() and digits.isdigit():

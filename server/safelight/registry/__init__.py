@@ -9,7 +9,7 @@ those of docs/wire.md, "Models and defaults".
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NoReturn
 
 import msgspec
@@ -24,6 +24,13 @@ from .params import Schema, drop_unfit, drop_unknown, read_params
 from .rows import BadCatalog, Catalog, ModelRow, read_catalog
 
 __all__ = ["BadCatalog", "Model", "Offer", "Registry", "Resolution"]
+
+
+MEMO = 512
+MEMO_BYTES = 500
+"""How many resolutions are remembered, and the longest parameters of one, as JSON."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +87,7 @@ class Registry:
         self._rows = sorted(rows, key=lambda row: row.order)
         self._named = {name: row for row in rows for name in (row.name, *row.aliases)}
         self._schemas = {row.name: catalog.schema_of(row) for row in rows}
+        self._resolutions: dict[Hashable, tuple[Resolved, tuple[str, ...]]] = {}
         self._only_embedded = not any(
             not row.embedded and name in configured for name, row in providers.items()
         )
@@ -125,8 +133,26 @@ class Registry:
         """What will run, with every default filled in.
 
         Raises Refused `unknown_model`, `provider_not_configured` or `invalid`.
-        `draw_seed` is called once, and only if the caller left the seed open.
+        `draw_seed` is called once, and only if the caller left the seed open. Requests that
+        differ in nothing but prompt, seed and inputs share the params that they come to.
         """
+        params = _encode(asked.params)
+        like = (asked.kind, asked.model, asked.backend, asked.n, asked.app, params)
+        known = self._resolutions.get(like)
+        if known is None:
+            known = self._resolved(asked)
+            if len(params) <= MEMO_BYTES:
+                if len(self._resolutions) >= MEMO:
+                    self._resolutions.clear()
+                self._resolutions[like] = known
+        resolved, warnings = known
+        seed = draw_seed() if asked.seed is None else asked.seed
+        own = dict(resolved.params)
+        resolved = msgspec.structs.replace(resolved, seed=seed, params=own)
+        return Resolution(asked=asked, resolved=resolved, warnings=warnings)
+
+    def _resolved(self, asked: Asked) -> tuple[Resolved, tuple[str, ...]]:
+        """What will run, but for its seed, and what was ignored."""
         requested = self._requested(asked)
         row = self._running(requested, named=asked.model is not None)
         _check_n(asked)
@@ -138,11 +164,11 @@ class Registry:
             provider=row.provider,
             backend=None,
             params=params,
-            seed=draw_seed() if asked.seed is None else asked.seed,
+            seed=0,
             n=asked.n or 1,
             substituted_for=None if row is requested else requested.name,
         )
-        return Resolution(asked=asked, resolved=resolved, warnings=tuple(warnings))
+        return resolved, tuple(warnings)
 
     def compare_defaults(self, asked: Asked) -> Resolved | None:
         """What the request would be resolved to, only to be compared; the seed is 0.

@@ -69,13 +69,26 @@ def read_params(
     _check_count(params, where)
     may_be_null = {name for name in params if schema.open or name in schema.params}
     given = {name: v for name, v in params.items() if v is not None or name not in may_be_null}
-    fields = {name: Field(_reader(param)) for name, param in schema.params.items()}
+    fields = _fields_of(schema)
     values, unknown = read_object(given, fields, where=where, strict=not schema.open)
     values |= {name.removeprefix(where): given[name.removeprefix(where)] for name in unknown}
     if schema.longer_side is not None:
         values = _sized(values, schema, schema.longer_side, where)
     defaults = {name: param.default for name, param in schema.params.items()}
     return {name: value for name, value in defaults.items() if value is not None} | values
+
+
+_fields: dict[int, tuple[Schema, dict[str, Field]]] = {}
+"""By the identity of a schema, which is kept beside: there are as many as models."""
+
+
+def _fields_of(schema: Schema) -> dict[str, Field]:
+    """How each parameter is read."""
+    known = _fields.get(id(schema))
+    if known is None:
+        made = {name: Field(_reader(param)) for name, param in schema.params.items()}
+        known = _fields[id(schema)] = (schema, made)
+    return known[1]
 
 
 def drop_unknown(
