@@ -206,7 +206,7 @@ export interface Timings {
   running_ms: number;
 }
 
-/** What a task cost. `amount_micros` is in millionths of `currency`, never a float. */
+/** What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it. `reason` says why. */
 export interface Charge {
   verdict: ChargeVerdict;
   /** Millionths of `currency`. */

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .charges import FREE
 from .events import Artifact, Charge, ErrorData, Eta, ResultData
-
-FREE = Charge(verdict="free")
-UNKNOWN = Charge(verdict="unknown")
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from . import inputs as happened
+from .charges import FREE, added, whole
 from .events import TaskEvent
 from .inputs import HAPPENINGS, Happening
 from .task import ACTIVE_STATES, ENDED_STATES, STATUS, State, Task
@@ -95,7 +96,18 @@ def verdict(state: State, kind: type[Happening]) -> Row | Literal["late", "wrong
 def born(task: Task, reason: str) -> Step:
     """The first event of a new task, which is `queued`."""
     first = _advance(task, task.created_at)
-    event = wire.Queued(**_envelope(first, task.created_at), reason=reason, eta=None)
+    substituted = task.resolved.substituted_for
+    event = wire.Queued(
+        task_id=first.id,
+        seq=first.seq,
+        status=STATUS[first.state],
+        progress=first.progress,
+        timestamp=wire.timestamp(first.created_at),
+        attempt=first.attempt,
+        substituted_for=substituted if substituted is not None else UNSET,
+        reason=reason,
+        eta=None,
+    )
     return Step(first, event, Effect.ENQUEUE)
 
 
@@ -143,6 +155,7 @@ def _after(task: Task, happening: Happening) -> Task:
     return msgspec.structs.replace(
         told,
         seed=task.seed if fresh is None else str(fresh),
+        spent=added(task.spent, happening.charge, task.attempt),
         attempt=task.attempt + 1,
         faults=task.faults + isinstance(happening, happened.Faulted),
         not_before=happening.retry_at,
@@ -218,18 +231,18 @@ def _canceling(happening: happened.CancelAsked, task: Task, now: int) -> TaskEve
 
 
 def _completed(happening: happened.Finished, task: Task, now: int) -> TaskEvent:
-    return wire.Completed(
-        **_envelope(task, now), result_data=happening.result, charge=happening.charge
-    )
+    charge = whole(task.spent, happening.charge, task.attempt)
+    return wire.Completed(**_envelope(task, now), result_data=happening.result, charge=charge)
 
 
 def _failed(happening: happened.GaveUp, task: Task, now: int) -> TaskEvent:
-    return wire.Failed(**_envelope(task, now), error_data=happening.error, charge=happening.charge)
+    charge = whole(task.spent, happening.charge, task.attempt)
+    return wire.Failed(**_envelope(task, now), error_data=happening.error, charge=charge)
 
 
 def _canceled(happening: Happening, task: Task, now: int) -> TaskEvent:
     """A cancel is confirmed by any end of the prediction that is known for certain."""
-    charge, confirmed = happened.FREE, True
+    charge, confirmed = FREE, True
     by: str | UnsetType = UNSET
     match happening:
         case happened.Stopped(charge=charge):
@@ -242,6 +255,7 @@ def _canceled(happening: Happening, task: Task, now: int) -> TaskEvent:
             confirmed = error.code not in UNCERTAIN
         case happened.CancelAsked(by=by):
             pass
+    charge = whole(task.spent, charge, task.attempt)
     return wire.Canceled(**_envelope(task, now), confirmed=confirmed, charge=charge, by=by)
 
 

@@ -17,7 +17,7 @@ from .events import Artifact, Charge, ErrorData, Eta, ResultData, Status, TaskEv
 from .task import Task
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A task at `seq`. Times are ISO 8601, UTC.
 
     `text` and `step` are those of the current attempt; `artifacts` are all that
@@ -93,6 +93,30 @@ def opening(task: Task) -> Snapshot:
         seed=wire.wire_seed(ran.seed),
         created_at=created,
         updated_at=created,
+    )
+
+
+def begun(task: Task, event: wire.Queued) -> Snapshot:
+    """The snapshot after a new task's first event: what `fold` makes of its opening."""
+    ran, asked = task.resolved, task.asked
+    created = timestamp(task.created_at)
+    return Snapshot(
+        task_id=task.id,
+        seq=event.seq,
+        status=event.status,
+        progress=event.progress,
+        attempt=event.attempt,
+        kind=asked.kind,
+        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt},
+        model=ran.model,
+        provider=ran.provider,
+        backend=ran.backend,
+        substituted_for=ran.substituted_for,
+        seed=wire.wire_seed(ran.seed),
+        reason=event.reason,
+        eta=event.eta,
+        created_at=created,
+        updated_at=event.timestamp,
     )
 
 

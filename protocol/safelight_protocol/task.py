@@ -2,7 +2,8 @@
 
 `Asked` is what the creator sent, `Resolved` what it was taken to mean (both never
 change), and the rest is the one mutable state that `lifecycle.step` moves. Times
-are milliseconds since 1970. Nothing here decides anything.
+are milliseconds since 1970. Nothing here decides anything. There may be very many, and
+nothing in them refers back: Python need not look through them for cycles (`gc=False`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .events import Kind, Status
+from .events import Charge, Kind, Status
 
 
 class State(StrEnum):
@@ -29,6 +30,9 @@ class State(StrEnum):
 
 ACTIVE_STATES = frozenset({State.QUEUED, State.STARTING, State.RUNNING, State.CANCELING})
 ENDED_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
+
+MEETABLE = ACTIVE_STATES - {State.CANCELING}
+"""The states in which a task is what a request alike may attach to while it runs."""
 
 STATUS: dict[State, Status] = {
     State.QUEUED: "queued",
@@ -49,7 +53,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: str | None = None
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request as it was sent; None means that the caller left the field open.
 
     `app` tells the deployed app's form of body, whose defaults differ.
@@ -66,7 +70,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     app: bool = False
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What will run. `requested` is the model after aliases and before substitution."""
 
     requested: str
@@ -79,13 +83,14 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     substituted_for: str | None = None
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One task. `(owner, id)` names it outside, `uid` inside.
 
     `attempt` is 1 before the first claim and counts predictions; reports of an
     earlier one are dropped. `faults` counts the attempts that failed. `claim` fences
     writes: who holds an older one is refused by the store. `seq` is the number of the
     last event. `seed` is one drawn anew, in decimal, since the resolved one was refused.
+    `spent` is what the attempts came to that have ended, None if nothing is on a bill.
     """
 
     uid: str
@@ -109,6 +114,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: int | None = None
     ended_at: int | None = None
     seed: str | None = None
+    spent: Charge | None = None
 
     @property
     def seed_used(self) -> int:

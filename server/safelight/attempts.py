@@ -38,9 +38,9 @@ class Attempts:
         self._tell = tell
 
     def billed(self, task: Task) -> bool:
-        """Whether its provider may ask for money."""
+        """Whether its provider may ask for money; one that is no longer there may."""
         provider = self._providers.get(task.resolved.provider)
-        return provider is not None and provider.billed
+        return provider is None or provider.billed
 
     def begin(self, task: Task) -> None:
         """Start the attempt that was claimed."""

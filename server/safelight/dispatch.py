@@ -13,10 +13,14 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Mapping
 
+FEW = 64
+"""Entries of those who left that may stand in a queue before it is put in order."""
+
 
 class _Waiting:
     """One stay in the queue. Its entry is left where it stands when the task leaves,
-    and is passed over later: it counts only while `_queued` holds this very object."""
+    and is passed over, or cleared away with others: it counts only while `_queued` holds
+    this very object."""
 
     __slots__ = ("not_before", "provider", "ready", "uid")
 
@@ -91,6 +95,22 @@ class Dispatcher:
         waiting = self._queued.pop(uid, None)
         if waiting is not None and waiting.ready:
             self._ready[waiting.provider] -= 1
+            self._clear_line(waiting.provider)
+        elif waiting is not None:
+            self._clear_later()
+
+    def _clear_line(self, provider: str) -> None:
+        """However long a provider is busy, those who left do not pile up."""
+        line = self._lines[provider]
+        if len(line) > 2 * self._ready[provider] + FEW:
+            standing = [one for one in line if self._stands(one)]
+            line.clear()  # the same line, which `take` may be going along
+            line.extend(standing)
+
+    def _clear_later(self) -> None:
+        if len(self._later) > 2 * len(self._queued) + FEW:
+            self._later = [entry for entry in self._later if self._stands(entry[2])]
+            heapq.heapify(self._later)
 
     def occupy(self, uid: str, provider: str) -> None:
         """Count a task as running, taken here or (after a restart) not."""

@@ -12,6 +12,7 @@ import anyio
 
 from .providers.base import Gone, Prediction, Provider, Unclear
 from .retry import RetryPolicy
+from .stray import spared
 from .telemetry import log as record
 
 LEAST_TRIES = 3
@@ -94,7 +95,7 @@ async def look_up(
     """One look-up. A provider that fails at it, or takes too long, has told nothing."""
     try:
         with anyio.fail_after(seconds):
-            return await provider.look_up(prediction)
+            return await spared(provider.look_up(prediction))
     except TimeoutError:
         return Unclear(f"{provider.name} did not say in time")
     except Exception as defect:

@@ -6,10 +6,13 @@ the marker into an input under the task's lock. Pure: no clock, no store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
+from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.events import Charge, error_data
-from safelight_protocol.inputs import FREE, UNKNOWN, Finished, GaveUp, Happening
+from safelight_protocol.inputs import Finished, GaveUp, Happening
 from safelight_protocol.snapshot import Snapshot, result_of
 from safelight_protocol.task import Task
 
@@ -42,18 +45,23 @@ def begun(task: Task) -> bool:
     return task.deadline is not None or task.handle is not None
 
 
-def input_of(what: What, task: Task, seen: Snapshot, now: int) -> Happening:
-    """The input that happens to the task; `seen` is its snapshot."""
+def input_of(what: What, task: Task, seen: Callable[[Task], Snapshot], now: int) -> Happening:
+    """The input that happens to the task; `seen` gives its snapshot."""
     match what:
         case Finishing(charge=charge):
-            return Finished(result_of(seen, task, now), charge)
+            return Finished(result_of(seen(task), task, now), charge)
         case Overdue(billed=billed):
             message = "the task did not end in the time that it may take"
             error = error_data("timeout", message, retryable=True)
-            return GaveUp(error, UNKNOWN if billed and begun(task) else FREE)
+            return GaveUp(error, _charge(task, billed, message))
         case Broken(reference=reference, billed=billed):
             message = f"the task met a bug of the server, logged as {reference}"
             error = error_data("internal", message, retryable=True)
-            return GaveUp(error, UNKNOWN if billed and begun(task) else FREE)
+            return GaveUp(error, _charge(task, billed, message))
         case _:
             return what
+
+
+def _charge(task: Task, billed: bool, why: str) -> Charge:
+    """What the attempt that ends with its task may have cost."""
+    return unknown(why) if billed and begun(task) else FREE

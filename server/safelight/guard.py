@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio.abc
 
+from .stray import spared
 from .telemetry import log as record
 
 Work = Callable[[], Awaitable[None]]
@@ -36,11 +37,11 @@ class Guard:
         """Do it; what it raises is logged, and ends the task instead of the process. A task
         whose end cannot be written either is left as it is, for the next start."""
         try:
-            await work()
+            await spared(work())
         except Exception as defect:
             reference = self._mint()
             record("task.defect", uid=uid, work=name, reference=reference, exc=defect)
             try:
-                await self._give_up(uid, reference)
+                await spared(self._give_up(uid, reference))
             except Exception as worse:
                 record("task.defect", uid=uid, work="end", reference=reference, exc=worse)

@@ -15,8 +15,9 @@ from functools import partial
 
 import anyio
 
+from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.events import error_data
-from safelight_protocol.inputs import FREE, UNKNOWN, GaveUp, Happening, InDoubt
+from safelight_protocol.inputs import GaveUp, Happening, InDoubt
 from safelight_protocol.task import State, Task
 
 from .endings import begun
@@ -93,4 +94,4 @@ def _unconfigured(task: Task) -> GaveUp:
     """Whether that provider bills can no longer be asked, so what it began may be on a bill."""
     message = f"the provider {task.resolved.provider} is no longer configured"
     error = error_data("provider_not_configured", message, retryable=False)
-    return GaveUp(error, UNKNOWN if begun(task) else FREE)
+    return GaveUp(error, unknown(message) if begun(task) else FREE)

@@ -5,8 +5,8 @@ pass is tried again with exponential backoff, half of it drawn, never earlier th
 the provider asks for; what is lost and free is simply started again; a seed that
 is refused is replaced only if it was ours.
 
-What it cost: a start that is refused outright is free; what goes wrong after a billed
-provider gave its handle is unknown, unless the provider itself says more.
+What it cost: a start that is refused outright is free; what becomes of an attempt after
+a billed provider gave its handle is unknown, unless the provider itself says more.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.events import Charge, error_data
-from safelight_protocol.inputs import FREE, UNKNOWN, Faulted, GaveUp, InDoubt, Lost, Stopped
+from safelight_protocol.inputs import Faulted, GaveUp, InDoubt, Lost, Stopped
 from safelight_protocol.task import Task
 
 from .providers.base import Again, Ended, Gone, Never, Unclear
@@ -24,6 +25,8 @@ from .providers.base import Again, Ended, Gone, Never, Unclear
 MAX_WAIT_SECONDS = 6 * 3600.0
 """The longest pause that a provider may ask for: whoever asks for more is as good as gone,
 and a number without an end must not reach the clock."""
+
+SILENCE = "its provider did not say what it cost"
 
 MAX_DOUBLINGS = 30
 """More of them than this are no longer told apart by any clock."""
@@ -71,11 +74,12 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         bills had begun it."""
         match outcome:
             case Ended(charge=charge):
-                return Stopped(charge)
+                return Stopped(charge_of(charge, owed))
             case Unclear():
                 return InDoubt()
             case Never(code=code, message=message, charge=charge):
-                return GaveUp(error_data(code, message, retryable=False), charge)
+                error = error_data(code, message, retryable=False)
+                return GaveUp(error, charge_of(charge, owed))
             case Gone(message=message):
                 return self.lost(task, message, now, owed=owed)
             case Again(fresh_seed=True) if task.asked.seed is not None:
@@ -85,7 +89,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     def lost(self, task: Task, message: str, now: int, *, owed: bool = False) -> Lost | GaveUp:
         """The input that the loss of an attempt becomes."""
-        charge = UNKNOWN if owed else FREE
+        charge = charge_of(None, owed)
         error = error_data("lost", message, retryable=True)
         if task.attempt - task.faults > self.losses:
             return GaveUp(error, charge)
@@ -94,7 +98,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def _faulted(
         self, task: Task, outcome: Again, now: int, dice: Dice, owed: bool
     ) -> Faulted | GaveUp:
-        charge = _charge(outcome, owed)
+        charge = charge_of(outcome.charge, owed)
         error = error_data(outcome.code, outcome.message, retryable=True)
         if task.faults + 1 >= self.attempts:
             return GaveUp(error, charge)
@@ -104,11 +108,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return Faulted(error, retry_at=now + round(wait * 1000), seed=seed, charge=charge)
 
 
-def _charge(outcome: Again, owed: bool) -> Charge:
-    return outcome.charge or (UNKNOWN if owed else FREE)
-
-
 def _their_seed(outcome: Again, owed: bool) -> GaveUp:
     """Another seed would be another picture than the one that was asked for."""
     message = f"{outcome.message}; choose another seed or leave it open"
-    return GaveUp(error_data("seed_conflict", message, retryable=False), _charge(outcome, owed))
+    error = error_data("seed_conflict", message, retryable=False)
+    return GaveUp(error, charge_of(outcome.charge, owed))
+
+
+def charge_of(said: Charge | None, owed: bool) -> Charge:
+    """What an attempt cost by the words of its provider; `owed` if it bills and had begun
+    it, so that its silence is no gift."""
+    if said is None:
+        return unknown(SILENCE) if owed else FREE
+    return unknown(SILENCE) if said.verdict == "unknown" and not said.reason else said

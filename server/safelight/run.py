@@ -10,8 +10,8 @@ import errno
 
 import anyio
 
+from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.codes import Refused
-from safelight_protocol.inputs import FREE, UNKNOWN
 from safelight_protocol.task import Task
 
 from .providers.base import Again, InputFile, Never, Prediction, Provider
@@ -24,7 +24,8 @@ EXHAUSTED_SECONDS = 5.0
 
 
 class Run:
-    """An attempt: its cancel scope, and what a cancel has to wait for."""
+    """An attempt: its cancel scope, and what a cancel has to wait for. `asked` once its
+    provider was asked for its end."""
 
     def __init__(self, task: Task, provider: Provider, prediction: Prediction) -> None:
         self.task = task
@@ -35,6 +36,7 @@ class Run:
         self.started = anyio.Event()
         self.ended = anyio.Event()
         self.stopping = False
+        self.asked = False
         if self.handle is not None:
             self.started.set()
 
@@ -68,7 +70,7 @@ def prediction_of(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
 
 def refused_by(refused: Refused, run: Run) -> Again | Never:
     """A result that we cannot keep: too large for good, or no room for the moment."""
-    charge = UNKNOWN if run.owed else FREE
+    charge = unknown("what it made could not be kept") if run.owed else FREE
     outcome = Again if refused.code.retry == "later" else Never
     return outcome(refused.code.name, refused.message, charge=charge)
 

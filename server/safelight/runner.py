@@ -15,11 +15,10 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 
+from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import Artifact, error_data
+from safelight_protocol.events import Artifact, Charge, error_data
 from safelight_protocol.inputs import (
-    FREE,
-    UNKNOWN,
     GaveUp,
     HandleSaved,
     Happening,
@@ -49,8 +48,9 @@ from .providers.base import (
     Shown,
     Unclear,
 )
-from .retry import Dice, RetryPolicy
+from .retry import Dice, RetryPolicy, charge_of
 from .run import EXHAUSTED_SECONDS, Run, is_exhaustion, prediction_of, refused_by
+from .stray import spared
 from .telemetry import log as record
 
 MAX_DELTA = 32 * 1024
@@ -131,6 +131,7 @@ class Runner:
             doubt.scope.cancel()
         if run is not None:
             run.scope.cancel()
+            run.asked = True
             self._guard.start(uid, "abandon", partial(self._ask_to_end, run))
 
     def statistics(self) -> dict[str, int]:
@@ -141,17 +142,20 @@ class Runner:
         try:
             outcome = await self._outcome(run)
         finally:
-            run.finish()
-            if self._runs.get(run.task.uid) is run:
-                del self._runs[run.task.uid]
+            self._leave(run)
         if not isinstance(outcome, Unclear):
             self._doubts.pop(run.task.uid, None)
         await self._tell(run.task, self._ending(run, outcome))
 
+    def _leave(self, run: Run) -> None:
+        run.finish()
+        if self._runs.get(run.task.uid) is run:
+            del self._runs[run.task.uid]
+
     def _ending(self, run: Run, outcome: Outcome | GaveUp) -> Happening | Finishing:
         """The input that an outcome becomes."""
         if isinstance(outcome, Done):
-            return Finishing(outcome.charge)
+            return Finishing(charge_of(outcome.charge, run.owed))
         if isinstance(outcome, GaveUp):
             return outcome
         if isinstance(outcome, Again | Never):
@@ -178,26 +182,24 @@ class Runner:
         # Nothing is started, or asked for, for a task that has ended by now.
         await anyio.lowlevel.checkpoint_if_cancelled()
         if run.handle is None:
-            run.handle = await run.provider.start(run.prediction)
+            run.handle = await spared(run.provider.start(run.prediction))
             await self._tell(run.task, HandleSaved(run.handle))
             run.started.set()
         echo = Echo(self._told(run.task.uid), run.task.attempt)
-
-        async def report(what: Moved | Delta | Made | Shown) -> None:
-            await self._report(run, what, echo)
-
-        return await run.provider.follow(run.prediction, run.handle, report)
+        report = partial(self._report, run, echo)
+        return await spared(run.provider.follow(run.prediction, run.handle, report))
 
     async def _abandoned(self, run: Run, *, timed_out: bool) -> GaveUp | Outcome:
         """The attempt was cut off by its deadline, or by a cancel nobody confirmed."""
         if not timed_out and run.handle is None:
             return Unclear("the cancel overtook the answer to the start")
+        if timed_out or not run.asked:  # a cancel may have waited for the handle in vain
+            await self._ask_to_end(run)
         if not timed_out:
-            return _unknown("the cancel was not confirmed")
-        await self._ask_to_end(run)
-        charge = UNKNOWN if run.provider.billed else FREE
+            return _unknown(run, "the cancel was not confirmed")
         message = "the prediction passed its deadline"
-        return GaveUp(error_data("timeout", message, retryable=True), charge)
+        error = error_data("timeout", message, retryable=True)
+        return GaveUp(error, _unlearnt(run, message))
 
     async def _cancel(self, run: Run) -> None:
         with anyio.move_on_after(self._cancel_seconds) as limit:
@@ -210,12 +212,13 @@ class Runner:
 
     async def _ask_to_end(self, run: Run) -> None:
         """A provider that cannot be asked has not confirmed; that is all it means."""
+        run.asked = True
         with anyio.move_on_after(self._cancel_seconds):
             handle = run.handle or await look_up(run.provider, run.prediction)
             if not isinstance(handle, str):
                 return
             try:
-                await run.provider.cancel(run.prediction, handle)
+                await spared(run.provider.cancel(run.prediction, handle))
             except Exception as defect:
                 self._note_defect(run, defect)
 
@@ -260,7 +263,11 @@ class Runner:
             # In place before the handle is told: a cancel that waits for it stops this run.
             self._runs[task.uid] = run
             run.handle = found
-            await self._tell(task, HandleSaved(found))
+            try:
+                await self._tell(task, HandleSaved(found))
+            except BaseException:
+                self._leave(run)
+                raise
             run.started.set()
             return await self._predict(run)
         self._doubts.pop(task.uid, None)
@@ -269,9 +276,9 @@ class Runner:
             if found is None
             else self._policy.lost(task, found.message, self._clock(), owed=run.owed)
         )
-        await self._tell(task, lost or _unknown("it could not be learnt whether it ran"))
+        await self._tell(task, lost or _unknown(run, "it could not be learnt whether it ran"))
 
-    async def _report(self, run: Run, report: Moved | Delta | Made | Shown, echo: Echo) -> None:
+    async def _report(self, run: Run, echo: Echo, report: Moved | Delta | Made | Shown) -> None:
         """Tell what is news; a prediction that is followed again begins at its beginning."""
         match report:
             case Moved():
@@ -301,8 +308,14 @@ def _note_fault(run: Run, outcome: Again | Never) -> None:
     )
 
 
-def _unknown(message: str) -> GaveUp:
-    return GaveUp(error_data("outcome_unknown", message, retryable=False), UNKNOWN)
+def _unknown(run: Run, message: str) -> GaveUp:
+    error = error_data("outcome_unknown", message, retryable=False)
+    return GaveUp(error, _unlearnt(run, message))
+
+
+def _unlearnt(run: Run, why: str) -> Charge:
+    """What an attempt may have cost whose outcome its provider never told."""
+    return unknown(why) if run.provider.billed else FREE
 
 
 def _seconds_until(deadline: int | None, now: int) -> float | None:

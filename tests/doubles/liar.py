@@ -2,7 +2,8 @@
 
 An ASGI application around another one, so that our own server can be made to break one
 rule of the wire and no other. Unrealistic: bodies are changed chunk by chunk, so a lie
-must fit into what the server sends at once.
+must fit into what the server sends at once; and sockets are served as on a foreign server,
+since nothing that is written to our own line itself could be changed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+
+from safelight.edges.line import LINE
 
 
 class Lie(msgspec.Struct, frozen=True):
@@ -32,7 +35,9 @@ class Lie(msgspec.Struct, frozen=True):
                 if changed is not None:
                     await send(changed)
 
-            await app(scope, receive, told)
+            extensions = dict(scope.get("extensions") or {})
+            extensions.pop(LINE, None)
+            await app(scope | {"extensions": extensions}, receive, told)
 
         return lying
 

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from safelight_protocol import events as wire
 from safelight_protocol import inputs as happened
+from safelight_protocol.charges import FREE
 from safelight_protocol.events import Charge, Eta, error_data
 from safelight_protocol.inputs import Happening
 from safelight_protocol.lifecycle import Step, born, step
@@ -302,9 +303,9 @@ def test_a_cancel_in_the_queue_is_the_end_at_once() -> None:
     ("happening", "confirmed", "charge"),
     [
         (happened.Stopped(CHARGED), True, CHARGED),
-        (happened.Stopped(), True, happened.FREE),
-        (FAULTED, True, happened.FREE),
-        (example(happened.Lost), True, happened.FREE),
+        (happened.Stopped(), True, FREE),
+        (FAULTED, True, FREE),
+        (example(happened.Lost), True, FREE),
         (happened.GaveUp(ERROR, CHARGED), True, CHARGED),
         (
             happened.GaveUp(error_data("outcome_unknown", "?", retryable=False), UNKNOWN),
@@ -312,8 +313,8 @@ def test_a_cancel_in_the_queue_is_the_end_at_once() -> None:
             UNKNOWN,
         ),
         (happened.GaveUp(error_data("timeout", "late", retryable=True), UNKNOWN), False, UNKNOWN),
-        (happened.GaveUp(BUG), False, happened.FREE),
-        (happened.Faulted(BUG, NOW), False, happened.FREE),
+        (happened.GaveUp(BUG), False, FREE),
+        (happened.Faulted(BUG, NOW), False, FREE),
     ],
 )
 def test_a_cancel_is_confirmed_by_a_certain_end(

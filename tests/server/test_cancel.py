@@ -14,6 +14,8 @@ import pytest
 
 from safelight.providers.base import Moved, Outcome, Prediction, Report
 from safelight.providers.scripted import Scripted
+from safelight.store import Change
+from tests.doubles.full import Room, full
 from tests.doubles.served import Served, served
 
 HANG = {"do": "hang"}
@@ -82,7 +84,8 @@ async def test_a_start_that_is_never_answered(tmp_path: Path, billed: bool) -> N
         await begun(house, START_HANGS, HANG, until="started")
         await asked(house)
         shown, types = await ended(house)
-    assert (facts(shown), types[-2:]) == (("owner", True, "free"), ["canceling", "canceled"])
+    charge = "unknown" if billed else "free"
+    assert (facts(shown), types[-2:]) == (("owner", True, charge), ["canceling", "canceled"])
     assert provider.looked_up and len(provider.canceled) == 1
 
 
@@ -142,13 +145,40 @@ async def test_after_the_end(house: Served, script: list[dict[str, Any]], status
     assert ((await ended(house))[0], (await ended(house))[1]) == (before, types)
 
 
-async def test_nobody_confirms(tmp_path: Path) -> None:
-    """Once its time is up it ends all the same: unconfirmed, at an unknown price."""
-    async with served(tmp_path, cancel_timeout_seconds=0.05) as house:
-        house.scripted.deaf = True
+@pytest.mark.parametrize(("billed", "charge"), [(True, "unknown"), (False, "free")])
+async def test_nobody_confirms(tmp_path: Path, billed: bool, charge: str) -> None:
+    """Once its time is up it ends all the same: unconfirmed, and at an unknown price where
+    there is one at all."""
+    provider = Scripted(billed=billed)
+    provider.deaf = True
+    async with served(tmp_path, scripted_provider=provider, cancel_timeout_seconds=0.05) as house:
         await begun(house, HANG, until="started")
         await asked(house)
         shown, _ = await ended(house)
+    assert (shown["status"], facts(shown)) == ("canceled", ("owner", False, charge))
+    assert bool(shown["charge"]["reason"]) is billed
+
+
+def saves_a_handle(item: Any) -> bool:
+    """Picks the write of a handle."""
+    return isinstance(item, Change) and item.after.handle != item.before.handle
+
+
+async def test_while_the_handle_waits_for_room_on_the_disk(tmp_path: Path) -> None:
+    """The prediction was begun, and its handle is known but not written: its provider is
+    asked to stop it all the same, or it would run on and be paid for."""
+    provider, room = Scripted(billed=True, resumable=True), Room()
+    opened = full(saves_a_handle, room)
+    limits = {"scripted_provider": provider, "cancel_timeout_seconds": 0.05}
+    async with served(tmp_path, opened=opened, **limits) as house:
+        await begun(house, HANG, until="started")
+        await asked(house)
+        with anyio.fail_after(10):
+            while not provider.canceled:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        room.is_there = True
+        shown, _ = await ended(house)
+    assert room.refused and len(provider.canceled) == 1
     assert (shown["status"], facts(shown)) == ("canceled", ("owner", False, "unknown"))
 
 

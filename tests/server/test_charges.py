@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from safelight.providers.base import Again, Failure, Outcome, Prediction, Report
+from safelight.providers.base import Again, Failure, Made, Never, Outcome, Prediction, Report
 from safelight.providers.scripted import Scripted
-from safelight.retry import Dice, RetryPolicy
-from safelight_protocol.inputs import FREE, GaveUp
+from safelight.retry import Dice, RetryPolicy, charge_of
+from safelight.run import EXHAUSTED_SECONDS
+from safelight_protocol.charges import FREE
+from safelight_protocol.events import Charge
+from safelight_protocol.inputs import GaveUp
 from tests.doubles.lives import CHARGED, NOW, fresh
 from tests.doubles.served import Served, served
 
@@ -78,6 +82,106 @@ async def test_what_is_given_up_after_a_handle(
         ends = [await _end_of(house, "x"), await _end_of(house, "y")]
     told = [(end["type"], end["charge"]["verdict"]) for end in ends]
     assert told == [("failed", "unknown" if billed else "free")] * 2
+
+
+SILENCE: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "done": ([{"do": "image"}], "completed"),
+    "never": ([{"do": "never"}], "failed"),
+    "a fault": ([{"do": "fault"}], "failed"),
+    "a loss": ([{"do": "lost"}], "failed"),
+    "a result that nobody can keep": ([{"do": "rubbish"}], "failed"),
+    "its deadline": (HANG, "failed"),
+}
+"""What a provider does that names no price, and how its task ends."""
+
+
+class _Rubbish(Scripted):
+    """Makes a file that is none, where its script says so."""
+
+    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
+        if {"do": "rubbish"} in prediction.params["script"]:
+            await report(Made("image", "image/png", b"rubbish"))
+        return await super().follow(prediction, handle, report)
+
+
+@pytest.mark.parametrize(("billed", "verdict"), [(True, "unknown"), (False, "free")])
+@pytest.mark.parametrize(("script", "type"), SILENCE.values(), ids=SILENCE)
+async def test_silence_is_no_gift(
+    tmp_path: Path, script: list[dict[str, Any]], type: str, billed: bool, verdict: str
+) -> None:
+    """Whatever becomes of an attempt that a billed provider began and named no price for, its
+    end is unknown and says why; of one that never bills it is free."""
+    limits = {"attempts": 1, "max_losses": 0, "attempt_timeout_seconds": 1.0}
+    provider = _Rubbish(billed=billed)
+    async with served(tmp_path, scripted_provider=provider, **limits) as house:
+        await house.create(id="x", params={"script": script})
+        end = await _end_of(house, "x")
+    assert (end["type"], end["charge"]["verdict"]) == (type, verdict)
+    assert bool(end["charge"]["reason"]) is billed
+
+
+def test_an_unknown_charge_of_a_provider_gets_a_reason() -> None:
+    """A provider that says it does not know, and not why, is given the words."""
+    assert charge_of(Charge("unknown"), owed=True).reason
+    assert charge_of(Charge("unknown", reason="asleep"), owed=True).reason == "asleep"
+
+
+class _Once(Scripted):
+    """Begins the first attempt and refuses every other start, so that those are free."""
+
+    refusal: Again | Never = Again("provider_failed", "no places left")
+
+    async def start(self, prediction: Prediction) -> str:
+        if prediction.attempt > 1:
+            raise Failure(self.refusal)
+        return await super().start(prediction)
+
+
+@pytest.mark.parametrize("refusal", [_Once.refusal, Never("invalid_input", "too dark")])
+async def test_a_refused_retry_does_not_forget_what_was_begun(
+    tmp_path: Path, refusal: Again | Never
+) -> None:
+    """The first attempt may be on a bill, so the end is not free, and names it."""
+    provider = _Once(billed=True)
+    provider.refusal = refusal
+    async with served(tmp_path, scripted_provider=provider) as house:
+        await house.create(id="x", params={"script": [{"do": "fault"}]})
+        end = await _end_of(house, "x")
+    assert (end["type"], end["charge"]["verdict"]) == ("failed", "unknown")
+    assert end["charge"]["reason"].startswith("attempt 1: ")
+
+
+LATER = {"script": [{"do": "fault", "after_seconds": 900}]}
+
+
+async def test_an_end_while_it_waits_for_its_retry(tmp_path: Path) -> None:
+    """Overdue, or cancelled: nothing runs then, but something ran; also if the server was
+    started again in between, and if the provider is not configured any more."""
+    provider = Scripted(billed=True)
+    async with served(tmp_path, scripted_provider=provider) as house:
+        for id in ("canceled", "again", "gone"):
+            await house.create(id=id, params=LATER)
+            async with house.connect() as phone:
+                await phone.join(f"task:{id}", {"after": 0})
+                await phone.until_event("retrying")
+        await house.post("/api/tasks/canceled/cancel")
+        ends = [await _end_of(house, "canceled")]
+    async with served(tmp_path, scripted_provider=provider) as house:
+        await house.post("/api/tasks/again/cancel")
+        ends += [await _end_of(house, "again")]
+    async with served(tmp_path, **ELSEWHERE) as house:
+        ends += [await _end_of(house, "gone")]
+    assert [end["type"] for end in ends] == ["canceled", "canceled", "failed"]
+    assert [end["charge"]["verdict"] for end in ends] == ["unknown"] * 3
+
+
+async def test_overdue_while_it_waits_for_its_retry(tmp_path: Path) -> None:
+    """Its time is up before the next attempt begins; the first one is not forgotten."""
+    provider = Scripted(billed=True)
+    async with served(tmp_path, scripted_provider=provider, task_timeout_seconds=0.3) as house:
+        await house.create(id="x", params=LATER)
+        end = await _end_of(house, "x")
+    assert (end["error_data"]["code"], end["charge"]["verdict"]) == ("timeout", "unknown")
 
 
 class _Refusing(Scripted):
@@ -167,7 +271,8 @@ async def test_no_open_files_may_pass(tmp_path: Path) -> None:
             retrying = await phone.until_event("retrying")
     assert retrying["error"]["code"] == "unavailable"
     assert "secret" not in str(retrying)
-    assert retrying["retry_at"] > retrying["timestamp"]
+    begun, again = (datetime.fromisoformat(retrying[at]) for at in ("timestamp", "retry_at"))
+    assert (again - begun).total_seconds() >= EXHAUSTED_SECONDS
 
 
 async def test_no_open_files_is_a_doubt_where_it_bills(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Each test leaves a task where nothing would ever end it, and sees it end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from safelight.endings import Overdue, input_of
+from safelight.endings import Broken, Overdue, input_of
 from safelight.providers.base import Prediction, Unclear
 from safelight.providers.scripted import Scripted
-from safelight_protocol.inputs import FREE, UNKNOWN, GaveUp
+from safelight_protocol.inputs import GaveUp
 from safelight_protocol.snapshot import opening
 from safelight_protocol.task import State
-from tests.doubles.lives import NOW, brought_to, fresh
+from tests.doubles.lives import NOW, brought_to
 from tests.doubles.served import Served, served
 
 HANG: list[dict[str, Any]] = [{"do": "hang"}]
@@ -142,20 +144,26 @@ async def test_a_follower_that_will_not_go_keeps_no_task_waiting(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("state", "billed", "charge"),
+    ("state", "billed", "verdict"),
     [
-        (State.QUEUED, True, FREE),
-        (State.STARTING, True, UNKNOWN),
-        (State.RUNNING, True, UNKNOWN),
-        (State.RUNNING, False, FREE),
-        (State.CANCELING, True, UNKNOWN),
+        (State.QUEUED, True, "free"),
+        (State.STARTING, True, "unknown"),
+        (State.RUNNING, True, "unknown"),
+        (State.RUNNING, False, "free"),
+        (State.CANCELING, True, "unknown"),
     ],
 )
-def test_the_charge_of_an_overdue_task(state: State, billed: bool, charge: Any) -> None:
-    """Unknown where an attempt that could be billed is under way, and free elsewhere."""
-    happening = input_of(Overdue(billed), brought_to(state), opening(fresh()), NOW)
+@pytest.mark.parametrize(
+    ("what", "code"), [(Overdue, "timeout"), (partial(Broken, "ref"), "internal")]
+)
+def test_the_charge_of_a_task_that_we_end(
+    what: Callable[[bool], Overdue | Broken], code: str, state: State, billed: bool, verdict: str
+) -> None:
+    """Unknown, and why, where an attempt that could be billed is under way; free elsewhere."""
+    happening = input_of(what(billed), brought_to(state), opening, NOW)
     assert isinstance(happening, GaveUp)
-    assert (happening.charge, happening.error.code) == (charge, "timeout")
+    assert (happening.charge.verdict, happening.error.code) == (verdict, code)
+    assert bool(happening.charge.reason) is (verdict == "unknown")
 
 
 async def at_rest(house: Served) -> None:

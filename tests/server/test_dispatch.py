@@ -272,3 +272,29 @@ def test_who_is_overdue_is_not_taken() -> None:
     assert dispatcher.take(NOW + 1) == []
     dispatcher.remove("a")
     assert dispatcher.take(NOW + 1) == ["d"]
+
+
+def test_who_left_a_busy_line_is_forgotten() -> None:
+    """However many are cancelled while their provider is busy, nothing of them is kept; who
+    still waits keeps the order."""
+    dispatcher = filled("a", "b", "first", "second")
+    dispatcher.take(NOW)
+    for n in range(1_000):
+        dispatcher.enqueue(f"t{n}", "local")
+        dispatcher.remove(f"t{n}")
+    assert len(dispatcher._lines["local"]) < 100
+    dispatcher.remove("a")
+    dispatcher.remove("b")
+    assert dispatcher.take(NOW) == ["first", "second"]
+
+
+def test_who_left_while_waiting_for_a_retry_is_forgotten() -> None:
+    """A retry that is cancelled long before its time leaves nothing either."""
+    dispatcher = two_places()
+    dispatcher.enqueue("kept", "local", NOW + 5)
+    for n in range(1_000):
+        dispatcher.enqueue(f"t{n}", "local", NOW + 10 + n)
+        dispatcher.remove(f"t{n}")
+    assert len(dispatcher._later) < 100
+    assert dispatcher.due() == NOW + 5
+    assert dispatcher.take(NOW + 5) == ["kept"]

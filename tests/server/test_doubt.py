@@ -197,6 +197,26 @@ async def test_a_prediction_that_flickers_ends_all_the_same(tmp_path: Path) -> N
     assert len(provider.started) == 1
 
 
+class _Illegible(Scripted):
+    """Finds a handle that no database takes."""
+
+    async def look_up(self, prediction: Prediction) -> str:
+        return "\ud800"
+
+
+async def test_a_handle_that_cannot_be_kept_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What a look-up finds cannot be written: the task ends by that, and no prediction of it
+    stays in the books."""
+    async with served(tmp_path, scripted_provider=_Illegible(billed=True)) as house:
+        await house.create(id="x", params={"script": [LOST]})
+        end = (await house.events("x"))[-1]
+        assert (end["type"], end["error_data"]["code"]) == ("failed", "internal")
+        assert (end["charge"]["verdict"], bool(end["charge"]["reason"])) == ("unknown", True)
+        with anyio.fail_after(5):
+            while house.context.statistics()["predictions"]:
+                await anyio.lowlevel.checkpoint()
+
+
 STARTS: list[tuple[str, bool, str, int]] = [
     # what happens to the start, billed, the end, requests that arrived
     ("answer_lost", True, "completed", 1),

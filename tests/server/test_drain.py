@@ -39,6 +39,15 @@ async def test_nothing_is_claimed_while_the_house_goes_down(tmp_path: Path) -> N
     assert len(second.started) == 2
 
 
+async def test_who_asks_is_told_that_the_house_goes_down(tmp_path: Path) -> None:
+    """From the stop on it is not ready, so that nobody is sent here any more."""
+    async with served(tmp_path) as house:
+        assert (await house.http.get("/readyz")).status_code == 200
+        house.context.drain()
+        answer = await house.http.get("/readyz")
+        assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+
+
 async def _begun(house: Served, many: int) -> None:
     with anyio.fail_after(PATIENCE):
         while len(house.scripted.started) < many:

@@ -22,7 +22,8 @@ from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
 from safelight.store import Store, database, open_store
 from safelight_protocol.events import TERMINAL
-from tests.doubles.served import Served, served
+from tests.doubles.full import Room, full
+from tests.doubles.served import PATIENCE, Served, served
 
 IMAGE = {"do": "image"}
 
@@ -140,6 +141,22 @@ async def test_every_live_task_is_in_care(tmp_path: Path) -> None:
         assert house.context.statistics()["live"] == 7
         ends = {id: (await house.events(id))[-1]["type"] for id in ("retry", "x0", "x3", "x5")}
     assert ends == {"retry": "completed", "x0": "canceled", "x3": "completed", "x5": "completed"}
+
+
+async def test_a_start_that_cannot_write_can_be_stopped(tmp_path: Path) -> None:
+    """Nothing can be written of what was left behind: the doors open all the same, the
+    server goes when it is told to, and the next one takes the task up."""
+    async with served(tmp_path) as house:
+        await house.create(id="x", params={"script": [{"do": "hang", "attempt": 1}, IMAGE]})
+        await _until(house, "x", "started")
+    room = Room()
+    async with asyncio.timeout(PATIENCE):
+        async with served(tmp_path, opened=full(lambda item: True, room)) as house:
+            while not room.refused:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            assert (await house.http.get("/api/tasks/x")).status_code == 200
+        async with served(tmp_path) as house:
+            assert (await house.events("x"))[-1]["type"] == "completed"
 
 
 async def _until(house: Served, id: str, type: str) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from safelight.providers.base import Again, Ended, Gone, Never, Unclear
 from safelight.retry import Dice, RetryPolicy
+from safelight_protocol.charges import FREE
 from safelight_protocol.events import Charge, error_data
-from safelight_protocol.inputs import FREE, Faulted, GaveUp, InDoubt, Lost, Stopped
+from safelight_protocol.inputs import Faulted, GaveUp, InDoubt, Lost, Stopped
 from tests.doubles.lives import CHARGED, NOW, asked, fresh
 
 POLICY = RetryPolicy(attempts=4, losses=2, base_seconds=2.0, max_seconds=5.0)

@@ -197,6 +197,29 @@ async def test_no_place_is_told_once_in_a_while(
     assert told == [1, 0, 1]
 
 
+BESIDE = {
+    "no body": {"Content-Length": "0"},
+    "a body that never comes": {"Content-Length": "2"},
+    "a body without end": {"Transfer-Encoding": "chunked"},
+    "a large cookie": {"Cookie": "a=" + "x" * 60_000},
+}
+"""What an upgrade may carry that it should not, or hardly ever does."""
+
+
+@pytest.mark.parametrize("headers", BESIDE.values(), ids=BESIDE)
+async def test_an_upgrade_is_answered_whatever_it_carries(
+    tmp_path: Path, clock: ManualClock, headers: dict[str, str]
+) -> None:
+    """No such request is kept waiting in silence: it becomes a socket, which nobody cuts as
+    a request that did not come to its end."""
+    limits = {"request_seconds": REQUEST_SECONDS}
+    async with served(tmp_path, clock=clock, **limits) as house:
+        async with house.connect(additional_headers=headers) as phone:
+            clock.advance(2 * REQUEST_SECONDS)
+            reply = await phone.join("task:none")
+            assert reply["response"]["reason"] == "Task not found"
+
+
 def test_the_connections_leave_room_for_files() -> None:
     """Without a setting there are as many as files may be open, less those of the house."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

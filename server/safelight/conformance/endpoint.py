@@ -15,6 +15,7 @@ import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 PROGRESS = "progress"
 SHORT = {"kind": "text"}
@@ -220,7 +221,7 @@ class Endpoint:
         """A socket of that version; None leaves `vsn` out, which means V1."""
         query = "" if vsn is None else f"?vsn={vsn}"
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
-        async with websockets.connect(
+        connection = await websockets.connect(
             self._socket + query,
             additional_headers=headers,
             compression=None,
@@ -228,8 +229,13 @@ class Endpoint:
             proxy=None,
             close_timeout=2,
             subprotocols=subprotocols,  # type: ignore[arg-type]
-        ) as connection:
+        )
+        try:
             yield Line(connection, vsn or "1.0.0", self._made)
+        finally:
+            # To close what the server has closed over unsent bytes fails inside asyncio.
+            if connection.state is not State.CLOSED:
+                await connection.close()
 
 
 def fresh() -> str:

@@ -1,10 +1,9 @@
 """One file as an HTTP answer: ranges, validators, caching.
 
-Preconditions and the choice among ranges are decided here; the bytes are sent by
-Starlette's FileResponse, which does single ranges, If-Range and HEAD as RFC 9110
-says. (It knows no If-None-Match, answers 400 where section 14.2 lets a server ignore
-a Range, and several ranges as multipart, which no player needs.) Knows no tasks:
-whether the caller may have the file is settled before.
+Single ranges, If-Range, If-None-Match and HEAD as RFC 9110 says. Not Starlette's
+FileResponse, which keeps the file open for as long as its reader likes (and answers 400
+where section 14.2 lets a server ignore a Range, and several ranges as multipart, which
+no player needs). Knows no tasks: whether the caller may have the file is settled before.
 """
 
 from __future__ import annotations
@@ -12,12 +11,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from email.utils import formatdate
 from pathlib import Path
 from typing import Literal
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.identity import shown
@@ -27,14 +30,14 @@ from .problems import problem
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 """An id names the same bytes for ever; only the caller's own cache may hold them."""
 
+PIECE_BYTES = 64 * 1024
+"""Of a file, read and sent at once."""
 
-async def artifact_response(
-    request: Request, path: Path, media_type: str, sha256: str, *, filename: str | None = None
-) -> Response:
+
+async def artifact_response(request: Request, path: Path, media_type: str, sha256: str) -> Response:
     """The file at `path`, or the part of it that a GET or HEAD asks for.
 
-    `filename` is what a browser proposes when the file is saved. Raises Refused
-    `not_found` if the file is gone.
+    Raises Refused `not_found` if the file is gone.
     """
     found = await _stat(path)
     etag = entity_tag(sha256)
@@ -45,19 +48,50 @@ async def artifact_response(
     }
     if etag_matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    match _range(request, etag, found.st_size):
+    size = found.st_size
+    match _range(request, etag, size):
         case "unsatisfiable":
-            return _unsatisfiable(request.headers["range"], found.st_size)
+            return _unsatisfiable(request.headers["range"], size)
         case "whole":
-            _forget_range(request)
-    return FileResponse(
-        path,
-        headers=headers,
-        media_type=media_type,
-        stat_result=found,
-        filename=filename or f"safelight{path.suffix}",
-        content_disposition_type="inline",
-    )
+            part, status = range(size), 200
+        case part:
+            status = 206
+            headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    headers |= {
+        "accept-ranges": "bytes",
+        "content-length": str(len(part)),
+        "content-disposition": f'inline; filename="safelight{path.suffix}"',
+        "last-modified": formatdate(found.st_mtime, usegmt=True),
+    }
+    sent = range(0) if request.method == "HEAD" else part
+    return _Part(path, sent, status, headers, media_type)
+
+
+class _Part(StreamingResponse):
+    """A part of a file, which is open only while a piece of it is read: however many
+    readers take their time, they hold no open files. A file that is deleted meanwhile
+    ends the answer short, and the server then cuts the line."""
+
+    def __init__(
+        self, path: Path, part: range, status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        super().__init__(_pieces(path, part), status, headers, media_type)
+
+    async def stream_response(self, send: Send) -> None:
+        """Everything, or as much as there is."""
+        with suppress(FileNotFoundError):
+            await super().stream_response(send)
+
+
+async def _pieces(path: Path, part: range) -> AsyncIterator[bytes]:
+    for start in range(part.start, part.stop, PIECE_BYTES):
+        size = min(PIECE_BYTES, part.stop - start)
+        yield await anyio.to_thread.run_sync(_piece, path, start, size)
+
+
+def _piece(path: Path, start: int, size: int) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return os.pread(file.fileno(), size, start)
 
 
 def entity_tag(sha256: str) -> str:
@@ -76,9 +110,10 @@ def etag_matches(if_none_match: str | None, etag: str) -> bool:
 _ONE_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
-def _range(request: Request, etag: str, size: int) -> Literal["whole", "part", "unsatisfiable"]:
-    """What a Range asks for. Whatever is not one well-formed range of bytes, comes with
-    another method than GET or with another If-Range than our tag, means the whole."""
+def _range(request: Request, etag: str, size: int) -> range | Literal["whole", "unsatisfiable"]:
+    """The bytes that a Range asks for. Whatever is not one well-formed range of bytes,
+    comes with another method than GET or with another If-Range than our tag, means the
+    whole."""
     wanted = _ONE_RANGE.fullmatch(request.headers.get("range", "").strip())
     condition = request.headers.get("if-range")
     if wanted is None or request.method != "GET" or condition not in (None, etag):
@@ -87,10 +122,11 @@ def _range(request: Request, etag: str, size: int) -> Literal["whole", "part", "
     if not first and not last:
         return "whole"
     if not first:
-        return "part" if int(last) > 0 and size > 0 else "unsatisfiable"
+        return range(max(0, size - int(last)), size) if int(last) and size else "unsatisfiable"
     if last and int(last) < int(first):
         return "whole"
-    return "part" if int(first) < size else "unsatisfiable"
+    end = min(int(last) + 1, size) if last else size
+    return range(int(first), end) if int(first) < size else "unsatisfiable"
 
 
 def _unsatisfiable(wanted: str, size: int) -> Response:
@@ -100,12 +136,6 @@ def _unsatisfiable(wanted: str, size: int) -> Response:
     answer = problem(Refused("range_not_satisfiable", message, [detail]))
     answer.headers["content-range"] = f"bytes */{size}"
     return answer
-
-
-def _forget_range(request: Request) -> None:
-    """FileResponse reads the scope, and would answer 400 or multipart to what we ignore."""
-    kept = [pair for pair in request.scope["headers"] if pair[0] != b"range"]
-    request.scope["headers"] = kept
 
 
 async def _stat(path: Path) -> os.stat_result:

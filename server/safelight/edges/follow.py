@@ -21,13 +21,23 @@ from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
 from ..log import Place
+from ..tail import Entry
 from .bodies import answer, plain, query_number
 from .context import Context, context_of
 
 BATCH = 256
+"""Events of one JSON answer, at most."""
+
+MAX_ANSWER_BYTES = 1024 * 1024
+"""Of all events of one JSON answer, unless it is a single one; the cursor says where the
+next answer goes on."""
+
 STREAM_BATCH = 64
 """Events that are held for one stream while its reader takes them; a reader that takes
 nothing for `slow_reader_seconds` is cut off by `doors.py`."""
+
+PIECE_BYTES = 16 * 1024
+"""Of one write; what an event adds to it is the most that a stream holds of its own."""
 
 HEARTBEAT_SECONDS = 10.0
 """Proxies have been seen to cut streams that were silent for 16 s."""
@@ -104,7 +114,7 @@ async def _poll(request: Request, context: Context, task: Task) -> Response:
                 break
             await changed.wait()
     snapshot = await context.log.snapshot(task)
-    told = [] if place.gap else await context.log.read(task.uid, place.seq, BATCH)
+    told = [] if place.gap else await _answered(context, task.uid, place.seq)
     seq = snapshot.seq if place.gap else told[-1].seq if told else place.seq
     data = {
         "events": [msgspec.Raw(entry.body) for entry in told],
@@ -118,11 +128,29 @@ async def _poll(request: Request, context: Context, task: Task) -> Response:
     return answer(data, f"{len(told)} events")
 
 
+async def _answered(context: Context, uid: str, seq: int) -> list[Entry]:
+    """The events after `seq` that one JSON answer holds; the next begins at its cursor."""
+    told: list[Entry] = []
+    size = 0
+    while len(told) < BATCH:
+        read = await context.log.read(uid, told[-1].seq if told else seq, STREAM_BATCH)
+        for entry in read:
+            size += len(entry.body)
+            if told and size > MAX_ANSWER_BYTES:
+                return told
+            told.append(entry)
+        if len(read) < STREAM_BATCH:
+            return told
+    return told
+
+
 async def _stream(request: Request, context: Context, task: Task) -> Response:
     place = await _place(request, context, task)
     snapshot = await context.log.snapshot(task)
     if snapshot.status in TERMINAL and place.seq == snapshot.seq and not place.gap:
         return Response(status_code=204)  # or EventSource would come back for ever
+    if request.method == "HEAD":  # what a GET would begin with; there is nothing to wait for
+        return StreamingResponse(iter(()), media_type="text/event-stream", headers=SSE_HEADERS)
     return _Stream(_sse(context, task, place), media_type="text/event-stream", headers=SSE_HEADERS)
 
 
@@ -155,10 +183,11 @@ async def _sse(context: Context, task: Task, place: Place) -> AsyncIterator[byte
                 told = await context.log.read(task.uid, seq, STREAM_BATCH)
             except Refused:
                 return  # unreadable, or swept meanwhile: it comes back with its cursor
-            for entry in told:
-                yield _sse_event(context.log.cursor(entry.seq), b"progress", entry.body)
-                seq = entry.seq
-            if not told:
+            for piece in _pieces(context, told):
+                yield piece
+            if told:
+                seq = told[-1].seq
+            else:
                 if await _is_over(context, task, seq):
                     return
                 with anyio.move_on_after(HEARTBEAT_SECONDS) as silence:
@@ -173,6 +202,16 @@ async def _is_over(context: Context, task: Task, seq: int) -> bool:
     except Refused:
         return True  # deleted, or unreadable: the stream ends, the task need not have
     return snapshot.status in TERMINAL and seq >= snapshot.seq
+
+
+def _pieces(context: Context, told: list[Entry]) -> Iterator[bytes]:
+    """The events, joined to few writes."""
+    piece = bytearray()
+    for entry in told:
+        piece += _sse_event(context.log.cursor(entry.seq), b"progress", entry.body)
+        if len(piece) >= PIECE_BYTES or entry is told[-1]:
+            yield bytes(piece)
+            piece.clear()
 
 
 def _gap(context: Context, snapshot: Snapshot) -> bytes:

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import msgspec
 
 from safelight_protocol.events import Charge, Kind
-from safelight_protocol.inputs import FREE
 
 
 class InputFile(msgspec.Struct, frozen=True):
@@ -77,22 +76,25 @@ Report = Callable[[Moved | Delta | Made | Shown], Awaitable[None]]
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The prediction finished; everything it made was reported before."""
+    """The prediction finished; everything it made was reported before.
 
-    charge: Charge = FREE
+    `charge` is what the provider says that the attempt cost, here as in every outcome;
+    None where it does not say, which is free only of one that never bills.
+    """
+
+    charge: Charge | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
     """The provider stopped it, by our cancel or somebody else's."""
 
-    charge: Charge = FREE
+    charge: Charge | None = None
 
 
 class Again(msgspec.Struct, frozen=True):
     """It failed in a way that may pass. `after_seconds` is the provider's own wish.
 
     `fresh_seed`: it would fail again with this seed, and may pass with another one.
-    `charge` is what the provider says that the attempt cost, None where it does not say.
     """
 
     code: str
@@ -107,7 +109,7 @@ class Never(msgspec.Struct, frozen=True):
 
     code: str
     message: str
-    charge: Charge = FREE
+    charge: Charge | None = None
 
 
 class Gone(msgspec.Struct, frozen=True):

@@ -75,6 +75,40 @@ def test_supabases_word_for_a_token_is_read() -> None:
     assert owner(query="apikey=plain&vsn=2.0.0") == "bob"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "token=&apikey=plain",
+        "token&apikey=plain",
+        "apikey=&token=plain",
+        "apikey=any&token=plain",
+        "token=any&vsn=2.0.0&apikey=plain",
+        "token=plain&apikey=any",
+        "token=any&token=plain",
+    ],
+)
+def test_another_word_in_the_query_hides_no_token(query: str) -> None:
+    """What is empty or foreign under either name leaves the good one beside it good."""
+    assert owner(query=query) == "bob"
+
+
+def test_of_two_good_tokens_in_the_query_the_first_counts() -> None:
+    """The order in which they stand decides, whatever they are called."""
+    assert owner(query=f"apikey={PADDED}&token=plain") == "ann"
+
+
+def test_a_query_is_no_list_of_guesses() -> None:
+    """Only so many tokens of one request are tried."""
+    with pytest.raises(Refused):
+        owner(query="token=x&" * 4 + "token=plain")
+
+
+def test_an_empty_header_hides_nothing() -> None:
+    """A header without a token is as good as none."""
+    assert owner({"authorization": "Bearer "}, query="token=plain") == "bob"
+    assert owner({"x-phoenix-authtoken": ""}, query="token=plain") == "bob"
+
+
 def test_two_subprotocol_tokens_are_none() -> None:
     """More than one token among the sub-protocols is refused, even if both are good."""
     entry = SUBPROTOCOL + urlsafe("plain")

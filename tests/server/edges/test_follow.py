@@ -7,6 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safelight.edges.follow import MAX_ANSWER_BYTES
+from safelight.providers.base import Delta, Done, Outcome, Prediction, Report
+from safelight.providers.scripted import Scripted
+from safelight.runner import MAX_DELTA
+from tests.doubles.deaf import line_to
 from tests.doubles.served import Served, served
 
 STEPS = {"script": [{"do": "progress", "to": i / 10} for i in range(1, 8)]}
@@ -125,3 +130,41 @@ async def test_whoever_waits_is_let_go_when_the_server_goes_down(house: Served) 
     assert wait.status_code == 202
     assert [e["type"] for e in stream] == ["queued", "started"]
     assert (await house.http.get("/readyz")).status_code == 503
+
+
+class _Wordy(Scripted):
+    """Writes so much that its events are as large as events become."""
+
+    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
+        await report(Delta("\u4e2d" * MAX_DELTA * 20))
+        return Done()
+
+
+async def test_one_answer_is_bounded_in_bytes(tmp_path: Path) -> None:
+    """A long-poll of a long text is told in several answers, each from the last one's cursor;
+    only an event that is larger all by itself comes in a larger one."""
+    async with served(tmp_path, scripted_provider=_Wordy()) as house:
+        await house.create(id="x", kind="text", model="scripted/text")
+        await house.events("x")
+        cursor, seqs, ended, answers = "0", [], False, 0
+        while not ended:
+            answer = await house.http.get(f"/api/tasks/x/events?wait=0&after={cursor}")
+            data = answer.json()["data"]
+            small = len(answer.content) < MAX_ANSWER_BYTES + 64 * 1024
+            assert (small and data["events"]) or len(data["events"]) == 1
+            seqs += [event["seq"] for event in data["events"]]
+            cursor, ended, answers = data["cursor"], data["ended"], answers + 1
+    assert seqs == list(range(1, len(seqs) + 1)) and answers > 1
+
+
+async def test_the_head_of_a_running_stream_is_answered_at_once(tmp_path: Path) -> None:
+    """HEAD tells how a stream would begin and ends; the next request finds its line free."""
+    async with served(tmp_path) as house:
+        await house.create(id="x", params=GATED)
+        async with asyncio.timeout(10), line_to(house.url) as line:
+            await line.write(b"HEAD /api/tasks/x/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            head = await line.read()
+            assert b"200 OK" in head and b"text/event-stream" in head
+            await line.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert (await line.read()).startswith(b"HTTP/1.1 200")
+        house.scripted.gate("end").set()

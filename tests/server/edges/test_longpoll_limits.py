@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from starlette.requests import Request
 
@@ -95,6 +97,17 @@ async def test_an_owner_has_so_many_sessions(tmp_path: Path) -> None:
         while (await first.get())["status"] == 200:
             pass
         assert house.context.statistics()["longpolls"] == 3
+
+
+async def test_there_are_only_so_many_sessions() -> None:
+    """Whatever each owner may have, all of them together have an end; an end makes room."""
+    async with anyio.create_task_group() as group:
+        sessions = polls.Polls(group, window=1.0, each=polls.MAX_SESSIONS)
+        made = [sessions.create(f"owner-{n % 3}") for n in range(polls.MAX_SESSIONS)]
+        assert made[0] is not None and None not in made
+        assert sessions.create("somebody else") is None
+        sessions.start(made[0], anyio.lowlevel.checkpoint)
+    assert sessions.create("somebody else") is not None
 
 
 async def test_where_all_are_one_owner_an_address_has_so_many(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles.served import Served
+from tests.doubles.served import Served, served
 
 HANG = {"script": [{"do": "wait", "gate": "end"}]}
 
@@ -240,6 +240,21 @@ async def test_models_are_listed_with_their_parameters(house: Served) -> None:
     assert {m["kind"] for m in models} == {"image"}
     assert all({"name", "label", "provider", "usable", "params"} <= m.keys() for m in models)
     assert (await house.http.get("/api/models?kind=smell")).status_code == 400
+
+
+async def test_what_another_owner_made_is_no_input(tmp_path: Path) -> None:
+    """Its id shows a picture to whoever has it, but lets nobody else begin with it; to its
+    owner both names of it are good."""
+    async with served(tmp_path, tokens={"a": "ann", "b": "bob"}) as house:
+        house.http.headers["authorization"] = "Bearer a"
+        await house.create(id="x")
+        made = (await house.events("x"))[-1]["result_data"]["artifacts"][0]["id"]
+        body = {"kind": "image", "prompt": "a test", "model": "scripted/image"}
+        for token, status in (("b", 400), ("a", 202)):
+            house.http.headers["authorization"] = f"Bearer {token}"
+            for given in ({"artifact": made}, {"task": "x"}):
+                answer = await house.post("/api/tasks", body | {"inputs": [given]})
+                assert answer.status_code == status, answer.text
 
 
 async def test_health_and_readiness(house: Served) -> None:

@@ -583,7 +583,7 @@ public enum Wire {
         }
     }
 
-    /// What a task cost. `amount_micros` is in millionths of `currency`, never a float.
+    /// What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it. `reason` says why.
     public struct Charge: Codable, Hashable, Sendable {
         public let verdict: ChargeVerdict
         /// Millionths of `currency`.
