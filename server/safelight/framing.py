@@ -9,6 +9,7 @@ no socket and no application; extensions are never agreed on, so a reserved bit 
 from __future__ import annotations
 
 import codecs
+from struct import Struct
 from typing import NamedTuple
 
 from websockets.frames import EXTERNAL_CLOSE_CODES
@@ -91,13 +92,16 @@ def may_be_sent(code: int) -> bool:
     return code in EXTERNAL_CLOSE_CODES or 3000 <= code < 5000
 
 
+_short, _medium, _long = Struct("!BB").pack, Struct("!BBH").pack, Struct("!BBQ").pack
+
+
 def _frame(first: int, payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
-        return bytes((first, size)) + payload
+        return _short(first, size) + payload
     if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return _medium(first, 126, size) + payload
+    return _long(first, 127, size) + payload
 
 
 class _Fault(Exception):

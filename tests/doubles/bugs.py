@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ def acknowledging_early(opened: Opened) -> Opened:
             try:
                 yield hasty
             finally:
+                hasty.hurry.set()
                 await hasty.settle()
 
     return early
@@ -45,6 +46,7 @@ class _Hasty:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._last: dict[str, asyncio.Task[Any]] = {}
+        self.hurry = asyncio.Event()
 
     async def put(self, item: Any) -> Any:
         if not isinstance(item, Change):
@@ -64,7 +66,9 @@ class _Hasty:
     async def _write(self, item: Change, earlier: asyncio.Task[Any] | None) -> None:
         if earlier is not None:
             await asyncio.wait([earlier])
-        await asyncio.sleep(SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SECONDS):
+                await self.hurry.wait()
         await self._store.put(item)
 
     def __getattr__(self, name: str) -> Any:

@@ -257,7 +257,7 @@ def damage(path: Path, begin: int | str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("begin", [0, 100, 4096, "tasks", "requests", "events"])
+@pytest.mark.parametrize("begin", [0, 100, 4096, "tasks", "requests"])
 async def test_a_damaged_database_is_said_in_a_line(tmp_path: Path, begin: int | str) -> None:
     """A file that is no database, or whose pages are not what they were, ends the start with
     the reason in one line."""
@@ -268,3 +268,18 @@ async def test_a_damaged_database_is_said_in_a_line(tmp_path: Path, begin: int |
     damage(tmp_path / "data" / "safelight.sqlite3", begin)
     line = refusal(ServerProcess(tmp_path / "data"))
     assert "data directory" in line and ("malformed" in line or "not a database" in line)
+
+
+@pytest.mark.slow
+async def test_a_damaged_log_is_found_by_who_reads_it(tmp_path: Path) -> None:
+    """A start reads no logs, so it is not stopped by one; whoever asks for it is told that it
+    cannot be read, and the server goes on."""
+    with server_process(tmp_path / "data", scripted=True) as server:
+        httpx2.post(server.url + "/api/tasks", json=long("one", 400), timeout=PATIENCE)
+        server.stop()
+    damage(tmp_path / "data" / "safelight.sqlite3", "events")
+    with server_process(tmp_path / "data", scripted=True) as server:
+        answer = httpx2.get(server.url + "/api/tasks/one/events?wait=0", timeout=PATIENCE)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert httpx2.get(server.url + "/readyz", timeout=PATIENCE).status_code == 200
+        server.stop()

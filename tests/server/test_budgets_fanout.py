@@ -27,7 +27,7 @@ FOLLOWERS = 200
 
 def frames_made() -> int:
     """How many frames for many there are; each is kept with its event."""
-    return sum(isinstance(one, Broadcast) for one in gc.get_objects())
+    return sum(type(one) is Broadcast for one in gc.get_objects())
 
 
 async def running(house: Served) -> Task:
