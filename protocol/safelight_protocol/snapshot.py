@@ -97,9 +97,8 @@ def opening(task: Task) -> Snapshot:
 
 
 def begun(task: Task, event: wire.Queued) -> Snapshot:
-    """The snapshot after a new task's first event: what `fold` makes of its opening."""
+    """The snapshot after a new task's first event, at once: what `fold` makes of its opening."""
     ran, asked = task.resolved, task.asked
-    created = timestamp(task.created_at)
     return Snapshot(
         task_id=task.id,
         seq=event.seq,
@@ -115,7 +114,7 @@ def begun(task: Task, event: wire.Queued) -> Snapshot:
         seed=wire.wire_seed(ran.seed),
         reason=event.reason,
         eta=event.eta,
-        created_at=created,
+        created_at=timestamp(task.created_at),
         updated_at=event.timestamp,
     )
 

@@ -31,8 +31,7 @@ class State(StrEnum):
 ACTIVE_STATES = frozenset({State.QUEUED, State.STARTING, State.RUNNING, State.CANCELING})
 ENDED_STATES = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
 
-MEETABLE = ACTIVE_STATES - {State.CANCELING}
-"""The states in which a task is what a request alike may attach to while it runs."""
+MEETABLE_STATES = ACTIVE_STATES - {State.CANCELING}
 
 STATUS: dict[State, Status] = {
     State.QUEUED: "queued",
@@ -125,6 +124,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def ended(self) -> bool:
         """Whether the task has its terminal event."""
         return self.state in ENDED_STATES
+
+    @property
+    def meetable(self) -> bool:
+        """Whether it runs, and a request alike may attach to it."""
+        return self.state in MEETABLE_STATES
 
     @property
     def status(self) -> Status:

@@ -22,6 +22,7 @@ import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .forwarded import Forwarded
 from .lines import LineProtocol
 from .machine import Clock, Timer
 from .settings import Settings
@@ -33,9 +34,6 @@ SPARE_FRAME_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 30.0
 """Longer than clients keep idle connections (5 s in httpx): whoever closes first, it is
 not we while a request is on its way."""
-
-LOCAL_PROXIES = "127.0.0.1,::1"
-"""Whose X-Forwarded-For is believed; said here so that no variable says otherwise."""
 
 OTHER_FILES = 64
 """Files that may be open beside the connections: the store's, the log, and those that the
@@ -73,7 +71,7 @@ class Config(uvicorn.Config):
             log_config=None,
             access_log=False,
             server_header=False,
-            forwarded_allow_ips=LOCAL_PROXIES,
+            proxy_headers=False,
             timeout_keep_alive=math.ceil(KEEP_ALIVE_SECONDS),
             timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         )
@@ -83,6 +81,11 @@ class Config(uvicorn.Config):
         self.most_connections = settings.max_connections or room()
         self.drain_seconds = settings.drain_seconds
         self._full_until = -math.inf
+
+    def load(self) -> None:
+        """The application, behind whoever may say for whom it asks."""
+        super().load()
+        self.loaded_app = Forwarded(self.loaded_app)
 
     def note_full(self, now: float) -> None:
         """Somebody found no place; it is told once in a while, however many come."""
@@ -116,7 +119,10 @@ class HttpProtocol(HttpToolsProtocol):
     _limit: Timer | None = None
     _owed: Timer | None = None
     _heard_at = 0.0
+    _begun = False
     _in_body = False
+    _resting = False
+    _rested_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Whoever comes owes a request, and finds no place where there is none."""
@@ -132,14 +138,16 @@ class HttpProtocol(HttpToolsProtocol):
         """After empty lines, which begin no request, one is owed too."""
         self._heard_at = self._clock.time()
         super().data_received(data)
+        if self._begun:
+            return self._owe()
         idle = self.cycle is None or self.cycle.response_complete
-        if idle and self in self.connections and self.timeout_keep_alive_task is None:
+        if idle and self in self.connections and not self._resting:
             self._owe()
 
     def on_message_begin(self) -> None:
-        """The rest of it is owed."""
+        """The rest of it is owed, unless it comes in the same moment, as most do."""
         super().on_message_begin()
-        self._owe()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
         """From here on it is enough that more of the body comes."""
@@ -148,7 +156,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Nothing is owed; nor is it by a WebSocket, which begins here."""
-        self._in_body = False
+        self._begun = self._in_body = False
         self._forgive()
         super().on_message_complete()
 
@@ -156,6 +164,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The line goes on without this object, which lets go of its parser, or both would
         stay until the next collection of garbage."""
         super().handle_websocket_upgrade()
+        self._forget_rest()
         self.parser = None  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
@@ -172,7 +181,45 @@ class HttpProtocol(HttpToolsProtocol):
         """Nobody is left to be cut off."""
         self._forget_limit()
         self._forgive()
+        self._forget_rest()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but for the timer of an idle connection: one goes on over many
+        requests, where a new one for each is a twentieth of what a small request costs."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._resting = True
+            self._rested_at = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._rest_for(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something came; the timer will see that."""
+        self._resting = False
+
+    def _rest_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._judge_rest)
+
+    def _judge_rest(self) -> None:
+        """Close the connection if it has been idle for long enough."""
+        self.timeout_keep_alive_task = None
+        left = self._rested_at + self.timeout_keep_alive - self.loop.time()
+        if self._resting and left > 0:
+            self._rest_for(left)
+        elif self._resting:
+            self.timeout_keep_alive_handler()
+
+    def _forget_rest(self) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     def _owe(self) -> None:
         if self._owed is None:

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 import msgspec
 
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import TaskEvent, decode_event
+from safelight_protocol.events import Queued, TaskEvent, decode_event
 from safelight_protocol.fields import invalid
 from safelight_protocol.identity import shown
-from safelight_protocol.snapshot import Snapshot, opening
+from safelight_protocol.snapshot import Snapshot, begun, opening
 from safelight_protocol.task import Task
 
 from .store import Store
@@ -44,17 +44,13 @@ class Log:
 
     def __init__(self, store: Store, tail_events: int = 1024) -> None:
         self._store = store
+        self.id = store.log
         self._bound = tail_events
         self._live: dict[str, Tail] = {}
         self._cold: set[str] = set()
         self._ended: OrderedDict[str, Tail] = OrderedDict()
         self._ended_bytes = 0
         self._earlier: dict[str, int] = {}
-
-    @property
-    def id(self) -> str:
-        """The id of this start's log."""
-        return self._store.log
 
     def cursor(self, seq: int) -> str:
         """The cursor of an event, the same at every door."""
@@ -63,9 +59,13 @@ class Log:
     def append(self, task: Task, event: TaskEvent, body: bytes) -> None:
         """Take in an event that has just been committed."""
         tail = self._live.get(task.uid)
+        entry = Entry(event.seq, self._store.run, body)
+        if tail is None and type(event) is Queued and event.seq == 1:
+            self._live[task.uid] = tail = Tail(begun(task, event), self._bound)
+            return tail.begin(entry)
         if tail is None:
             tail = self._live[task.uid] = Tail(opening(task), self._bound)
-        tail.append(event, Entry(event.seq, self._store.run, body))
+        tail.append(event, entry)
         if task.ended:
             self._keep_ended(task.uid, self._live.pop(task.uid))
 

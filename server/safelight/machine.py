@@ -6,6 +6,7 @@ Knows no part.
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import time
@@ -50,7 +51,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     share: Callable[[], float] = random.random
     bits: Callable[[int], int] = secrets.randbits
-    token: Callable[[int], bytes] = secrets.token_bytes
+    token: Callable[[int], bytes] = os.urandom
 
     def seed(self) -> int:
         """A seed for a task whose creator left it open."""

@@ -39,6 +39,11 @@ have little to do between two waits for the disk; with Python's own 5 ms a commi
 is learnt that much later while the event loop is busy (benchmarks/bench_latency.py: a third
 to a half of the median)."""
 
+SWITCH_SECONDS = 0.0005
+"""How long another thread waits for Python's lock before it is given. The store's thread needs
+it after every statement: with Python's own 5 ms a group waits for a busy loop five times, which
+made creates a tenth dearer and their median a fifth slower."""
+
 
 class CannotServe(Exception):
     """The server cannot start; the message says why, in one line."""

@@ -163,6 +163,10 @@ class Tail:
         self._unfolded.clear()
         return self._snapshot
 
+    def begin(self, entry: Entry) -> None:
+        """Take in the first event of a task, which is in the snapshot already."""
+        self._entries.append(entry)
+
     def append(self, event: TaskEvent, entry: Entry) -> None:
         """Take in the next event."""
         self.seq = event.seq

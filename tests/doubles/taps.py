@@ -20,7 +20,7 @@ from safelight.edges.line import Receiver
 from safelight.edges.socket import LineCarrier
 from safelight_protocol import lifecycle
 from safelight_protocol.events import encode_event
-from safelight_protocol.frames import Serializer, V2
+from safelight_protocol.frames import V2, Serializer
 from safelight_protocol.inputs import Happening
 from safelight_protocol.task import Task
 from tests.doubles.lives import NOW

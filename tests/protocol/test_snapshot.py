@@ -11,8 +11,9 @@ import pytest
 from msgspec import UNSET
 
 from safelight_protocol import inputs as happened
-from safelight_protocol.events import Eta, TaskEvent, Timings, decode_event, encode_event
-from safelight_protocol.snapshot import Snapshot, brief, fold, opening, result_of
+from safelight_protocol import lifecycle
+from safelight_protocol.events import Eta, Queued, TaskEvent, Timings, decode_event, encode_event
+from safelight_protocol.snapshot import Snapshot, begun, brief, fold, opening, result_of
 from safelight_protocol.task import Task
 from tests.doubles.lives import (
     ARTIFACT,
@@ -41,6 +42,22 @@ def folded(task: Task, *happenings: happened.Happening) -> Snapshot:
     for event in events(lived(task, happenings)):
         snapshot = fold(snapshot, event)
     return snapshot
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        fresh(),
+        fresh(resolved=resolved(substituted_for="other/model", backend="b", params={})),
+        fresh(resolved=resolved(seed=2**60)),
+    ],
+    ids=["plain", "substituted", "a large seed"],
+)
+def test_a_task_begins_with_the_fold_of_its_first_event(task: Task) -> None:
+    """What is made at once for a new task is what everybody who folds comes to."""
+    step = lifecycle.born(task, "local is busy (4 of 4 places)")
+    assert isinstance(step.event, Queued)
+    assert begun(step.task, step.event) == fold(opening(step.task), step.event)
 
 
 def test_the_vectors_are_those_of_the_fold() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from safelight_protocol.task import MEETABLE, Task
+from safelight_protocol.task import Task
 
 
 class Alike:
@@ -50,7 +50,7 @@ class Alike:
         """A task is in another state. None comes back to one in which it may be met."""
         if not self.known:
             return
-        if task.state in MEETABLE:
+        if task.meetable:
             if task.uid not in self._like:
                 self.forget()  # where in the order it stands only the database knows
             return
