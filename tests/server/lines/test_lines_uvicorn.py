@@ -28,6 +28,10 @@ RANGE = "uvicorn>=0.54,<0.55"
 SIGNATURES = {
     WebSocketsSansIOProtocol.__init__: ["self", "config", "server_state", "app_state", "_loop"],
     HttpToolsProtocol.handle_websocket_upgrade: ["self"],
+    HttpToolsProtocol.on_response_complete: ["self"],
+    HttpToolsProtocol._unset_keepalive_if_required: ["self"],
+    HttpToolsProtocol._start_asgi_task: ["self", "cycle", "app"],
+    HttpToolsProtocol.timeout_keep_alive_handler: ["self"],
     utils.get_remote_addr: ["transport"],
     utils.get_local_addr: ["transport"],
     utils.is_ssl: ["transport"],
@@ -133,3 +137,11 @@ async def test_the_request_is_handed_over_whole() -> None:
     assert Recorded.said[1:] == [("connection_made", transport), ("data_received", made)]
     assert isinstance(transport.protocol, Recorded)
     assert state.connections == set(), "uvicorn forgets its own connection; ours adds itself"
+
+
+def test_an_answer_still_tells_its_protocol() -> None:
+    """What `doors.py` replaces is what uvicorn calls: at the end of an answer, and whenever
+    something comes on an idle connection."""
+    source = inspect.getsource(inspect.getmodule(HttpToolsProtocol))  # type: ignore[arg-type]
+    assert source.count("on_response=self.on_response_complete") == 1
+    assert source.count("self._unset_keepalive_if_required()") >= 1
