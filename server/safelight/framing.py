@@ -28,6 +28,9 @@ NO_CODE = 1005
 MOST_REASON_BYTES = 123
 MOST_CONTROL_BYTES = 125
 
+MOST_QUIET = 128
+"""Frames in a row that are read without an event."""
+
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _FINAL = 0x80
 _RESERVED_BITS = 0x70
@@ -57,8 +60,13 @@ class Broken(NamedTuple):
     reason: str
 
 
-Event = str | bytes | Ping | Closed | Broken
-"""What was read: a whole message, as text or bytes, or one of the three above."""
+class Much(NamedTuple):
+    """So many frames came that say nothing (parts, pongs) that it is time for others to have
+    their turn; there may be more."""
+
+
+Event = str | bytes | Ping | Closed | Broken | Much
+"""What was read: a whole message, as text or bytes, or one of those above."""
 
 
 def text(payload: bytes) -> bytes:
@@ -188,7 +196,11 @@ class Reader:
     def _read(self) -> Event | None:
         """Frame after frame, up to one that is an event."""
         event: Event | None = None
+        seen = 0
         while event is None and self.held >= self._needed:
+            seen += 1
+            if seen > MOST_QUIET:
+                return Much()
             head = self._head()
             if head is None or len(self._bytes or b"") < head.end:
                 break

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from . import framing, handshake
 from .call import ENDED_BADLY, GOES_DOWN, App, Call
 from .edges.line import LINE, Receiver
-from .framing import Broken, Closed, Ping, Reader
+from .framing import Broken, Closed, Much, Ping, Reader
 from .machine import Clock, Timer
 
 GOODBYE_SECONDS = 2.0
@@ -33,6 +33,11 @@ is written without end to one that takes nothing."""
 
 MOST_EARLY_BYTES = 16 * 1024
 """What a client may send before it was let in, which it should not, until it is held up."""
+
+
+MOST_AT_ONCE = 128
+"""Messages of one client that are delivered in one turn of the event loop. A megabyte of tiny
+ones would keep all others waiting for a second."""
 
 
 class Rules(Protocol):
@@ -70,6 +75,7 @@ class LineProtocol(asyncio.Protocol):
         "_pongs",
         "_reader",
         "_receiver",
+        "_resting",
         "_server",
         "_state",
         "_stuck",
@@ -96,7 +102,7 @@ class LineProtocol(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._timer: Timer | None = None
         self._pongs = 0  # bytes of them since the client stopped taking
-        self._paused = self._stuck = self._told = False
+        self._paused = self._resting = self._stuck = self._told = False
         self.ended: tuple[int, str] | None = None
 
     # What the event loop and uvicorn call.
@@ -201,12 +207,15 @@ class LineProtocol(asyncio.Protocol):
         """Deliver nothing, and read nothing, for now."""
         if not self._paused and self._state < _State.ENDING:
             self._paused = True
-            self.transport.pause_reading()
+            if not self._resting:
+                self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Deliver what is left, soon, and go on reading."""
         if self._paused:
             self._paused = False
+            if self._resting:
+                return  # which goes on by itself
             if not self.transport.is_closing():
                 self.transport.resume_reading()
             asyncio.get_running_loop().call_soon(self._deliver)
@@ -253,18 +262,36 @@ class LineProtocol(asyncio.Protocol):
         }
 
     def _deliver(self) -> None:
-        """Whatever is complete, as long as it is wanted."""
-        while self._reader is not None and not self._paused:
+        """Whatever is complete, as long as it is wanted, and not too much of it at a time."""
+        for _ in range(MOST_AT_ONCE):
+            if self._reader is None or self._paused or self._resting:
+                return
             event = self._reader.next()
             if event is None:
-                break
+                return
             if isinstance(event, str | bytes):
                 if self._receiver is not None and self._state is _State.OPEN:
                     self._receiver.received(event)
             elif isinstance(event, Ping):
                 self._answer(event)
+            elif isinstance(event, Much):
+                break
             else:
                 self._stop(event)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let everybody else have a turn of the event loop before more is read."""
+        if self._reader is not None and not self._paused and not self.transport.is_closing():
+            self._resting = True
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if not self._paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._deliver()
 
     def _answer(self, ping: Ping) -> None:
         """Unless answers pile up: then the client does nothing but ask."""

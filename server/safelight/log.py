@@ -8,6 +8,7 @@ decided here.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 
@@ -48,6 +49,7 @@ class Log:
         self._bound = tail_events
         self._live: dict[str, Tail] = {}
         self._cold: set[str] = set()
+        self._recalls: dict[str, asyncio.Lock] = {}
         self._ended: OrderedDict[str, Tail] = OrderedDict()
         self._ended_bytes = 0
         self._earlier: dict[str, int] = {}
@@ -96,11 +98,15 @@ class Log:
 
         Who builds it beside another finds it done and leaves it: it may have grown.
         """
-        if task.uid in self._cold:
-            tail = await self._rebuilt(task)
-            if task.uid in self._cold:
-                self._cold.discard(task.uid)
-                self._live[task.uid] = tail
+        if task.uid not in self._cold:
+            return
+        async with self._recalls.setdefault(task.uid, asyncio.Lock()):
+            if task.uid in self._cold:  # of all who came at once only the first builds it
+                tail = await self._rebuilt(task)
+                if task.uid in self._cold:
+                    self._cold.discard(task.uid)
+                    self._live[task.uid] = tail
+        self._recalls.pop(task.uid, None)
 
     async def restore(self, task: Task) -> None:
         """Build the tail of a live task from the store again, which knows better."""

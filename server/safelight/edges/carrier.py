@@ -20,7 +20,8 @@ class Carrier(Protocol):
     """What carries the frames of one client. It calls its connection back as a `Receiver`
     (see `line.py`). `takes_binary` says whether binary frames reach the client;
     `idle_seconds` is how long it may be silent, heartbeats included; `untaken` is what was
-    written and not taken, in any unit; `wire` writes frames as they travel, where they do."""
+    written and not taken, in any unit, and `backlog` what of it this carrier itself holds until
+    `resume_writing`; `wire` writes frames as they travel, where they do."""
 
     @property
     def takes_binary(self) -> bool: ...
@@ -28,6 +29,8 @@ class Carrier(Protocol):
     def idle_seconds(self) -> float: ...
     @property
     def untaken(self) -> int: ...
+    @property
+    def backlog(self) -> int: ...
     @property
     def wire(self) -> Callable[[bytes], None] | None: ...
 

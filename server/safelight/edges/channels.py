@@ -102,6 +102,12 @@ class ConversationChannel:
                 return frames
         return []
 
+    is_taking = False
+    """Nobody in a room is in a lane."""
+
+    def failed(self, feed: Feed, defect: Exception) -> None:
+        """Only lanes write by themselves."""
+
     def stir(self, feed: Feed) -> None:
         """One of the tasks has something to tell."""
         self._dirty[feed.task.uid] = None

@@ -16,6 +16,7 @@ from safelight_protocol.bounds import MAX_PAYLOAD, bounded
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import read_generate
 from safelight_protocol.effects import Command
+from safelight_protocol.events import Kind
 from safelight_protocol.joins import read_list
 from safelight_protocol.session import Session
 from safelight_protocol.snapshot import Snapshot
@@ -116,14 +117,14 @@ class Commands:
             create = read_generate(kind, payload, topic_id=id)
             made = await self._context.orchestrator.create(self._owner, create)
         except Refused as refused:
-            self._respond(command, response_push(kind, refused, payload, self._context))
+            self._respond(channel.voice, kind, response_push(kind, refused, payload, self._context))
             raise
         self._reply(command, generate_reply(made))
         answer = None
         if kind == "text":
             answer = self._at_end(channel.voice, made, payload)
         else:
-            self._respond(command, response_push(kind, made, payload, self._context))
+            self._respond(channel.voice, kind, response_push(kind, made, payload, self._context))
         asked_by = create.request_id or f"#{command.ref}"
         channel.asked_for(made, f"{command.event} {asked_by}", answer)
 
@@ -142,9 +143,8 @@ class Commands:
         assert isinstance(channel, Feed | ConversationChannel), "galleries know no generate"
         return channel
 
-    def _respond(self, command: Command, body: bytes) -> None:
-        voice = self._open(command).voice
-        self._socket.send(voice.push(RESPONSES[GENERATE[command.event]], body))
+    def _respond(self, voice: Voice, kind: Kind, body: bytes) -> None:
+        self._socket.send(voice.push(RESPONSES[kind], body))
 
     def _reply(self, command: Command, response: bytes) -> None:
         channel = self._socket.channel(command.topic)

@@ -20,6 +20,7 @@ from safelight_protocol.frames import Serializer
 from safelight_protocol.session import Session
 
 from ..broadcast import Frames
+from ..stray import spared
 from ..telemetry import log
 from .carrier import Carrier
 from .context import Context
@@ -97,6 +98,11 @@ class Connection:
         return self._carrier.takes_binary
 
     @property
+    def is_taking(self) -> bool:
+        """Whether the client takes what is written, as far as is known."""
+        return not (self._paused or self._over)
+
+    @property
     def wire(self) -> Callable[[bytes], None] | None:
         """Writes frames as they travel, for who writes the same to many."""
         return self._carrier.wire
@@ -108,6 +114,10 @@ class Connection:
             added = self._carrier.write(frames)
             if waiting is not None:
                 waiting.wrote(added)
+
+    def fail(self, defect: Exception) -> None:
+        """Hang up: what was to be written could not be."""
+        self._defect(defect)
 
     def open(self, topic: str, channel: Channel) -> None:
         """Begin to pull from a channel; all that was sent before goes out first."""
@@ -208,9 +218,9 @@ class Connection:
     async def _work(self, effects: Sequence[Effect]) -> None:
         """Carry these out, and then what the client said meanwhile."""
         try:
-            await self._carry_out(effects)
+            await spared(self._carry_out(effects))
             while self._inbox:
-                await self._carry_out(self._heard(self._inbox.popleft()))
+                await spared(self._carry_out(self._heard(self._inbox.popleft())))
         except Exception as defect:
             self._defect(defect)
         finally:
@@ -237,7 +247,7 @@ class Connection:
             await self._roomy
 
     def _crowded(self) -> bool:
-        return self._carrier.untaken > MAX_UNTAKEN
+        return self._carrier.backlog > MAX_UNTAKEN
 
     def _read_or_not(self) -> None:
         """Whoever must wait for us waits in the network's buffers, not in ours."""

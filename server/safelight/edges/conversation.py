@@ -178,6 +178,15 @@ class Conversation:
         )
         self._socket.open(voice.topic, feed)
 
+    @property
+    def is_taking(self) -> bool:
+        """Whether the client takes what is written, as far as is known."""
+        return self._socket.is_taking
+
+    def failed(self, feed: Feed, defect: Exception) -> None:
+        """One of the feeds could not be written to."""
+        self._socket.fail(defect)
+
     def stir(self, feed: Feed) -> None:
         """One of the feeds has something to tell."""
         self._socket.wake(feed.voice.topic)

@@ -41,8 +41,15 @@ was deleted before it could be told."""
 class Host(Protocol):
     """What a feed needs of whoever opened it."""
 
+    @property
+    def is_taking(self) -> bool:
+        """Whether the reader takes what is written, as far as is known."""
+
     def stir(self, feed: Feed) -> None:
         """There is something to pull from the feed."""
+
+    def failed(self, feed: Feed, defect: Exception) -> None:
+        """What was to be written of the feed could not be."""
 
     def deleted(self, feed: Feed) -> Frames | None:
         """What is said once the task was deleted. None: it is not for the feed to say."""
@@ -145,6 +152,10 @@ class Feed:
             self._events = self._context.subscriptions.follow(self.task.uid, self._stir)
             self._stir()
 
+    def fail(self, defect: Exception) -> None:
+        """A write of the lane failed for this reader: it is hung up on, and comes back."""
+        self._host.failed(self, defect)
+
     async def pull(self, room: int) -> Frames:
         """What is to be sent next, in order, of about `room` bytes; empty when the reader
         has everything.
@@ -175,6 +186,8 @@ class Feed:
     def _enter_lane(self) -> None:
         """Be written to with all who have everything, as this reader now has."""
         if self._write is None or self._closed or self._owed or self._afterwards:
+            return
+        if not self._host.is_taking:  # it would be written to without end
             return
         lanes = self._context.lanes
         self._lane = lanes.enter(self, self.task.uid, self.voice, self._cursor, self._write)

@@ -36,6 +36,9 @@ class Member(Protocol):
     def fall_behind(self) -> None:
         """Leave the lane, and go on from its cursor alone."""
 
+    def fail(self, defect: Exception) -> None:
+        """A write raised: leave the lane and the client, who comes back with its cursor."""
+
 
 class Lane:
     """The followers of one task on one topic and version who have it up to `cursor`."""
@@ -84,8 +87,12 @@ class Lane:
 
     def _write(self, count: int, piece: bytes) -> None:
         self.cursor += count  # first, so that who falls behind in its own write has this one
-        for write in list(self._members.values()):
-            write(piece)
+        writes = iter(list(self._members.items()))
+        for member, write in writes:
+            try:
+                write(piece)
+            except Exception as defect:  # one reader's, and the others are still to be told
+                member.fail(defect)
 
 
 def _pieces(wires: list[bytes]) -> list[tuple[int, bytes]]:

@@ -93,6 +93,11 @@ class Pump:
         """What waits here and behind."""
         return self._waiting + self._transport.untaken
 
+    @property
+    def backlog(self) -> int:
+        """What waits here. What the transport holds it lets go of without a word."""
+        return self._waiting
+
     def write(self, frames: Frames) -> int:
         """Put them behind what waits; returns their size."""
         messages = [message_of(frame) for frame in frames]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from safelight_protocol.codes import Refused, code
@@ -38,7 +38,7 @@ async def socket(websocket: WebSocket) -> None:
         serializer = serializer_for(websocket.query_params.get("vsn"))
     except (Refused, FrameError) as refused:
         log("socket.refused", reason=str(refused))
-        return await websocket.close(code("forbidden").close or 1008)  # before accept: 403
+        return await _turn_away(websocket, str(refused))
     if context.draining():
         return await websocket.send_denial_response(Response(status_code=503))
     offered = websocket.scope["subprotocols"]
@@ -52,6 +52,14 @@ async def socket(websocket: WebSocket) -> None:
         return line.attach(connection)
     pump = Pump(WebSocketTransport(websocket, takes_binary=takes_binary))
     await pump.run(Connection(pump, context, owner, serializer))
+
+
+async def _turn_away(websocket: WebSocket, why: str) -> None:
+    """403, in words where the server can carry them."""
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(PlainTextResponse(why + "\n", 403))
+    else:
+        await websocket.close(code("forbidden").close or 1008)
 
 
 class LineCarrier:
@@ -74,6 +82,11 @@ class LineCarrier:
     @property
     def untaken(self) -> int:
         """What waits in the server's write buffer."""
+        return self._line.untaken
+
+    @property
+    def backlog(self) -> int:
+        """The same: the line holds all of it."""
         return self._line.untaken
 
     def write(self, frames: Frames) -> int:

@@ -57,6 +57,13 @@ class Socket(Protocol):
         """Whether binary frames reach this client."""
 
     @property
+    def is_taking(self) -> bool:
+        """Whether the client takes what is written, as far as is known."""
+
+    def fail(self, defect: Exception) -> None:
+        """Hang up: what was to be written could not be."""
+
+    @property
     def wire(self) -> Callable[[bytes], None] | None:
         """Writes frames as they travel, where this client can be written to so."""
 

@@ -11,6 +11,8 @@ import asyncio
 import math
 from typing import Protocol
 
+from ..telemetry import log
+
 SLOT_SECONDS = 1.0
 """How late a client's silence may be noticed."""
 
@@ -67,7 +69,10 @@ class Wheel:
         for number in [n for n in self._slots if n <= self._armed]:
             for one in self._slots.pop(number):
                 one.slot = None
-                self.watch(one, one.look(now))
+                try:
+                    self.watch(one, one.look(now))
+                except Exception as defect:  # one client's; the others are still looked at
+                    log("socket.defect", exc=defect)
         self._slots = {n: slot for n, slot in self._slots.items() if slot}
         if self._slots:
             self._arm(min(self._slots))

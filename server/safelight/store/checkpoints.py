@@ -69,6 +69,8 @@ class Checkpoints:
                         await self._bring()
             except TROUBLE as trouble:
                 await self._leave(trouble)
+            except Exception as defect:  # the log must not grow for ever for it
+                log("store.behind", error=repr(defect))
 
     def close(self) -> None:
         """`run` returns once what it does is done; what is left is for the last handle."""

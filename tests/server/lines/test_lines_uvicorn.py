@@ -142,6 +142,6 @@ async def test_the_request_is_handed_over_whole() -> None:
 def test_an_answer_still_tells_its_protocol() -> None:
     """What `doors.py` replaces is what uvicorn calls: at the end of an answer, and whenever
     something comes on an idle connection."""
-    source = inspect.getsource(inspect.getmodule(HttpToolsProtocol))  # type: ignore[arg-type]
+    source = inspect.getsource(inspect.getmodule(HttpToolsProtocol))
     assert source.count("on_response=self.on_response_complete") == 1
     assert source.count("self._unset_keepalive_if_required()") >= 1
