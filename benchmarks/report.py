@@ -2,14 +2,16 @@
 
     python -m benchmarks.report [--check]
 
-The text is `performance.md.in`; this module puts tables, goals and the machine into it and
-measures nothing. A result whose machine differs from the others' says so below its table.
+The text is `performance.md.in`, and what is said of a table is `remarks.toml`; this module
+puts tables, goals and the machine into it and measures nothing. A result whose machine
+differs from the others' says so below its table.
 `--check` writes nothing and fails when the document is not what the files say.
 """
 
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 from string import Template
@@ -17,6 +19,7 @@ from string import Template
 from benchmarks.tables import RESULTS, Result, cell, read
 
 TEXT = Path(__file__).with_name("performance.md.in")
+REMARKS = Path(__file__).with_name("remarks.toml")
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 ORDER = (
@@ -99,7 +102,7 @@ def _section(result: Result, usual: dict[str, str]) -> str:
     head = [f"| {' | '.join(map(_escaped, table.columns))} |"]
     head.append(f"|---|{'---:|' * (len(table.columns) - 1)}")
     body = [f"| {' | '.join(_escaped(cell(value)) for value in row)} |" for row in table.rows]
-    notes = [f"- {note}" for note in table.notes]
+    notes = [f"- {note}" for note in (*table.notes, *_remarks().get(table.name, ()))]
     if table.versions:
         notes.append(f"- versions: {_facts(table.versions)}")
     other = {name: value for name, value in result.machine.items() if usual[name] != value}
@@ -107,6 +110,11 @@ def _section(result: Result, usual: dict[str, str]) -> str:
         notes.append(f"- measured with another machine or version: {_facts(other)}")
     notes.append(f"- from [{table.name}.json](../benchmarks/results/{table.name}.json)")
     return "\n".join([f"## {table.title}", "", *head, *body, "", *notes])
+
+
+def _remarks() -> dict[str, list[str]]:
+    """What is said of a table beside its figures."""
+    return tomllib.loads(REMARKS.read_text(encoding="utf-8"))
 
 
 def _facts(facts: dict[str, str]) -> str:

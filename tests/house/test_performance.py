@@ -54,7 +54,8 @@ def test_a_table_is_shown_whole() -> None:
     """Cells, notes, versions and goals of a result are in the document."""
     text = report.render([RESULT])
     assert "| safelight | 12,345 | 4.56 |\n| a \\| b | - | 3-5 |" in text
-    assert "- a note\n- versions: peer 1.2\n" in text
+    assert "- a note\n- Where it goes" in text  # remarks.toml has some for creates
+    assert "\n- versions: peer 1.2\n" in text
     assert "| 0.50 x, goal >= 0.8 x (floor 0.4) | **missed, but the floor holds** |" in text
     assert "| not measured, goal >= 4 x (floor 3) | **not measured** |" in text
     assert "](#create-one-two)" in text and "## Create: one, two\n" in text
