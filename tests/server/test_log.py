@@ -6,11 +6,12 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from safelight.log import ENDED_TAIL_BYTES, ENDED_TAILS, Place
+from safelight.log import ENDED_TAIL_BYTES, ENDED_TAILS, Log, Place
 from safelight_protocol import inputs as happened
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import decode_event
@@ -310,3 +311,27 @@ async def test_what_is_not_kept_is_a_gap(tmp_path: Path, after: str | int, place
         sweeper.close()
         after = after.replace("L", book.log.id) if isinstance(after, str) else after
         assert await book.log.place(task, after, None) == place
+
+
+async def test_a_tail_is_built_once_for_all_who_come_back(book: Chronicle) -> None:
+    """After a restart a thousand followers of a task cost its log one reading."""
+    task = await book.tell(await book.begin(), CLAIMED, happened.HandleSaved("p"))
+    reads: list[int] = []
+
+    class Counted:
+        """The store's reads, counted."""
+
+        log, run = book.store.log, book.store.run
+        read: Any
+
+        async def events(self, uid: str, after: int, limit: int) -> Any:
+            reads.append(after)
+            return await book.store.read.events(uid, after, limit)
+
+    store: Any = Counted()
+    store.read = store
+    log = Log(store)
+    log.expect(task.uid)
+    await asyncio.gather(*(log.recall(task) for _ in range(100)))
+    assert reads == [0, task.seq]
+    assert [entry.seq for entry in log.recent(task.uid, 0, 99) or []] == [1, 2]

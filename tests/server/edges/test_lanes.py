@@ -31,6 +31,7 @@ class Reader:
         self.written: list[bytes] = []
         self.lane: Lane | None = None
         self.left_at: int | None = None
+        self.failure: Exception | None = None
         self._takes = takes
 
     def write(self, frames: bytes) -> None:
@@ -38,6 +39,11 @@ class Reader:
         self.written.append(frames)
         if len(self.written) >= self._takes:
             self.fall_behind()
+
+    def fail(self, defect: Exception) -> None:
+        """Noted; who fails is hung up on, and leaves."""
+        self.failure = defect
+        self.fall_behind()
 
     def fall_behind(self) -> None:
         """Leave, with the lane's cursor."""
@@ -212,3 +218,26 @@ async def test_an_end_is_an_event_like_any_other(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         assert b"".join(reader.written) == await told.wires(before)
         assert reader.lane is not None
+
+
+class Broken(Reader):
+    """A member whose line raises."""
+
+    def write(self, frames: bytes) -> None:
+        """The bug."""
+        raise OSError("nowhere to write")
+
+
+async def test_a_write_that_fails_is_one_readers(tmp_path: Path) -> None:
+    """Those behind it in the lane are told all the same, and whoever fails is let go."""
+    async with room(tmp_path) as told:
+        before, broken, after = Reader(), Broken(), Reader()
+        for reader in (before, broken, after):
+            told.enter(reader)
+        begin = told.seq
+        await told.tell(*texts(5, 5))
+        await asyncio.sleep(0)
+        whole = await told.wires(begin)
+        assert (b"".join(before.written), b"".join(after.written)) == (whole, whole)
+        assert isinstance(broken.failure, OSError)
+        assert told.lanes.statistics() == {"lanes": 1, "laned": 2}

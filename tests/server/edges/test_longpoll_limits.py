@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -158,3 +159,24 @@ async def test_who_may_ask_from_another_site(
         answer = await opened(house, **CROSS, **headers)
         assert (await house.http.get(PATH, headers={"x": "y"})).status_code == 200
         assert answer.token
+
+
+async def test_who_took_more_than_a_megabyte_of_answers_is_heard_again(house: Served) -> None:
+    """What waits for a poll stops the reading only while nobody polls for it."""
+    poller = await opened(house)
+
+    async def said(ref: int, payload: dict[str, str]) -> int:
+        frame = ["1", str(ref), "tasks:mine", "ping" if ref > 1 else "phx_join", payload]
+        answer = await house.http.post(poller.address, content=json.dumps(frame))
+        status: int = answer.json()["status"]
+        return status
+
+    assert await said(1, {}) == 200
+    taken = 0
+    for ref in range(2, 11):
+        assert await said(ref, {"x": "x" * 200_000}) in (200, 408)
+    async with asyncio.timeout(PATIENCE):
+        while taken < 6:  # of the join and of the pings that fitted
+            taken += len((await house.http.get(poller.address)).json().get("messages") or [])
+        while await said(50, {}) != 200:
+            await house.http.get(poller.address)

@@ -248,3 +248,44 @@ async def test_a_drip_of_single_bytes() -> None:
             await client.say(parts[at : at + 1])
             await asyncio.sleep(0)
         assert await client.hear(1) == ["drö"] and client.pongs == [b"p"]
+
+
+@pytest.mark.parametrize("tiny", [frame(0x81, b"x"), frame(0x8A), frame(0x89, b"p")])
+async def test_a_flood_of_one_leaves_turns_to_the_others(tiny: bytes) -> None:
+    """Messages, pongs and pings that come all at once are worked off over many turns of the
+    event loop, in order and to the last."""
+    turns = 0
+    app = Attached(quiet=True)
+    async with lined(app) as house, house.opened() as client:
+        await house.until(lambda: app.line is not None)
+        (line,) = house.lines
+        running = True
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if running:
+                asyncio.get_running_loop().call_soon(turn)
+
+        line.data_received(tiny * 5_000 + HELLO)
+        turn()
+        await house.until(lambda: "hello" in app.heard)
+        running = False
+        assert turns >= 15
+        assert app.heard.count("x") == (5_000 if tiny[0] == 0x81 else 0)
+        await client.say(frame(0x82, b"still here"))
+        await house.until(lambda: b"still here" in app.heard)
+
+
+async def test_a_flood_that_is_paused_stays_paused() -> None:
+    """Who stops the reading in the middle of a flood hears nothing more until it goes on."""
+    app = Attached(quiet=True, pauses=1)
+    async with lined(app) as house, house.opened():
+        await house.until(lambda: app.line is not None)
+        (line,) = house.lines
+        line.data_received(frame(0x81, b"x") * 1_000)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(app.heard) == 1
+        app.line.resume_reading()
+        await house.until(lambda: len(app.heard) == 1_000)
