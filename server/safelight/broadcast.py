@@ -6,26 +6,26 @@ client takes the message inside. Knows neither topics nor serializers.
 
 from __future__ import annotations
 
+import msgspec
+
 from . import framing
 
 
-class Broadcast:
+class Broadcast(msgspec.Struct, gc=False, eq=False):
     """A frame that any number of clients may be sent. `wire` is what travels."""
 
-    __slots__ = ("_message", "wire")
-
-    def __init__(self, message: bytes) -> None:
-        """Of a binary message; see `of_text`."""
-        self.wire = framing.binary(message)
-        self._message: str | bytes | None = None
+    wire: bytes
+    _message: str | bytes | None = None
 
     @classmethod
     def of_text(cls, text: bytes) -> Broadcast:
         """Of a text message, in UTF-8."""
-        made = cls.__new__(cls)
-        made.wire = framing.text(text)
-        made._message = None
-        return made
+        return cls(framing.text(text))
+
+    @classmethod
+    def of_binary(cls, message: bytes) -> Broadcast:
+        """Of a binary message."""
+        return cls(framing.binary(message))
 
     @property
     def message(self) -> str | bytes:

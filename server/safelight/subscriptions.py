@@ -40,7 +40,7 @@ class Preview:
         if made is None:
             header = msgspec.json.encode(self.header)
             payload = len(header).to_bytes(4, "big") + header + self.data
-            made = Broadcast(binary.encode_broadcast(topic, "preview", payload))
+            made = Broadcast.of_binary(binary.encode_broadcast(topic, "preview", payload))
             self._frames[topic] = made
         return made
 

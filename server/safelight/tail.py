@@ -34,7 +34,7 @@ MAX_UNFOLDED = 64
 """Events that wait to be folded into the snapshot until somebody asks for it."""
 
 
-class _Head(msgspec.Struct, frozen=True):
+class _Head(msgspec.Struct, frozen=True, gc=False):
     """What of an event decides whether the next may stand for it."""
 
     type: str
@@ -51,20 +51,22 @@ _MARK = b'{"":0}'
 """Stands for an event's JSON; none of ours is like it."""
 
 
-class Entry:
-    """One event as every reader gets it: the bytes of its JSON, and its frames."""
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One event as every reader gets it: the bytes of its JSON, and its frames.
 
-    __slots__ = ("_frame", "_known", "_more", "_runs", "_topic", "_vsn", "body", "run", "seq")
+    Entries and their frames are many, live long and are in no cycle: the collector of
+    garbage need not look at them.
+    """
 
-    def __init__(self, seq: int, run: int, body: bytes) -> None:
-        self.seq = seq
-        self.run = run
-        self.body = body
-        self._frame: Broadcast | None = None
-        self._vsn = self._topic = ""
-        self._more: _Kept | None = None
-        self._runs: _Kept | None = None
-        self._known: _Head | None = None
+    seq: int
+    run: int
+    body: bytes
+    _frame: Broadcast | None = None
+    _vsn: str = ""
+    _topic: str = ""
+    _more: _Kept | None = None
+    _runs: _Kept | None = None
+    _known: _Head | None = None
 
     @property
     def ends(self) -> bool:
