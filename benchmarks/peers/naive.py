@@ -9,11 +9,10 @@ it. uvicorn has its fastest parts: uvloop, httptools, the sans-I/O WebSocket cla
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import defaultdict
 
-import uvicorn
 from event import Orders
+from serving import serve
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
@@ -54,16 +53,4 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app,
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        access_log=False,
-        log_level="critical",
-        backlog=2048,
-        timeout_graceful_shutdown=1,
-    )
+    serve(app)

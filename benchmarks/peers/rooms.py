@@ -5,11 +5,9 @@ python benchmarks/peers/rooms.py PORT
 
 from __future__ import annotations
 
-import sys
-
 import socketio
-import uvicorn
 from event import Orders
+from serving import serve
 
 server = socketio.AsyncServer(async_mode="asgi", transports=["websocket"], http_compression=False)
 orders = Orders()
@@ -30,16 +28,4 @@ async def publish(sid: str, order: str) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        socketio.ASGIApp(server),
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        access_log=False,
-        log_level="critical",
-        backlog=2048,
-        timeout_graceful_shutdown=1,
-    )
+    serve(socketio.ASGIApp(server))

@@ -76,35 +76,35 @@ VOID: dict[str, Any] = {
 
 def opening(task: Task) -> Snapshot:
     """The snapshot before the first event, at seq 0."""
-    ran, asked = task.resolved, task.asked
     created = timestamp(task.created_at)
-    return Snapshot(
-        task_id=task.id,
-        seq=0,
-        status="queued",
-        progress=0.0,
-        attempt=1,
-        kind=asked.kind,
-        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt},
-        model=ran.model,
-        provider=ran.provider,
-        backend=ran.backend,
-        substituted_for=ran.substituted_for,
-        seed=wire.wire_seed(ran.seed),
-        created_at=created,
-        updated_at=created,
-    )
+    return _made(task, 0, "queued", 0.0, 1, None, None, created, created)
 
 
 def begun(task: Task, event: wire.Queued) -> Snapshot:
     """The snapshot after a new task's first event, at once: what `fold` makes of its opening."""
+    created, at = timestamp(task.created_at), event.timestamp
+    what = (event.status, event.progress, event.attempt, event.reason, event.eta)
+    return _made(task, event.seq, *what, created, at)
+
+
+def _made(
+    task: Task,
+    seq: int,
+    status: Status,
+    progress: float,
+    attempt: int,
+    reason: str | None,
+    eta: Eta | None,
+    created: str,
+    updated: str,
+) -> Snapshot:
     ran, asked = task.resolved, task.asked
     return Snapshot(
         task_id=task.id,
-        seq=event.seq,
-        status=event.status,
-        progress=event.progress,
-        attempt=event.attempt,
+        seq=seq,
+        status=status,
+        progress=progress,
+        attempt=attempt,
         kind=asked.kind,
         input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt},
         model=ran.model,
@@ -112,10 +112,10 @@ def begun(task: Task, event: wire.Queued) -> Snapshot:
         backend=ran.backend,
         substituted_for=ran.substituted_for,
         seed=wire.wire_seed(ran.seed),
-        reason=event.reason,
-        eta=event.eta,
-        created_at=timestamp(task.created_at),
-        updated_at=event.timestamp,
+        reason=reason,
+        eta=eta,
+        created_at=created,
+        updated_at=updated,
     )
 
 
