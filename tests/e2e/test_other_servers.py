@@ -264,7 +264,9 @@ async def _last(watch: Watch) -> Snapshot:
 
 
 async def _begun_again(house: Elsewhere, attempt: int) -> None:
-    """Wait until the task is in that attempt."""
+    """Wait until that attempt runs: one that waits for its turn is not lost by a kill."""
     async with asyncio.timeout(PATIENCE):
-        while (await house.http.get("/api/tasks/t1")).json()["data"]["attempt"] != attempt:
-            pass
+        while True:
+            task = (await house.http.get("/api/tasks/t1")).json()["data"]
+            if (task["attempt"], task["status"]) == (attempt, "processing"):
+                return
