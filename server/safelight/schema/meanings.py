@@ -1,6 +1,7 @@
-"""What each setting is for, in a sentence: the one thing `Settings` does not say.
+"""What each setting is for, in a sentence: the one thing the types do not say.
 
-A setting without a row here fails the generation of docs/settings.md.
+A setting, or a field of a backend, without a row here fails the generation of
+docs/settings.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ def meaning(name: str) -> str:
     return SETTINGS[name]
 
 
+def backend_meaning(field: str) -> str:
+    """The sentence of a field of `[backends.<name>]`. Raises Undescribed."""
+    if field not in BACKENDS:
+        raise Undescribed(f"field {field}: say what it is for in {__name__}.BACKENDS")
+    return BACKENDS[field]
+
+
 SETTINGS = {
     "host": "The address to listen on.",
     "port": "The port to listen on.",
@@ -30,6 +38,18 @@ SETTINGS = {
     "max_body_bytes": "The largest body of a request.",
     "max_frame_bytes": "The largest frame that a socket may send.",
     "max_artifact_bytes": "The largest file that a prediction may make.",
+    "fetch_tries": "How often a result file is asked for before it is given up.",
+    "fetch_seconds": "How long the source of a result file may say nothing.",
+    "thumbnail_quality": "Of the small WebP of each picture. None: no thumbnails are made.",
+    "png_text": "Whether a PNG tells prompt, seed, model and task id in a text chunk.",
+    "max_upload_bytes": "The largest file that may be uploaded.",
+    "upload_quota_bytes": "What the uploads of one owner may come to.",
+    "storage": "Where files lie: in `data_dir`, or in an object store that speaks S3.",
+    "s3_url": "Its bucket, and the beginning of every name in it.",
+    "s3_region": "Its region. None: what the environment says, as for all S3 tools.",
+    "s3_endpoint": "Its address, where it is not Amazon's.",
+    "s3_key_id": "The access key. None: what the environment says.",
+    "s3_secret": "The secret of the access key. None: what the environment says.",
     "attempts": "Predictions per task before a fault that may pass ends it.",
     "max_losses": "How often a restart may cost a task its attempt; once more ends it as `lost`.",
     "retry_base_seconds": "The pause before the second attempt; it doubles from there.",
@@ -46,8 +66,28 @@ SETTINGS = {
     "longpoll_sessions": "Long-poll sessions of one owner at a time; of one address, if no tokens.",
     "log_retention_seconds": "How long an ended task keeps its log; the last event stays.",
     "task_retention_seconds": "How long an ended task is kept at all.",
+    "artifact_retention_seconds": "How long result files are kept; their events stay.",
+    "upload_retention_seconds": "How long uploads are kept.",
     "tail_events": "Encoded events that are held in memory, per task.",
     "local_concurrency": "Processes that paint.",
     "local_pace_seconds": "The pause between two strokes, so that there is something to watch.",
     "scripted": "Whether the provider `scripted` is there, for demonstrations and tests.",
+    "models_file": "Models of your own, a TOML file laid over those that are shipped.",
+    "workflows_dir": "A folder of workflow templates of your own, beside those that are shipped.",
+    "backends": "Named places where models run; their fields are below.",
+    "default_backend": "The backend of whoever names none. None: the first that can run the model.",
+    "unreachable": "What becomes of a request for a backend that does not answer.",
+    "backend_check_seconds": "How long a request may wait for its backend's word on it.",
+}
+
+BACKENDS = {
+    "type": "What is spoken there.",
+    "url": "Its address. No two backends may have the same.",
+    "label": "Its name for people. None: the name of the table.",
+    "token": "Sent as a bearer token.",
+    "headers": "Sent with every request.",
+    "concurrency": "Predictions of this server there at a time.",
+    "timeout_seconds": "How long one answer may take.",
+    "view_timeout_seconds": "How long the download of one file may take.",
+    "max_frame_bytes": "The largest message on a backend's socket; whole pictures come there.",
 }

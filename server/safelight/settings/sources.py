@@ -1,0 +1,204 @@
+"""Where settings come from, and which source wins.
+
+One file, the environment and the arguments are read into values by name, each checked
+where it stands, so that a refusal names its source. Then the values are laid one over
+the other, and what no single source can get wrong is checked.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from safelight_protocol.identity import shown
+
+from . import backends
+from .address import is_loopback
+from .fields import NAMES, PREFIX, TYPES, Owner, Settings, Url
+from .words import MASK, SettingsError, converted, unknown, wrong
+
+FILE = "safelight.toml"
+
+Source = Literal["default", "file", "environment", "argument"]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Settings, where each came from, and which lower sources it overrides.
+
+    `file` is the file that was read, None without one. A field of a backend is named
+    as in `backends.kerniegen.url`; there is a source for each that was given.
+    """
+
+    settings: Settings
+    sources: dict[str, Source]
+    overridden: dict[str, tuple[Source, ...]]
+    file: Path | None
+
+
+class Remote(msgspec.Struct, frozen=True):
+    """The server that the command line speaks to, and the token it shows there."""
+
+    url: str = "http://127.0.0.1:4747"
+    token: str | None = None
+
+
+def load(path: str | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> Loaded:
+    """Read all sources. Raises SettingsError.
+
+    The file is `path`, else SAFELIGHT_CONFIG, else safelight.toml in the working
+    directory if there is one; a file that is named must exist. A variable that is
+    empty, or an override that is None, counts as not given.
+    """
+    file = _find_file(path, environ)
+    from_file = {} if file is None else _read_file(file)
+    layers: list[tuple[Source, dict[str, Any]]] = [
+        ("file", from_file),
+        ("environment", _read_environment(environ, from_file)),
+        ("argument", _read_arguments(overrides)),
+    ]
+    values: dict[str, Any] = {}
+    given: dict[str, list[Source]] = {}
+    for source, layer in layers:
+        values |= layer
+        for name in layer:
+            given.setdefault(name, []).append(source)
+    settings = _settings(values)
+    _check_together(settings)
+    sources: dict[str, Source] = dict.fromkeys(NAMES, "default")
+    sources |= {name: by[-1] for name, by in given.items()}
+    overridden = {name: tuple(by[:-1]) for name, by in given.items() if len(by) > 1}
+    return Loaded(settings, sources, overridden, file)
+
+
+def load_remote(environ: Mapping[str, str], url: str | None, token: str | None) -> Remote:
+    """SAFELIGHT_URL and SAFELIGHT_TOKEN, unless given as arguments. Raises SettingsError."""
+    chosen = url or environ.get(PREFIX + "URL") or Remote().url
+    address: str = converted("url", chosen.rstrip("/"), Url, PREFIX + "URL or --url", lax=False)
+    return Remote(address, token or environ.get(PREFIX + "TOKEN") or None)
+
+
+_ELSEWHERE = {"CONFIG", "URL", "TOKEN"}
+"""Variables with our prefix that are no settings of the server."""
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    of_backends = {name: value for name, value in values.items() if name not in NAMES}
+    plain = {name: value for name, value in values.items() if name in NAMES}
+    return Settings(**plain, backends=backends.assembled(of_backends))
+
+
+def _find_file(path: str | None, environ: Mapping[str, str]) -> Path | None:
+    named = path or environ.get(PREFIX + "CONFIG")
+    file = Path(named or FILE)
+    if file.is_file():
+        return file
+    if named:
+        raise SettingsError(f"{named}: there is no such settings file")
+    return None
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+        raise SettingsError(f"{file} cannot be read: {trouble}") from None
+    for name in table:
+        if name not in NAMES:
+            raise unknown(name, NAMES, str(file))
+    values = backends.read_tables(table.pop(backends.TABLE, {}), str(file))
+    return values | {name: _from_toml(name, value, str(file)) for name, value in table.items()}
+
+
+def _from_toml(name: str, value: Any, where: str) -> Any:
+    if name != "tokens":
+        return converted(name, value, TYPES[name], where, lax=False)
+    pairs = []
+    table = dict[str, str | list[str]]
+    for owner, held in converted(name, value, table, where, lax=False).items():
+        pairs += [(owner, token) for token in ([held] if isinstance(held, str) else held)]
+    return _tokens(pairs, where)
+
+
+def _read_environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> dict[str, Any]:
+    """`below` is what the file gave: its backends are known by name."""
+    known = {PREFIX + name.upper(): name for name in NAMES if name != backends.TABLE}
+    named = sorted({name.split(".")[1] for name in below if name not in NAMES})
+    values = {}
+    for variable, text in environ.items():
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in _ELSEWHERE or not text:
+            continue
+        if variable.startswith(backends.VARIABLE.rstrip("_")):
+            field, value = backends.read_variable(variable, text, named)
+            values[field] = value
+        elif variable in known:
+            values[known[variable]] = _from_text(known[variable], text, variable)
+        else:
+            raise unknown(variable, tuple(known), "the environment")
+    return values
+
+
+def _from_text(name: str, text: str, variable: str) -> Any:
+    """One variable: lists are separated by commas, `none` switches a setting off."""
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if name == "tokens":
+        pairs = [item.partition(":") for item in items]
+        if not all(token for _, _, token in pairs):
+            raise wrong(name, MASK, "owner:token, separated by commas", variable)
+        return _tokens([(owner, token) for owner, _, token in pairs], variable)
+    type_ = TYPES[name]
+    if get_origin(type_) is tuple:
+        return converted(name, items, type_, variable, lax=True)
+    if text.lower() == "none" and type(None) in get_args(type_):
+        return None
+    return converted(name, text, type_, variable, lax=True)
+
+
+def _read_arguments(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    where = "the arguments"
+    for name, value in overrides.items():
+        if name not in NAMES:
+            raise unknown(name, NAMES, where)
+        if value is not None and name == backends.TABLE:
+            values |= backends.read_tables(value, where)
+        elif value is not None:
+            values[name] = converted(name, value, TYPES[name], where, lax=True)
+    return values
+
+
+def _tokens(pairs: list[tuple[str, str]], where: str) -> dict[str, str]:
+    """Token to owner. What was found is never told: it could be a token."""
+    made: dict[str, str] = {}
+    for owner, token in pairs:
+        converted("tokens", owner, Owner, where, lax=False)
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            expected = f"visible ASCII characters for {owner}"
+            raise wrong("tokens", MASK, expected, where)
+        if made.setdefault(token, owner) != owner:
+            raise wrong("tokens", f"one token of {made[token]} and {owner}", "one owner", where)
+    return made
+
+
+def _check_together(settings: Settings) -> None:
+    """What one setting alone cannot get wrong."""
+    open_to_all = settings.anonymous_owner is not None
+    if settings.tokens and open_to_all:
+        raise SettingsError("anonymous_owner: found beside tokens, expected only without tokens")
+    if not settings.tokens and not open_to_all and not is_loopback(settings.host):
+        raise SettingsError(
+            f"host: found {shown(settings.host)} without tokens, expected a loopback address"
+            " such as 127.0.0.1, or [tokens], or anonymous_owner set on purpose"
+        )
+    if settings.retry_max_seconds < settings.retry_base_seconds:
+        raise SettingsError(
+            f"retry_max_seconds: found {settings.retry_max_seconds}, expected"
+            f" retry_base_seconds ({settings.retry_base_seconds}) or more"
+        )
+    if settings.storage == "s3" and settings.s3_url is None:
+        raise SettingsError("s3_url: found none beside storage s3, expected s3://bucket/prefix")
+    backends.check_backends(settings)
