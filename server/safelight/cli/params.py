@@ -7,6 +7,7 @@ with what it found and expected. So numbers that are none travel as they were ty
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,20 +27,30 @@ def body_of(args: argparse.Namespace) -> dict[str, Any]:
         "kind": args.kind,
         "prompt": args.prompt,
         "model": args.model,
+        "backend": args.backend,
         "seed": None if args.seed is None else _value(args.seed),
         "params": params or None,
     }
 
 
 def named_values(given: list[str]) -> dict[str, Any]:
-    """What `--param NAME=VALUE` was given. Raises BadOption."""
+    """What `--param NAME=VALUE` was given; @FILE is what is in that file, and a value that
+    begins with @@ begins with @. Raises BadOption."""
     values = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise BadOption(f"--param: found {text!r}, expected NAME=VALUE")
-        values[name] = _value(value)
+        at = value.startswith("@") and not value.startswith("@@")
+        values[name] = _value(_read(name, value[1:]) if at else value.removeprefix("@"))
     return values
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise BadOption(f"--param {name}: found @{path}, which cannot be read: {trouble}") from None
 
 
 def _size(text: str | None) -> dict[str, Any]:

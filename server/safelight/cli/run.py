@@ -35,11 +35,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to keep it")
     parser.add_argument("--kind", choices=("image", "video", "text"), default="image")
     parser.add_argument("--model", metavar="NAME", help="see `safelight models`")
+    parser.add_argument("--backend", metavar="NAME", help="where to run it, if it has backends")
     parser.add_argument("--seed", metavar="N", help="0 to 2**64-1; drawn by the server if left out")
     parser.add_argument("--size", metavar="WxH", help="in pixels, 768x512 say")
     parser.add_argument("--steps", metavar="N", help="how many steps to take")
     parser.add_argument(
-        "--param", action="append", default=[], metavar="NAME=VALUE", help="any other parameter"
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other; @FILE reads it",
     )
     parser.add_argument("--attach", metavar="ID", help="watch a task that is there already")
     remote.add_options(parser)

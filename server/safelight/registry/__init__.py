@@ -1,67 +1,53 @@
 """The registry of models: what can be asked for, and what a request resolves to.
 
-The one place where defaults are assigned, aliases followed and parameters checked,
-whatever the door. Rows come from models.toml; which providers there are is told at
-start. Knows nothing of tasks, prices paid or backends' live state. The rules are
-those of docs/wire.md, "Models and defaults".
+The one place where defaults are assigned, aliases and successors followed, a backend
+chosen and parameters checked, whatever the door. Rows come from models.toml and the
+operator's own file; which providers and backends there are is told at start, and the
+time by a clock that is handed in. Knows nothing of tasks, prices paid or backends' live
+state. The rules are those of docs/wire.md, "Models and defaults".
 """
 
 from __future__ import annotations
 
-import difflib
+import datetime
 from collections.abc import Callable, Hashable
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
-from safelight_protocol.fields import invalid
 from safelight_protocol.identity import shown
 from safelight_protocol.task import Asked, Resolved
 
-from .params import Schema, drop_unfit, drop_unknown, read_params
-from .rows import BadCatalog, Catalog, ModelRow, read_catalog
+from . import listing
+from .catalog import BadCatalog, with_own
+from .listing import DIALECT, Model, Offer
+from .params import read_params
+from .resolving import Meant, backend_for, check_inputs, meant_by, requested_by
+from .roster import Places, Roster
+from .rows import Catalog
 
-__all__ = ["BadCatalog", "Model", "Offer", "Registry", "Resolution"]
+__all__ = [
+    "DIALECT",
+    "BadCatalog",
+    "Model",
+    "Offer",
+    "Places",
+    "Registry",
+    "Resolution",
+    "workflows",
+]
 
 
 MEMO = 512
 MEMO_BYTES = 500
 """How many resolutions are remembered, and the longest parameters of one, as JSON."""
 
+DAY = 86_400_000
+EPOCH = datetime.date(1970, 1, 1).toordinal()
+
 _encode = msgspec.json.Encoder().encode
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """One model as GET /api/models shows it.
-
-    `price` is in US dollars for one result, None if not known here. `default` marks
-    the model of its kind that a native body gets when it names none. `params` maps
-    each parameter to a fragment of JSON Schema.
-    """
-
-    name: str
-    label: str
-    kind: Kind
-    provider: str
-    usable: bool
-    default: bool
-    price: float | None
-    vip: bool
-    params: dict[str, dict[str, Any]]
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """One model as the deployed app lists it: what a person chooses by, and nothing of
-    its provider. `default` marks what a body without a model means there."""
-
-    name: str
-    label: str
-    description: str
-    default: bool
-    price: float | None
-    vip: bool
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,102 +61,110 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class Registry:
-    """The models, given the providers that are configured. Never changes."""
+def workflows(own: str | None) -> dict[str, str]:
+    """The template that each model stands for, of those that have one; `own` is the
+    operator's file. Raises BadCatalog."""
+    rows = with_own(own).models
+    return {row.name: row.workflow for row in rows if row.workflow is not None}
 
-    def __init__(self, catalog: Catalog, configured: frozenset[str]) -> None:
-        providers = catalog.providers
-        hidden = {name for name, row in providers.items() if row.hidden and name not in configured}
-        rows = [row for row in catalog.models if row.provider not in hidden]
+
+class Registry:
+    """The models, given the providers and backends that are configured.
+
+    `clock` tells milliseconds since 1970; which models are retired changes with the day
+    (UTC), and nothing else ever does. A clock that stands still at 0 retires none.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        configured: frozenset[str],
+        places: Places | None = None,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._catalog = catalog
         self._configured = configured
-        self._rows = sorted(rows, key=lambda row: row.order)
-        self._named = {name: row for row in rows for name in (row.name, *row.aliases)}
-        self._schemas = {row.name: catalog.schema_of(row) for row in rows}
-        self._resolutions: dict[Hashable, tuple[Resolved, tuple[str, ...]]] = {}
-        self._only_embedded = not any(
-            not row.embedded and name in configured for name, row in providers.items()
-        )
+        self._places = places or Places()
+        self._clock = clock
+        self._day = clock() // DAY
+        self._of_day = self._made(self._day)
+        self._known: dict[Hashable, Meant] = {}
 
     @classmethod
-    def load(cls, configured: frozenset[str]) -> Registry:
-        """The shipped models, usable where their provider is one of `configured`."""
-        return cls(read_catalog(), configured)
+    def load(
+        cls,
+        configured: frozenset[str],
+        *,
+        places: Places | None = None,
+        own: str | None = None,
+        clock: Callable[[], int] = lambda: 0,
+    ) -> Registry:
+        """The shipped models and those of the file `own`, usable where their provider is
+        one of `configured`. Raises BadCatalog."""
+        return cls(with_own(own), configured, places, clock)
 
-    def models(self, kind: Kind | None = None) -> list[Model]:
-        """Every model, or those of a kind, in the order in which they would be defaults."""
-        rows = [row for row in self._rows if kind is None or row.kind == kind]
-        return [self._shown(row) for row in rows]
+    def models(self, kind: Kind | None = None, preferred: str | None = None) -> list[Model]:
+        """Every model, or those of a kind, in the order in which they would be defaults for
+        whoever prefers that backend."""
+        roster = self._roster()
+        return listing.models(roster, kind, roster.wish(preferred))
 
     def offers(self, kind: Kind) -> list[Offer]:
         """The models of a kind that may be named here, the app's default first."""
-        rows = [row for row in self._rows if row.kind == kind and self._may_be_named(row)]
-        meant = self._named[self._catalog.app[kind].model]
-        default = meant if meant in rows else next(iter(self._usable(kind)), None)
-        rows.sort(key=lambda row: row is not default)
-        return [
-            Offer(
-                name=row.name,
-                label=row.label,
-                description=row.description,
-                default=row is default,
-                price=_dollars(row),
-                vip=row.vip,
+        return listing.offers(self._roster(), kind)
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """The JSON Schema of a model's parameters, by name or alias; of a retired one, that
+        of who answers for it. Raises Refused `not_found` with the nearest names."""
+        roster = self._roster()
+        named = roster.row(name)
+        row = None if named is None else roster.standing(named)
+        if row is None:
+            expected = roster.near(name, [row.name for row in roster.rows])
+            raise Refused(
+                "not_found",
+                f"model: found {shown(name)}, expected {expected}",
+                [{"field": "model", "found": shown(name), "expected": expected}],
             )
-            for row in rows
-        ]
+        return listing.document(row, roster.schemas[row.name])
 
     def has_model(self, name: str) -> bool:
         """Whether a name or alias is known, usable or not."""
-        return name in self._named
+        return self._of_day.row(name) is not None
 
     def provider_label(self, provider: str) -> str:
         """A provider's name for people, `Replicate` say; unknown ones as they are."""
-        row = self._catalog.providers.get(provider)
-        return provider if row is None else row.label
+        return self._of_day.label(provider)
 
-    def resolve(self, asked: Asked, *, draw_seed: Callable[[], int]) -> Resolution:
-        """What will run, with every default filled in.
+    def resolve(
+        self, asked: Asked, *, draw_seed: Callable[[], int], preferred: str | None = None
+    ) -> Resolution:
+        """What will run, with every default filled in, and where: on the backend that was
+        asked for, else the `preferred` one of the owner, else the default, else the first
+        that may run the model.
 
-        Raises Refused `unknown_model`, `provider_not_configured` or `invalid`.
-        `draw_seed` is called once, and only if the caller left the seed open. Requests that
-        differ in nothing but prompt, seed and inputs share the params that they come to.
+        Raises Refused `unknown_model`, `provider_not_configured`, `unknown_backend` or
+        `invalid`. `draw_seed` is called once, and only if the caller left the seed open.
+        Requests that differ in nothing but prompt, seed and inputs share the params that
+        they come to.
         """
+        roster = self._roster()
         params = _encode(asked.params)
-        like = (asked.kind, asked.model, asked.backend, asked.n, asked.app, params)
-        known = self._resolutions.get(like)
+        like = (asked.kind, asked.model, asked.backend, preferred, asked.n, asked.app, params)
+        known = self._known.get(like)
         if known is None:
-            known = self._resolved(asked)
+            known = meant_by(roster, asked, preferred)
             if len(params) <= MEMO_BYTES:
-                if len(self._resolutions) >= MEMO:
-                    self._resolutions.clear()
-                self._resolutions[like] = known
-        resolved, warnings = known
+                if len(self._known) >= MEMO:
+                    self._known.clear()
+                self._known[like] = known
+        check_inputs(asked, known.row)
         seed = draw_seed() if asked.seed is None else asked.seed
-        own = dict(resolved.params)
-        resolved = msgspec.structs.replace(resolved, seed=seed, params=own)
-        return Resolution(asked=asked, resolved=resolved, warnings=warnings)
+        own = dict(known.resolved.params)
+        resolved = msgspec.structs.replace(known.resolved, seed=seed, params=own)
+        return Resolution(asked=asked, resolved=resolved, warnings=known.warnings)
 
-    def _resolved(self, asked: Asked) -> tuple[Resolved, tuple[str, ...]]:
-        """What will run, but for its seed, and what was ignored."""
-        requested = self._requested(asked)
-        row = self._running(requested, named=asked.model is not None)
-        _check_n(asked)
-        _check_backend(asked, row)
-        params, warnings = self._params(asked, requested, row)
-        resolved = Resolved(
-            requested=requested.name,
-            model=row.name,
-            provider=row.provider,
-            backend=None,
-            params=params,
-            seed=0,
-            n=asked.n or 1,
-            substituted_for=None if row is requested else requested.name,
-        )
-        return resolved, tuple(warnings)
-
-    def compare_defaults(self, asked: Asked) -> Resolved | None:
+    def compare_defaults(self, asked: Asked, preferred: str | None = None) -> Resolved | None:
         """What the request would be resolved to, only to be compared; the seed is 0.
 
         Never raises. A request that would be refused today is read by the schema of
@@ -178,160 +172,33 @@ class Registry:
         must not fail because the registry has changed since.
         """
         try:
-            return self.resolve(asked, draw_seed=lambda: 0).resolved
+            return self.resolve(asked, draw_seed=lambda: 0, preferred=preferred).resolved
         except Refused:
             pass
+        roster = self._roster()
         try:
-            row = self._requested(asked)
-            params = read_params(asked.params, self._schemas[row.name])
+            row = requested_by(roster, asked, asked.backend or roster.wish(preferred))
+            params = read_params(asked.params, roster.schemas[row.name])
         except Refused:
             return None
         return Resolved(
             requested=row.name,
             model=row.name,
             provider=row.provider,
-            backend=asked.backend,
+            backend=asked.backend or backend_for(roster, row, preferred),
             params=params,
             seed=asked.seed or 0,
             n=asked.n or 1,
         )
 
-    def _requested(self, asked: Asked) -> ModelRow:
-        """The model that the request means, after aliases, usable or not."""
-        if asked.model is None:
-            return self._implied(asked)
-        row = self._named.get(asked.model)
-        if row is None:
-            self._refuse_unknown(asked.model, asked.kind)
-        if row.kind != asked.kind:
-            raise invalid(
-                [
-                    {
-                        "field": "model",
-                        "found": f"{shown(row.name)}, of kind {row.kind}",
-                        "expected": f"a model of kind {asked.kind}, such as"
-                        f" {', '.join(self._names(asked.kind)[:3])}",
-                    }
-                ]
-            )
-        return row
+    def _roster(self) -> Roster:
+        """The models as they stand today."""
+        day = self._clock() // DAY
+        if day != self._day:
+            self._day, self._of_day = day, self._made(day)
+            self._known.clear()
+        return self._of_day
 
-    def _implied(self, asked: Asked) -> ModelRow:
-        if asked.app:
-            return self._named[self._catalog.app[asked.kind].model]
-        usable = self._usable(asked.kind)
-        if not usable:
-            raise _not_configured(f"No model of kind {asked.kind} is usable here.", "nothing", [])
-        return usable[0]
-
-    def _running(self, requested: ModelRow, *, named: bool) -> ModelRow:
-        """The requested model, or the one that stands in for it.
-
-        A model that was named is not swapped behind its caller's back; only where no
-        remote provider is configured at all, as on a first run, a built-in one shows
-        the way. For a model that we implied ourselves any usable one will do.
-        """
-        if requested.provider in self._configured:
-            return requested
-        usable = self._usable(requested.kind)
-        if usable and (not named or self._only_embedded):
-            return usable[0]
-        label = self.provider_label(requested.provider)
-        raise _not_configured(
-            f"{requested.name} needs {label}, which is not configured here.",
-            requested.name,
-            [row.name for row in usable],
-        )
-
-    def _params(
-        self, asked: Asked, requested: ModelRow, row: ModelRow
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Native names that the model does not know are refused, the app's are dropped;
-        a stand-in also drops values that only the model it stands in for takes."""
-        schema = self._schemas[row.name]
-        where = "" if asked.app else "params."
-        params = self._app_params(asked, schema) | asked.params
-        warnings: list[str] = []
-        if row is not requested:
-            _check_known(params, self._schemas[requested.name], where)
-            params, warnings = drop_unfit(params, schema, where=where)
-        elif asked.app:
-            params, warnings = drop_unknown(params, schema, where=where)
-        return read_params(params, schema, where=where), warnings
-
-    def _app_params(self, asked: Asked, schema: Schema) -> dict[str, Any]:
-        if not asked.app:
-            return {}
-        implied = self._catalog.app[asked.kind].params
-        return {name: value for name, value in implied.items() if name in schema.params}
-
-    def _may_be_named(self, row: ModelRow) -> bool:
-        """Whether a request for it is accepted; on a first run another stands in."""
-        if row.provider in self._configured:
-            return True
-        return self._only_embedded and bool(self._usable(row.kind))
-
-    def _usable(self, kind: Kind) -> list[ModelRow]:
-        return [row for row in self._rows if row.kind == kind and row.provider in self._configured]
-
-    def _names(self, kind: Kind) -> list[str]:
-        return [row.name for row in self._rows if row.kind == kind]
-
-    def _shown(self, row: ModelRow) -> Model:
-        params = self._schemas[row.name].params
-        return Model(
-            name=row.name,
-            label=row.label,
-            kind=row.kind,
-            provider=row.provider,
-            usable=row.provider in self._configured,
-            default=row in self._usable(row.kind)[:1],
-            price=_dollars(row),
-            vip=row.vip,
-            params={name: msgspec.to_builtins(param) for name, param in params.items()},
-        )
-
-    def _refuse_unknown(self, name: str, kind: Kind) -> NoReturn:
-        known = self._names(kind)
-        tails = {model.rpartition("/")[2]: model for model in known}
-        near = difflib.get_close_matches(name, known, n=3)
-        near += [tails[t] for t in difflib.get_close_matches(name.rpartition("/")[2], tails, n=3)]
-        told = list(dict.fromkeys(near)) or known
-        expected = f"{'one near it' if near else 'one of'}: {', '.join(told)}"
-        raise Refused(
-            "unknown_model",
-            f"model: found {shown(name)}, expected {expected}",
-            [{"field": "model", "found": shown(name), "expected": expected}],
-        )
-
-
-def _dollars(row: ModelRow) -> float | None:
-    return None if row.price_micros is None else row.price_micros / 1_000_000
-
-
-def _not_configured(message: str, found: str, usable: list[str]) -> Refused:
-    expected = f"one of: {', '.join(usable)}" if usable else "a provider in the settings"
-    return Refused(
-        "provider_not_configured",
-        f"{message} Expected {expected}.",
-        [{"field": "model", "found": found, "expected": expected}],
-    )
-
-
-def _check_n(asked: Asked) -> None:
-    if asked.kind != "image" and asked.n not in (None, 1):
-        found, expected = str(asked.n), f"1 for kind {asked.kind}"
-        raise invalid([{"field": "n", "found": found, "expected": expected}])
-
-
-def _check_backend(asked: Asked, row: ModelRow) -> None:
-    """A backend that cannot be had is never dropped in silence."""
-    if asked.backend is not None:
-        expected = f"nothing: {row.name} has no backends to choose from"
-        raise invalid([{"field": "backend", "found": shown(asked.backend), "expected": expected}])
-
-
-def _check_known(params: dict[str, Any], schema: Schema, where: str) -> None:
-    """What the model that was meant would not take either is refused all the same."""
-    known = {name: params[name] for name in schema.params if name in params}
-    read_params(known, schema, where=where)
+    def _made(self, day: int) -> Roster:
+        today = datetime.date.fromordinal(EPOCH + day)
+        return Roster(self._catalog, self._configured, self._places, today)

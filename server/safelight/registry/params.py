@@ -17,8 +17,10 @@ from typing import Any, Literal, TypedDict
 import msgspec
 
 from safelight_protocol.codes import Refused
-from safelight_protocol.fields import Field, Wrong, invalid, read_object
+from safelight_protocol.fields import Field, Wrong, invalid, one_of, read_object
 from safelight_protocol.identity import shown
+
+from .formats import FORMATS
 
 MAX_PARAMS = 100
 """More is no honest request; each unknown one costs a search for its nearest name."""
@@ -30,9 +32,10 @@ GRAIN = 8
 class Param(
     msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """One parameter, in words of JSON Schema; None says nothing."""
+    """One parameter, in words of JSON Schema; None says nothing. `max_bytes` bounds an
+    object as JSON, and its `format` is one of those in formats.py."""
 
-    type: Literal["integer", "number", "string", "boolean"]
+    type: Literal["integer", "number", "string", "boolean", "object"]
     description: str | None = None
     default: bool | int | float | str | None = None
     minimum: int | float | None = None
@@ -40,6 +43,9 @@ class Param(
     enum: tuple[str, ...] | None = None
     pattern: str | None = None
     max_length: int | None = None
+    multiple_of: int | None = None
+    max_bytes: int | None = None
+    format: str | None = None
     examples: tuple[str, ...] | None = None
 
 
@@ -47,30 +53,42 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a model.
 
     With `open`, unknown ones are handed on as they are. With `longer_side` (pixels,
-    the default) there are width, height and aspect_ratio, resolved together.
+    the default) there are width, height and aspect_ratio, resolved together. Without
+    those that are `required` nothing can run.
     """
 
     params: dict[str, Param] = {}
+    required: tuple[str, ...] = ()
     open: bool = False
     longer_side: int | None = None
 
 
+_encode = msgspec.json.Encoder().encode
+
 _SIDES: tuple[Literal["width", "height"], ...] = ("width", "height")
 
 
+_ELSEWHERE = {
+    name: f"{name}, beside params" for name in ("seed", "prompt", "model", "backend", "n")
+}
+"""Fields of a body that are often put among the parameters."""
+
+
 def read_params(
-    params: dict[str, Any], schema: Schema, *, where: str = "params."
+    params: dict[str, Any], schema: Schema, *, where: str = "params.", partly: bool = False
 ) -> dict[str, Any]:
     """Every value checked and in one form, defaults filled in, sizes computed.
 
-    A parameter that is null counts as left out. Raises Refused `invalid` naming every
-    wrong or unknown one, with `where` before its name.
+    A parameter that is null counts as left out; `partly` if required ones may be. Raises
+    Refused `invalid` naming every wrong or unknown one, with `where` before its name.
     """
     _check_count(params, where)
     may_be_null = {name for name in params if schema.open or name in schema.params}
     given = {name: v for name, v in params.items() if v is not None or name not in may_be_null}
-    fields = _fields_of(schema)
-    values, unknown = read_object(given, fields, where=where, strict=not schema.open)
+    fields = _fields_of(schema, partly)
+    values, unknown = read_object(
+        given, fields, where=where, strict=not schema.open, elsewhere=_ELSEWHERE
+    )
     values |= {name.removeprefix(where): given[name.removeprefix(where)] for name in unknown}
     if schema.longer_side is not None:
         values = _sized(values, schema, schema.longer_side, where)
@@ -78,16 +96,19 @@ def read_params(
     return {name: value for name, value in defaults.items() if value is not None} | values
 
 
-_fields: dict[int, tuple[Schema, dict[str, Field]]] = {}
+_fields: dict[tuple[int, bool], tuple[Schema, dict[str, Field]]] = {}
 """By the identity of a schema, which is kept beside: there are as many as models."""
 
 
-def _fields_of(schema: Schema) -> dict[str, Field]:
-    """How each parameter is read."""
-    known = _fields.get(id(schema))
+def _fields_of(schema: Schema, partly: bool) -> dict[str, Field]:
+    """How each parameter is read, and whether it must be there."""
+    known = _fields.get((id(schema), partly))
     if known is None:
-        made = {name: Field(_reader(param)) for name, param in schema.params.items()}
-        known = _fields[id(schema)] = (schema, made)
+        made = {
+            name: Field(_reader(param), required=name in schema.required and not partly)
+            for name, param in schema.params.items()
+        }
+        known = _fields[id(schema), partly] = (schema, made)
     return known[1]
 
 
@@ -112,7 +133,7 @@ def drop_unfit(
     kept: dict[str, Any] = {}
     for name, value in known.items():
         try:
-            read_params(kept | {name: value}, schema, where=where)
+            read_params(kept | {name: value}, schema, where=where, partly=True)
         except Refused as refused:
             expected = refused.details[0]["expected"]
             warnings.append(f"{where}{name} is ignored: found {shown(value)}, expected {expected}")
@@ -138,6 +159,8 @@ def _reader(param: Param) -> Callable[[Any], Any]:
             return lambda value: _read_string(value, param)
         case "boolean":
             return _read_boolean
+        case "object":
+            return lambda value: _read_object(value, param)
 
 
 def _read_number(value: Any, param: Param, *, whole: bool) -> int | float:
@@ -148,10 +171,24 @@ def _read_number(value: Any, param: Param, *, whole: bool) -> int | float:
         if low <= value <= high and math.isfinite(value):
             if not whole:
                 return float(value)
-            if value == int(value):
+            if value == int(value) and int(value) % (param.multiple_of or 1) == 0:
                 return int(value)
-    between = "" if param.minimum is None else f" from {param.minimum} to {param.maximum}"
-    raise Wrong(("an integer" if whole else "a number") + between)
+    raise Wrong(("an integer" if whole else "a number") + _range(param))
+
+
+def _range(param: Param) -> str:
+    """In words, which numbers are taken."""
+    match param.minimum, param.maximum:
+        case None, None:
+            words = ""
+        case None, high:
+            words = f" of {high} or less"
+        case low, None:
+            words = f" of {low} or more"
+        case low, high:
+            words = f" from {low} to {high}"
+    multiple = param.multiple_of
+    return words + (f", a multiple of {multiple}" if multiple else "")
 
 
 def _read_string(value: Any, param: Param) -> str:
@@ -162,10 +199,12 @@ def _read_string(value: Any, param: Param) -> str:
         if fits and listed and short:
             return value
     if param.enum is not None:
-        raise Wrong("one of " + ", ".join(param.enum))
+        raise Wrong(one_of(value, param.enum))
     if param.pattern is not None:
         raise Wrong("a string such as " + ", ".join(param.examples or ()))
-    raise Wrong(f"a string of at most {param.max_length} characters")
+    if param.max_length is not None:
+        raise Wrong(f"a string of at most {param.max_length} characters")
+    raise Wrong("a string")
 
 
 def _read_boolean(value: Any) -> bool:
@@ -174,11 +213,23 @@ def _read_boolean(value: Any) -> bool:
     raise Wrong("true or false")
 
 
+def _read_object(value: Any, param: Param) -> dict[str, Any]:
+    """Bounded as JSON, in the form that is named."""
+    if not isinstance(value, dict):
+        raise Wrong("an object" + (f": {param.description}" if param.description else ""))
+    if param.max_bytes is not None and len(_encode(value)) > param.max_bytes:
+        raise Wrong(f"an object of at most {param.max_bytes} bytes as JSON")
+    if param.format is not None:
+        FORMATS[param.format](value)
+    return value
+
+
 def _sized(values: dict[str, Any], schema: Schema, longer_side: int, where: str) -> dict[str, Any]:
     """Width and height, whatever was given of them, and the ratio they really have."""
     ratio = values.get("aspect_ratio") or str(schema.params["aspect_ratio"].default)
     given = values.get("width"), values.get("height")
-    size = _size(*given, ratio, longer_side, int(schema.params["width"].minimum or 1))
+    width = schema.params["width"]
+    size = _size(*given, ratio, longer_side, int(width.minimum or 1), width.multiple_of or 1)
     for side in _SIDES:
         low, high = schema.params[side].minimum or 1, schema.params[side].maximum or size[side]
         if not low <= size[side] <= high:
@@ -197,17 +248,23 @@ class _Size(TypedDict):
 
 @functools.lru_cache(maxsize=1024)
 def _size(
-    width: int | None, height: int | None, ratio: str, longer_side: int, shortest: int
+    width: int | None,
+    height: int | None,
+    ratio: str,
+    longer_side: int,
+    shortest: int,
+    multiple: int,
 ) -> _Size:
     """Both sides given win over the ratio. One given: the other follows from the ratio.
-    None: the longer side is `longer_side`, more if the shorter would be too short."""
+    None: the longer side is `longer_side`, more if the shorter would be too short. What is
+    computed is a `multiple`."""
     exact = Fraction(ratio.replace(":", "/"))
     if width is not None:
-        height = height if height is not None else _near(width / exact)
+        height = height if height is not None else _near(width / exact, multiple)
     elif height is not None:
-        width = _near(height * exact)
+        width = _near(height * exact, multiple)
     else:
-        width, height = _default_size(exact, longer_side, shortest)
+        width, height = _default_size(exact, longer_side, shortest, multiple)
     real = Fraction(width, height)
     return {
         "width": width,
@@ -216,15 +273,21 @@ def _size(
     }
 
 
-def _default_size(ratio: Fraction, longer_side: int, shortest: int) -> tuple[int, int]:
+def _default_size(
+    ratio: Fraction, longer_side: int, shortest: int, multiple: int
+) -> tuple[int, int]:
     long_by_short = max(ratio, 1 / ratio)
-    shorter = max(_near(longer_side / long_by_short), shortest)
-    longer = longer_side if shorter > shortest else max(longer_side, _near(shorter * long_by_short))
+    shorter = max(_near(longer_side / long_by_short, multiple), shortest)
+    longer = longer_side
+    if shorter <= shortest:
+        longer = max(longer_side, _near(shorter * long_by_short, multiple))
     return (longer, shorter) if ratio >= 1 else (shorter, longer)
 
 
-def _near(pixels: Fraction) -> int:
-    """Whole pixels as they are, others as the nearest multiple of GRAIN."""
-    if pixels.denominator == 1:
+def _near(pixels: Fraction, multiple: int) -> int:
+    """Whole pixels as they are if they are a multiple, others as the nearest multiple of
+    GRAIN or, if that is more, of what is asked for."""
+    if pixels.denominator == 1 and int(pixels) % multiple == 0:
         return int(pixels)
-    return max(GRAIN, round(pixels / GRAIN) * GRAIN)
+    grain = math.lcm(GRAIN, multiple)
+    return max(grain, round(pixels / grain) * grain)

@@ -1,26 +1,29 @@
-"""The registry's data: what models.toml may say, read and held against itself.
+"""The rows of the registry: what a file of models may say.
 
-Knows the form of the rows, not what follows from them for a request; `Registry`
-does. Whatever the file says wrong is found at start, never by a request.
+Knows the form of the rows, not what follows from them for a request: `Registry` does.
+How files are read, laid over each other and held against themselves is in catalog.py;
+docs/models.md tells the form to whoever writes a file.
 """
 
 from __future__ import annotations
 
 import datetime
-from functools import cache
-from importlib.resources import files
-from typing import Literal
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 
-from .params import Param, Schema, read_params
+from .params import Param, Schema
 
-
-class BadCatalog(Exception):
-    """models.toml contradicts itself; the message says where."""
+Name = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+/-]{0,199}\Z", description="a name such as owner/x"),
+]
+Micros = Annotated[int, Meta(ge=0)]
+Inputs = Annotated[int, Meta(ge=0, le=16)]
+Results = Annotated[int, Meta(ge=1)]
 
 
 class ProviderRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,27 +44,40 @@ class AppDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model. `description` is a sentence for people; `price_micros` is in millionths of
-    a US dollar, None if not known; `params` are those that differ from its schema's."""
+    a US dollar, None if not known; `params` are those that differ from its schema's.
 
-    name: str
+    `backends` are those that may run it, by name; none named are all of its provider.
+    `workflow` names the template that its provider fills in. From its `shutdown_date` on
+    (UTC) it is retired, and `replaced_by` answers for it. It starts from `min_inputs` files
+    at least, and from `max_inputs` at most where that is known; `max_n` counts results.
+    """
+
+    name: Name
     label: str
     kind: Kind
     provider: str
     schema: str
     order: int
-    price_micros: int | None = None
+    price_micros: Micros | None = None
     vip: bool = False
     description: str = ""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Name, ...] = ()
     params: dict[str, Param] = {}
+    backends: tuple[str, ...] = ()
+    workflow: str | None = None
+    min_inputs: Inputs = 0
+    max_inputs: Inputs | None = None
+    max_n: Results | None = None
+    shutdown_date: datetime.date | None = None
+    replaced_by: str | None = None
 
 
-class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+class Catalog(msgspec.Struct, frozen=True):
+    """Everything that the files say, each model by its name."""
 
     dated: datetime.date
     providers: dict[str, ProviderRow]
-    app: dict[Literal["image", "video", "text"], AppDefault]
+    app: dict[Kind, AppDefault]
     schemas: dict[str, Schema]
     models: tuple[ModelRow, ...]
 
@@ -69,48 +85,3 @@ class Catalog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What the model takes."""
         schema = self.schemas[row.schema]
         return msgspec.structs.replace(schema, params=schema.params | row.params)
-
-
-@cache
-def read_catalog(text: str | None = None) -> Catalog:
-    """The catalog in `text`, or the one that is shipped. Raises BadCatalog."""
-    if text is None:
-        text = files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
-    try:
-        catalog = msgspec.toml.decode(text, type=Catalog)
-    except msgspec.DecodeError as trouble:
-        raise BadCatalog(str(trouble)) from None
-    _check_names(catalog)
-    _check_references(catalog)
-    for row in catalog.models:
-        _check_defaults(row.name, catalog.schema_of(row))
-    return catalog
-
-
-def _check_names(catalog: Catalog) -> None:
-    seen: set[str] = set()
-    for row in catalog.models:
-        for name in (row.name, *row.aliases):
-            if name in seen:
-                raise BadCatalog(f"{name}: found twice, expected once among names and aliases")
-            seen.add(name)
-
-
-def _check_references(catalog: Catalog) -> None:
-    for row in catalog.models:
-        if row.provider not in catalog.providers:
-            raise BadCatalog(f"{row.name}: no provider {row.provider}")
-        if row.schema not in catalog.schemas:
-            raise BadCatalog(f"{row.name}: no schema {row.schema}")
-    kinds = {row.name: row.kind for row in catalog.models}
-    for kind, default in catalog.app.items():
-        if kinds.get(default.model) != kind:
-            raise BadCatalog(f"app.{kind}: {default.model} is no {kind} model")
-
-
-def _check_defaults(model: str, schema: Schema) -> None:
-    defaults = {name: param.default for name, param in schema.params.items()}
-    try:
-        read_params(defaults, schema, where=f"{model}: ")
-    except Refused as refused:
-        raise BadCatalog(refused.message) from None

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from safelight.registry.catalog import read_catalog
 from safelight.registry.params import Param, Schema, drop_unfit, drop_unknown, read_params
-from safelight.registry.rows import read_catalog
 from safelight_protocol.codes import Refused
 
 PICTURE = read_catalog().schemas["picture"]
@@ -123,6 +123,11 @@ WORDS = Schema(
         "camera_fixed": Param("boolean"),
         "seconds": Param("number"),
         "note": Param("string", max_length=3),
+        "name": Param("string"),
+        "side": Param("integer", minimum=64, maximum=512, multiple_of=8),
+        "least": Param("number", minimum=1.5),
+        "most": Param("integer", maximum=9),
+        "extra": Param("object", max_bytes=20),
     }
 )
 
@@ -132,6 +137,12 @@ def test_every_word_of_a_schema_is_kept_to() -> None:
     given = {"quality": "high", "camera_fixed": False, "seconds": -1e300, "note": ""}
     assert read(given, WORDS) == given
     assert read({}, WORDS) == {"quality": "low"}
+    assert read({"side": 72.0, "most": -5, "extra": {"a": [1]}}, WORDS) == {
+        "quality": "low",
+        "side": 72,
+        "most": -5,
+        "extra": {"a": [1]},
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,6 +154,14 @@ def test_every_word_of_a_schema_is_kept_to() -> None:
         ("seconds", "5", "a number"),
         ("seconds", float("inf"), "a number"),
         ("note", "four", "a string of at most 3 characters"),
+        ("name", 5, "a string"),
+        ("quality", "hihg", "one of low, high; near it: high"),
+        ("side", 65, "an integer from 64 to 512, a multiple of 8"),
+        ("side", 72.5, "an integer from 64 to 512, a multiple of 8"),
+        ("least", 0, "a number of 1.5 or more"),
+        ("most", 10, "an integer of 9 or less"),
+        ("extra", [], "an object"),
+        ("extra", {"a": "x" * 20}, "an object of at most 20 bytes as JSON"),
     ],
 )
 def test_a_refusal_says_what_the_schema_says(name: str, value: Any, expected: str) -> None:
@@ -187,3 +206,86 @@ def test_too_many_parameters_are_refused_before_each_is_looked_at(drop: Any) -> 
     """More parameters than any model has are refused as a whole."""
     with pytest.raises(Refused, match="101 parameters"):
         drop({str(n): n for n in range(101)}, PICTURE, where="")
+
+
+@pytest.mark.parametrize("name", ["seed", "prompt", "model", "backend", "n"])
+def test_what_belongs_beside_the_parameters_is_sent_there(name: str) -> None:
+    """A field of the body that was put among the parameters is refused with its place."""
+    (detail,) = details({name: -1})
+    assert f"did you mean {name}, beside params?" in str(detail["expected"])
+
+
+GRAPH = Schema(
+    params={"workflow": Param("object", format="comfyui-graph", max_bytes=1000)},
+    required=("workflow",),
+)
+NODE = {"class_type": "KSampler", "inputs": {"seed": 5}}
+
+
+def test_a_graph_is_taken_as_it_is() -> None:
+    """Nodes by id, in API format, with whatever they hold."""
+    graph = {"3": NODE, "9": {"class_type": "X", "inputs": {"a": ["3", 0]}, "_meta": {}}}
+    assert read({"workflow": graph}, GRAPH) == {"workflow": graph}
+
+
+@pytest.mark.parametrize(
+    ("graph", "field", "expected"),
+    [
+        ({"nodes": [], "links": [], "version": 0.4}, "", "Workflow > Export (API)"),
+        ({"prompt": {"3": NODE}}, "", "which here lie inside `prompt`"),
+        ({}, "", "at least one node"),
+        ({"3": NODE, "4": {"class_type": "X"}}, ".4", "a node such as"),
+        ({"3": []}, ".3", "a node such as"),
+        ({"3": {"class_type": "X", "inputs": {"seed": -1}}}, ".3.inputs.seed", "from 0 to 184"),
+        ({"3": {"class_type": "X", "inputs": {"noise_seed": 2**64}}}, ".3.inputs.noise_seed", "0"),
+        ([NODE], "", "an object"),
+        ({"3": {"class_type": "X", "inputs": {"a": "x" * 1000}}}, "", "at most 1000 bytes"),
+    ],
+    ids=str,
+)
+def test_what_is_no_graph_is_refused_with_what_to_do(graph: Any, field: str, expected: str) -> None:
+    """The editor's own form, a wrapped graph, half a node and a seed that only the editor
+    understands: each is led to what is wrong, and shortly."""
+    (detail,) = details({"workflow": graph}, GRAPH)
+    assert detail["field"] == f"params.workflow{field}"
+    assert expected in str(detail["expected"])
+    assert len(str(detail["found"])) <= 80
+
+
+def test_what_is_required_must_be_there() -> None:
+    """Left out or null, it was found as nothing; to be compared it may be absent."""
+    for given in ({}, {"workflow": None}):
+        assert details(given, GRAPH)[0]["found"] == "nothing"
+    assert read_params({}, GRAPH, partly=True) == {}
+
+
+def test_a_stand_in_with_something_required_still_takes_the_rest() -> None:
+    """What fits is kept, and what is missing is told once, when all of it is read."""
+    schema = Schema(params=GRAPH.params | {"steps": Param("integer")}, required=("workflow",))
+    assert drop_unfit({"steps": 3, "x": 1}, schema, where="") == (
+        {"steps": 3},
+        ["x is ignored: there is no such parameter"],
+    )
+
+
+SIZES = read_catalog().schemas["comfyui_image"]
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({}, (768, 768)),
+        ({"aspect_ratio": "4:3"}, (768, 576)),
+        ({"width": 520, "aspect_ratio": "4:3"}, (520, 392)),
+        ({"height": 1000, "aspect_ratio": "3:5"}, (600, 1000)),
+    ],
+)
+def test_a_computed_side_is_a_multiple_where_it_must_be(
+    params: dict[str, Any], size: tuple[int, int]
+) -> None:
+    """Where a backend would cut the size down, it is chosen so that nothing is cut."""
+    made = read(params, SIZES)
+    assert (made["width"], made["height"]) == size
+    assert details({"width": 513}, SIZES)[0]["expected"] == (
+        "an integer from 64 to 4096, a multiple of 8"
+    )

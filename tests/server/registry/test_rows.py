@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from safelight.registry import Registry
-from safelight.registry.rows import BadCatalog, read_catalog
+from safelight.registry.catalog import BadCatalog, read_catalog
 from safelight_protocol.task import Asked
 
 HEAD = """
@@ -39,14 +39,14 @@ def test_a_catalog_that_agrees_with_itself_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('provider = "p"', 'provider = "q"', "m: no provider q"),
-        ('schema = "s"', 'schema = "t"', "m: no schema t"),
-        ("order = 1", 'order = 1\naliases = ["m"]', "m: found twice"),
-        ('model = "m"', 'model = "x"', "app.image: x is no image model"),
-        ('kind = "image"', 'kind = "text"', "app.image: m is no image model"),
+        ('provider = "p"', 'provider = "q"', r"models\.toml: models\.m\.provider: no provider q"),
+        ('schema = "s"', 'schema = "t"', r"models\.m\.schema: no schema t"),
+        ("order = 1", 'order = 1\naliases = ["m"]', r"models\.m\.aliases: found m twice"),
+        ('model = "m"', 'model = "x"', r"app\.image\.model: x is no image model"),
+        ('kind = "image"', 'kind = "text"', r"app\.image\.model: m is no image model"),
         ("default = 5", "default = 50", "steps: found 50, expected an integer from 1 to 9"),
         ("default = 5", "defualt = 5", "defualt"),
-        ("order = 1", "order = x", "TOML|Invalid"),
+        ("order = 1", "order = x", "cannot be read: Invalid value"),
     ],
 )
 def test_a_catalog_that_contradicts_itself_is_refused(old: str, new: str, message: str) -> None:
