@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from safelight.providers.base import (
     Delta,
     Done,
     Ended,
+    Found,
     Gone,
     Made,
     Moved,
@@ -19,8 +22,11 @@ from safelight.providers.base import (
     Provider,
     Shown,
 )
+from safelight.providers.comfyui import Comfy, ComfyBackend, Timings
 from safelight.providers.local import Local
 from safelight.providers.scripted import Scripted
+from safelight.settings import BackendSettings
+from tests.doubles.kernie import kerniegen
 
 SMALL = {"width": 256, "height": 256, "steps": 4}
 
@@ -32,7 +38,7 @@ class Heard:
         self.reports: list[Any] = []
         self.first = asyncio.Event()
 
-    async def __call__(self, report: Moved | Delta | Made | Shown) -> None:
+    async def __call__(self, report: Moved | Delta | Made | Found | Shown) -> None:
         self.reports.append(report)
         self.first.set()
 
@@ -41,18 +47,46 @@ class Heard:
         return [report for report in self.reports if isinstance(report, kind)]
 
 
-@pytest.fixture(params=["local", "scripted"])
-async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
-    """Each provider in turn, opened."""
-    chosen: Provider = Local(1) if request.param == "local" else Scripted()
-    async with chosen.open():
-        yield chosen
+@pytest.fixture(params=["local", "scripted", "comfyui"])
+async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Provider]:
+    """Each provider in turn, opened; a remote one with the server it speaks to."""
+    with ExitStack() as stack:
+        chosen: Provider
+        match request.param:
+            case "local":
+                chosen = Local(1)
+            case "scripted":
+                chosen = Scripted()
+            case _:
+                server = stack.enter_context(kerniegen(tmp_path / "kernie", step_seconds=0.02))
+                settings, timings = BackendSettings(url=server.url), Timings(settle=0.05)
+                chosen = Comfy({"one": ComfyBackend("one", settings, timings=timings)})
+        async with chosen.open():
+            yield chosen
+
+
+MODELS: dict[str, dict[str, str]] = {
+    "local": {"image": "local/paint", "video": "local/clip", "text": "local/prose"},
+    "comfyui": {
+        "image": "comfyui/txt2img",
+        "video": "comfyui/animation",
+        "text": "comfyui/workflow",
+    },
+}
+SQUARE = {"width": 64, "height": 64, "batch_size": 1, "color": 0}
+SAYS = {
+    "1": {"class_type": "EmptyImage", "inputs": SQUARE},
+    "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+}
+"""A graph that puts out words."""
 
 
 def prediction(provider: Provider, kind: Any = "image", **fields: Any) -> Prediction:
     """A small prediction of the provider's own model."""
-    model = {"image": "local/paint", "video": "local/clip", "text": "local/prose"}[kind]
-    params = SMALL if provider.name == "local" else {}
+    model = MODELS.get(provider.name, MODELS["local"])[kind]
+    params: dict[str, Any] = {} if provider.name == "scripted" else SMALL
+    if provider.name == "comfyui" and kind == "text":
+        params = {"workflow": SAYS}
     return Prediction(
         uid="u1",
         attempt=fields.pop("attempt", 1),
@@ -75,15 +109,16 @@ async def test_it_makes_what_its_kind_asks_for(provider: Provider, kind: str) ->
     if kind == "text":
         assert "".join(d.text for d in heard.of(Delta))
         return
-    assert [m.kind for m in heard.of(Made)] == [kind]
-    assert heard.of(Made)[0].data
+    made = heard.of(Made) + heard.of(Found)
+    assert [m.kind for m in made] == [kind]
+    assert getattr(made[0], "data", None) or getattr(made[0], "url", None)
 
 
 async def test_progress_never_falls(provider: Provider) -> None:
     """Progress is between 0 and 1 and grows."""
     asked, heard = prediction(provider), Heard()
     await provider.follow(asked, await provider.start(asked), heard)
-    told = [m.progress for m in heard.of(Moved)]
+    told = [m.progress for m in heard.of(Moved) if m.progress is not None]
     assert told == sorted(told)
     assert all(0 <= p <= 1 for p in told)
 
@@ -96,7 +131,7 @@ async def test_handles_name_their_attempt(provider: Provider) -> None:
 
 async def test_cancel_ends_it_and_may_be_repeated(provider: Provider) -> None:
     """A cancel in the middle makes `follow` return Ended; a second one changes nothing."""
-    slow = {"steps": 400} if provider.name == "local" else {"script": HANG}
+    slow = SLOW.get(provider.name, {"script": HANG})
     asked, heard = prediction(provider, params=slow), Heard()
     handle = await provider.start(asked)
     following = asyncio.create_task(provider.follow(asked, handle, heard))
@@ -109,12 +144,13 @@ async def test_cancel_ends_it_and_may_be_repeated(provider: Provider) -> None:
     assert len(heard.reports) == count
 
 
+SLOW = {"local": {"steps": 400}, "comfyui": {"steps": 100}}
 HANG = [{"do": "progress", "to": 0.1}, {"do": "hang"}]
 
 
 async def test_a_follower_that_is_cancelled_leaves_room(provider: Provider) -> None:
     """After a cancelled `follow` the next prediction runs."""
-    slow = {"steps": 400} if provider.name == "local" else {"script": HANG}
+    slow = SLOW.get(provider.name, {"script": HANG})
     asked, heard = prediction(provider, params=slow), Heard()
     following = asyncio.create_task(provider.follow(asked, await provider.start(asked), heard))
     await asyncio.wait_for(heard.first.wait(), 20)

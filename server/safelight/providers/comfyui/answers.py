@@ -1,0 +1,127 @@
+"""What a ComfyUI server answers over HTTP, as types. Only what is used is read.
+
+A queue carries everybody's graphs, so its entries stay undecoded but for their ids.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .graph import Graph
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A prompt is in the queue; with `node_errors` only a part of it."""
+
+    prompt_id: str
+    number: float = 0
+    node_errors: Any = None
+
+
+class Uploaded(msgspec.Struct, frozen=True):
+    """The name that a picture was given; another one if its own was taken."""
+
+    name: str
+    subfolder: str = ""
+
+    @property
+    def value(self) -> str:
+        """As an input of LoadImage names it."""
+        return f"{self.subfolder}/{self.name}" if self.subfolder else self.name
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How a prompt ended; an interrupted one says `error`, too."""
+
+    status_str: str = ""
+    completed: bool = False
+    messages: list[list[Any]] = []
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One prompt in the history. `prompt` is number, id, graph, extra data, outputs."""
+
+    prompt: list[Any] = []
+    outputs: dict[str, Any] = {}
+    status: Status | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that ran."""
+        return self.prompt[2] if len(self.prompt) > 2 and isinstance(self.prompt[2], dict) else {}
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One prompt in the queue. `ahead` is how many run or wait before it."""
+
+    prompt_id: str
+    number: float
+    running: bool
+    ahead: int
+    body: tuple[msgspec.Raw, ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The graph, decoded now."""
+        return _object(self.body[2]) if len(self.body) > 2 else {}
+
+    @property
+    def outputs(self) -> list[str] | None:
+        """The ids of the nodes that it runs for."""
+        try:
+            return msgspec.json.decode(self.body[4], type=list[str])
+        except (IndexError, msgspec.DecodeError):
+            return None
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+class _Queue(msgspec.Struct):
+    queue_running: list[tuple[msgspec.Raw, ...]]
+    queue_pending: list[tuple[msgspec.Raw, ...]]
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """Everybody's prompts, by id."""
+
+    running: int
+    pending: int
+    prompts: dict[str, Waiting]
+
+    @classmethod
+    def of(cls, body: bytes) -> Queue:
+        """Raises msgspec.DecodeError. What is pending comes in the order of a heap, and is
+        sorted into the order in which it will run."""
+        found = msgspec.json.decode(body, type=_Queue)
+        running = [_named(item) for item in found.queue_running if len(item) > 1]
+        pending = sorted(
+            (_named(item) for item in found.queue_pending if len(item) > 1), key=lambda n: n[:2]
+        )
+        prompts: dict[str, Waiting] = {}
+        for place, (number, prompt_id, item) in enumerate((*running, *pending)):
+            prompts[prompt_id] = Waiting(prompt_id, number, place < len(running), place, item)
+        return cls(len(running), len(pending), prompts)
+
+
+def _named(item: tuple[msgspec.Raw, ...]) -> tuple[float, str, tuple[msgspec.Raw, ...]]:
+    return msgspec.json.decode(item[0], type=float), msgspec.json.decode(item[1], type=str), item
+
+
+class System(msgspec.Struct, frozen=True):
+    """The server itself."""
+
+    comfyui_version: str | None = None
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """GET /system_stats."""
+
+    system: System
+    devices: list[dict[str, Any]] = []

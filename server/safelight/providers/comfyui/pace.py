@@ -1,0 +1,62 @@
+"""How long things may take with a ComfyUI server, and how waiting is done.
+
+Every wait of the adapter goes through `Pace`, so that a test can hand in another sleep.
+Knows nothing of what is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import msgspec
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds, all of them.
+
+    A server that loads a model answers nothing for that long, so `read` is generous: a
+    stall is no death. `settle` is how long a request that left us may still be on its way
+    to a server that says it never saw it. A followed prompt is looked up every `poll` while
+    there is no socket, after `silence` on one, and the socket is opened anew after `deaf`
+    in which it told nothing of a prompt that runs: it may be registered no more.
+    `race` is how long the history may lag behind the word that a prompt is over.
+    """
+
+    read: float = 30.0
+    settle: float = 1.5
+    poll: float = 1.0
+    poll_most: float = 5.0
+    silence: float = 5.0
+    deaf: float = 30.0
+    race: float = 2.0
+    again: float = 2.0
+    ready: float = 3.0
+    reopen: float = 0.2
+    reopen_most: float = 15.0
+    close: float = 5.0
+    fresh_options: float = 60.0
+    unreachable: float = 5.0
+
+
+class Pace:
+    """Waits, by a sleep that is handed in."""
+
+    def __init__(self, timings: Timings, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self.timings = timings
+        self.sleep = sleep
+
+    async def wait(self, event: anyio.Event, seconds: float) -> bool:
+        """Whether the event was set before the time was up."""
+        if event.is_set():
+            return True
+        async with anyio.create_task_group() as group:
+
+            async def end() -> None:
+                await self.sleep(seconds)
+                group.cancel_scope.cancel()
+
+            group.start_soon(end)
+            await event.wait()
+            group.cancel_scope.cancel()
+        return event.is_set()
