@@ -9,10 +9,7 @@ processes.
 What it looked like: pictures in the wrong style, from a machine that nobody had chosen,
 and rows that swore they came from the other one.
 
-Not answered yet: choosing among several backends of one provider, and checking what is
-asked for against what that backend says it has (issue 6). This version has backends that
-are part of the process, so what is played is that nothing asked for is ever dropped, that
-a task records where it really ran, and that settings say where they came from.
+The part of it that takes two ComfyUI servers is in test_the_wrong_backend_servers.py.
 """
 
 from __future__ import annotations
@@ -44,7 +41,7 @@ async def test_a_backend_that_cannot_be_had_is_refused(house: Served) -> None:
     assert batch.json()["data"]["results"][0]["status"] == 400
     async with house.connect() as phone:
         reply = await phone.join("task:one", {"create": asked})
-        assert (reply["status"], reply["response"]["code"]) == ("error", "invalid")
+        assert (reply["status"], reply["response"]["code"]) == ("error", "unknown_backend")
     assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
 
 
@@ -138,6 +135,54 @@ def test_an_override_says_that_it_is_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "5002" in lines["port"] and "environment" in lines["port"] and "file" in lines["port"]
     assert "debug" in lines["log_level"] and "environment" not in lines["log_level"]
+
+
+def test_an_address_that_a_variable_took_over_is_told(tmp_path: Path) -> None:
+    """The very slip of the story: a variable overrides the address of one backend with that
+    of the other. Both sources are shown, and the server does not start, naming both."""
+    file = tmp_path / "safelight.toml"
+    text = '[backends.kerniegen]\nurl = "http://127.0.0.1:8189"\n'
+    file.write_text(text + '[backends.comfyui]\nurl = "http://127.0.0.1:8188"\n')
+    moved = {"SAFELIGHT_BACKENDS__COMFYUI__URL": "http://127.0.0.1:8190"}
+    swapped = {"SAFELIGHT_BACKENDS__COMFYUI__URL": "http://localhost:8189/"}
+
+    def run(command: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "safelight", *command.split(), "--config", str(file)],
+            cwd=tmp_path,
+            env=clean_environment() | variables,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+
+    printed = run("settings", moved).stdout.splitlines()
+    (line,) = [line for line in printed if line.startswith("backends.comfyui.url")]
+    assert "8190" in line and "environment" in line and "file" in line
+    refused = run("serve --port 0", swapped)
+    assert refused.returncode == 2
+    assert "backends.comfyui.url" in refused.stderr and "kerniegen" in refused.stderr
+
+
+EDITORS = [
+    ({"nodes": [], "links": []}, "params.workflow", "Export (API)"),
+    ({"3": {"class_type": "K", "inputs": {"seed": -1}}}, "params.workflow.3.inputs.seed", "0 to"),
+]
+
+
+@pytest.mark.parametrize(("graph", "field", "said"), EDITORS, ids=["form", "seed"])
+async def test_a_graph_that_only_the_editor_understands_is_refused(
+    tmp_path: Path, graph: dict[str, Any], field: str, said: str
+) -> None:
+    """What ComfyUI's editor saves for itself, and its seed of -1, are refused before
+    anything runs, with what to send instead."""
+    asked = IMAGE | {"model": "comfyui/workflow", "params": {"workflow": graph}}
+    async with served(tmp_path, scripted_as="comfyui") as house:
+        answer = await house.post("/api/tasks", asked)
+        (detail,) = answer.json()["error"]["details"]
+        assert (answer.status_code, detail["field"]) == (400, field)
+        assert said in detail["expected"]
+        assert house.scripted.started == []
 
 
 def test_no_second_process_works_with_other_settings(tmp_path: Path) -> None:

@@ -1,0 +1,200 @@
+"""One create on its way into the store: what it asks for, what it meets, what it bears.
+
+Carried through the writer's transaction by the calls of a `Creation`; keeps what came of
+it. A refusal is kept back until it is known that the request would make a new task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from safelight_protocol import lifecycle
+from safelight_protocol.codes import Refused
+from safelight_protocol.commands import Create
+from safelight_protocol.events import encode_event
+from safelight_protocol.identity import (
+    Comparison,
+    Difference,
+    Found,
+    Reuse,
+    compare,
+    decide,
+    fingerprint,
+)
+from safelight_protocol.lifecycle import Step
+from safelight_protocol.task import Task
+
+from .dispatch import host_for
+from .providers.base import Prediction
+from .registry import Registry, Resolution
+from .store import Birth, Created, Creation
+
+
+class Unborn(Refused):
+    """The request would make a new task. It was only asked; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("internal", "a task that was only asked about")
+
+
+class Admitted:
+    """One create on its way into the store.
+
+    `uid` is that of the task it would make, at the time `now`; `step` is there once that
+    task was born, and `event` are the bytes of its first event.
+    """
+
+    __slots__ = (
+        "_command",
+        "_comparisons",
+        "_likeness",
+        "_notes",
+        "_now",
+        "_owner",
+        "_preferred",
+        "_reason",
+        "_registry",
+        "_resolution",
+        "event",
+        "outcome",
+        "step",
+        "uid",
+    )
+
+    def __init__(
+        self,
+        uid: str,
+        now: int,
+        owner: str,
+        command: Create,
+        resolution: Resolution | Refused,
+        registry: Registry,
+        reason: Callable[[str], str],
+        preferred: str | None = None,
+    ) -> None:
+        self.uid = uid
+        self._now = now
+        self._owner = owner
+        self._command = command
+        self._resolution = resolution
+        self._registry = registry
+        self._reason = reason
+        self._preferred = preferred
+        self._likeness = ""
+        self._notes: tuple[str, ...] = ()
+        self._comparisons: dict[str, Comparison] | None = None
+        self.step: Step | None = None
+        self.event = b""
+        self.outcome: Created | None = None
+
+    def creation(self) -> Creation:
+        """What the store is asked for. It refers to this, and is not kept here: a cycle of the
+        two would stay until the next collection of garbage."""
+        command, resolution = self._command, self._resolution
+        likeness, reuse = "", _NEVER
+        if not isinstance(resolution, Refused):
+            likeness = self._likeness = fingerprint(command.asked, resolution.resolved)
+            reuse = _reuse(command)
+        return Creation(
+            owner=self._owner,
+            id=command.id,
+            key=command.key,
+            fingerprint=likeness,
+            reuse=reuse,
+            decide=self._decide,
+            bear=self._born,
+        )
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is known by now that it makes no new task."""
+        return isinstance(self._resolution, Refused)
+
+    @property
+    def left_open(self) -> bool:
+        """Whether the request names no backend."""
+        return self._command.asked.backend is None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What its backend would be asked for; None where there is none."""
+        resolution = self._resolution
+        if isinstance(resolution, Refused) or resolution.resolved.backend is None:
+            return None
+        ran = resolution.resolved
+        return Prediction(
+            uid=self.uid,
+            attempt=1,
+            kind=resolution.asked.kind,
+            model=ran.model,
+            prompt=resolution.asked.prompt,
+            params=ran.params,
+            seed=ran.seed,
+            n=ran.n,
+            backend=ran.backend,
+        )
+
+    def asked_about(self) -> Creation:
+        """The same creation, which never makes a task: it attaches, or raises Unborn."""
+        return msgspec.structs.replace(self.creation(), bear=_unborn)
+
+    def refuse(self, refused: Refused) -> None:
+        """No new task is made of it, for this reason."""
+        self._resolution = refused
+
+    def note(self, warning: str) -> None:
+        """Something that the caller should know."""
+        self._notes += (warning,)
+
+    def warnings(self, task: Task) -> tuple[str | Difference, ...]:
+        """What was ignored, and where the task differs from what was asked."""
+        resolution = self._resolution
+        ignored = () if isinstance(resolution, Refused) else resolution.warnings
+        comparison = None if self._comparisons is None else self._comparisons.get(task.uid)
+        differing = () if comparison is None else comparison.open
+        return (*self._command.warnings, *ignored, *self._notes, *differing)
+
+    def _decide(self, found: Found) -> Task | None:
+        command = self._command
+        met = [task for task in (found.by_id, found.by_key, found.alike) if task is not None]
+        comparisons = self._comparisons = {}
+        if met:
+            defaults = self._registry.compare_defaults(command.asked, preferred=self._preferred)
+            for task in met:
+                comparisons[task.uid] = compare(
+                    command.asked, defaults, task, lenient=command.lenient
+                )
+        return decide(found, comparisons, wants_id=command.id, topic_id=command.topic_id)
+
+    def _born(self) -> Birth:
+        resolution = self._resolution
+        if isinstance(resolution, Refused):
+            raise resolution
+        task = Task(
+            uid=self.uid,
+            owner=self._owner,
+            id=self._command.id or self.uid,
+            asked=resolution.asked,
+            resolved=resolution.resolved,
+            created_at=self._now,
+            updated_at=self._now,
+        )
+        step = self.step = lifecycle.born(task, self._reason(host_for(resolution.resolved)))
+        assert step.event is not None, "a birth has an event"
+        self.event = encode_event(step.event)
+        return Birth(task=step.task, fingerprint=self._likeness, event=self.event)
+
+
+def _unborn() -> Birth:
+    raise Unborn
+
+
+_NEVER: Reuse = "never"
+
+
+def _reuse(command: Create) -> Reuse:
+    if command.id is not None:
+        return "never"
+    return command.reuse or ("inflight" if command.key is None else "never")

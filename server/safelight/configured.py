@@ -1,0 +1,83 @@
+"""What the settings configure: the providers, the backends, the places of both, and the
+storage of files.
+
+The only module that knows every provider there is. Builds and decides nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .artifacts import ArtifactStore
+from .backends import Backend
+from .dispatch import host_of
+from .providers.base import Provider
+from .providers.comfyui import BadWorkflow, Comfy, ComfyBackend, Workflows
+from .providers.local import Local
+from .providers.scripted import Scripted
+from .registry import BadCatalog
+from .registry import workflows as workflows_of_models
+from .settings import Settings, SettingsError, check_backends
+from .storage import Storage
+from .storage.disk import Disk
+from .storage.s3 import S3, Access
+
+
+def backends_of(settings: Settings) -> dict[str, Backend]:
+    """The backends that the settings name. Raises SettingsError for two at one address, and
+    for a workflow or a file of models that cannot be."""
+    check_backends(settings)
+    if not settings.backends and settings.workflows_dir is None:
+        return {}
+    try:
+        names = workflows_of_models(settings.models_file)
+        workflows = Workflows.load(settings.workflows_dir, names)
+    except (BadCatalog, BadWorkflow) as trouble:
+        raise SettingsError(str(trouble)) from None
+    return {name: ComfyBackend(name, one, workflows) for name, one in settings.backends.items()}
+
+
+def providers_of(settings: Settings, backends: Mapping[str, Backend]) -> dict[str, Provider]:
+    """The providers that the settings configure; one that runs things on backends is there
+    if it has any."""
+    providers: dict[str, Provider] = {
+        "local": Local(settings.local_concurrency, settings.local_pace_seconds)
+    }
+    if settings.scripted:
+        providers["scripted"] = Scripted()
+    comfy = {name: one for name, one in backends.items() if isinstance(one, ComfyBackend)}
+    if comfy:
+        providers[Comfy.name] = Comfy(comfy)
+    return providers
+
+
+def places_of(settings: Settings) -> dict[str, int]:
+    """How many tasks may run at once, by host."""
+    places = {host_of(one.type, name): one.concurrency for name, one in settings.backends.items()}
+    return {"local": settings.local_concurrency} | places
+
+
+def artifacts_of(settings: Settings) -> ArtifactStore:
+    """The files of this server. What is being written lies on our disk, whatever they are
+    kept in."""
+    root = Path(settings.data_dir) / "artifacts"
+    return ArtifactStore(
+        root,
+        settings.max_artifact_bytes,
+        storage=_storage(settings, root),
+        quality=settings.thumbnail_quality,
+    )
+
+
+def _storage(settings: Settings, root: Path) -> Storage:
+    if settings.storage == "disk" or settings.s3_url is None:
+        return Disk(root)
+    access = Access(
+        url=settings.s3_url,
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        key_id=settings.s3_key_id,
+        secret=settings.s3_secret,
+    )
+    return S3(access, root / "cache")
