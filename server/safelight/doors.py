@@ -1,11 +1,9 @@
-"""uvicorn as this house needs it: the server, and both of its protocols.
+"""uvicorn as this house needs it: its server, and what both of its protocols are told.
 
 The server stops accepting at the signal and lets everybody be seen out before it closes
-anything itself; its default closes all sockets at once. The protocols (the one of
-WebSockets is in `lines.py`) hold no more for a client that takes nothing than their write
-buffer, and not for ever; they wait for no request without end, and there is an end to how
-many connections there are. Knows neither routes nor tasks; who is to be seen out, and how,
-is handed in.
+anything itself; its default closes all sockets at once. The protocols are in `exchange.py`
+and, of WebSockets, in `lines.py`; there is an end to how many connections they have. Knows
+neither routes nor tasks; who is to be seen out, and how, is handed in.
 """
 
 from __future__ import annotations
@@ -20,13 +18,15 @@ from contextlib import contextmanager, suppress
 
 import anyio
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .edges.short import Short
+from .exchange import HttpProtocol
 from .forwarded import Forwarded
 from .lines import LineProtocol
-from .machine import Clock, Timer
+from .machine import Clock
 from .settings import Settings
 from .telemetry import log as record
+from .whole import Heads
 
 SPARE_FRAME_BYTES = 64 * 1024
 """Above our own limit, so that a frame somewhat too large is refused by us, in words."""
@@ -80,12 +80,22 @@ class Config(uvicorn.Config):
         self.request_seconds = settings.request_seconds
         self.most_connections = settings.max_connections or room()
         self.drain_seconds = settings.drain_seconds
+        self.short = app if isinstance(app, Short) else None
+        self.heads = Heads()
         self._full_until = -math.inf
+        self._common: tuple[list[tuple[bytes, bytes]] | None, bytes] = (None, b"")
 
     def load(self) -> None:
         """The application, behind whoever may say for whom it asks."""
         super().load()
         self.loaded_app = Forwarded(self.loaded_app)
+
+    def common(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """What all answers have, as it is sent. uvicorn makes a new list each second."""
+        if headers is not self._common[0]:
+            lines = (b"%b: %b\r\n" % header for header in headers)
+            self._common = headers, b"".join(lines)
+        return self._common[1]
 
     def note_full(self, now: float) -> None:
         """Somebody found no place; it is told once in a while, however many come."""
@@ -109,152 +119,6 @@ def make_room() -> int:
         with suppress(OSError, ValueError):  # the system may have a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, allowed))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """HTTP whose client must go on: with the request that it owes us, and with taking
-    what waits for it. Otherwise it is cut off."""
-
-    config: Config
-    _limit: Timer | None = None
-    _owed: Timer | None = None
-    _heard_at = 0.0
-    _begun = False
-    _in_body = False
-    _resting = False
-    _rested_at = 0.0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Whoever comes owes a request, and finds no place where there is none."""
-        super().connection_made(transport)
-        self._clock: Clock = self.config.clock or self.loop
-        if len(self.connections) > self.config.most_connections:
-            self.config.note_full(self._clock.time())
-            transport.abort()
-        else:
-            self._owe()
-
-    def data_received(self, data: bytes) -> None:
-        """After empty lines, which begin no request, one is owed too."""
-        self._heard_at = self._clock.time()
-        super().data_received(data)
-        if self._begun:
-            return self._owe()
-        idle = self.cycle is None or self.cycle.response_complete
-        if idle and self in self.connections and not self._resting:
-            self._owe()
-
-    def on_message_begin(self) -> None:
-        """The rest of it is owed, unless it comes in the same moment, as most do."""
-        super().on_message_begin()
-        self._begun = True
-
-    def on_headers_complete(self) -> None:
-        """From here on it is enough that more of the body comes."""
-        super().on_headers_complete()
-        self._in_body = True
-
-    def on_message_complete(self) -> None:
-        """Nothing is owed; nor is it by a WebSocket, which begins here."""
-        self._begun = self._in_body = False
-        self._forgive()
-        super().on_message_complete()
-
-    def handle_websocket_upgrade(self) -> None:
-        """The line goes on without this object, which lets go of its parser, or both would
-        stay until the next collection of garbage."""
-        super().handle_websocket_upgrade()
-        self._forget_rest()
-        self.parser = None  # type: ignore[assignment]
-
-    def pause_writing(self) -> None:
-        """The write buffer is full: from here on the reader's time runs."""
-        super().pause_writing()
-        self._wait_for_less()
-
-    def resume_writing(self) -> None:
-        """The reader took enough."""
-        self._forget_limit()
-        super().resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is left to be cut off."""
-        self._forget_limit()
-        self._forgive()
-        self._forget_rest()
-        super().connection_lost(exc)
-
-    def on_response_complete(self) -> None:
-        """As uvicorn has it, but for the timer of an idle connection: one goes on over many
-        requests, where a new one for each is a twentieth of what a small request costs."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-        else:
-            self._resting = True
-            self._rested_at = self.loop.time()
-            if self.timeout_keep_alive_task is None:
-                self._rest_for(self.timeout_keep_alive)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """Something came; the timer will see that."""
-        self._resting = False
-
-    def _rest_for(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._judge_rest)
-
-    def _judge_rest(self) -> None:
-        """Close the connection if it has been idle for long enough."""
-        self.timeout_keep_alive_task = None
-        left = self._rested_at + self.timeout_keep_alive - self.loop.time()
-        if self._resting and left > 0:
-            self._rest_for(left)
-        elif self._resting:
-            self.timeout_keep_alive_handler()
-
-    def _forget_rest(self) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-            self.timeout_keep_alive_task = None
-
-    def _owe(self) -> None:
-        if self._owed is None:
-            self._owed = self._clock.call_later(self.config.request_seconds, self._demand)
-
-    def _demand(self) -> None:
-        """A body has as long again after each part of it, and while we do not read it."""
-        now = self._clock.time()
-        since = now if self.flow.read_paused else self._heard_at
-        again_at = since + self.config.request_seconds
-        if self._in_body and again_at > now:
-            self._owed = self._clock.call_later(again_at - now, self._demand)
-        else:
-            self.transport.abort()
-
-    def _forgive(self) -> None:
-        if self._owed is not None:
-            self._owed.cancel()
-            self._owed = None
-
-    def _wait_for_less(self) -> None:
-        untaken = self.transport.get_write_buffer_size()
-        self._limit = self._clock.call_later(self.config.slow_seconds, self._judge, untaken)
-
-    def _judge(self, before: int) -> None:
-        """Whoever took a little has as long again."""
-        if self.transport.get_write_buffer_size() < before:
-            self._wait_for_less()
-        else:
-            self.transport.abort()
-
-    def _forget_limit(self) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
 
 
 class Server(uvicorn.Server):

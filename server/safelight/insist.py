@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import anyio
@@ -46,14 +47,20 @@ async def see_through(work: Awaitable[T]) -> T:
 def go_on(work: Awaitable[None], heard: asyncio.Future[None]) -> None:
     """Do work that nobody may be waiting for any more, in a task of its own, and `hear` of
     its end."""
+    finish(work, partial(hear, heard))
+
+
+def finish(work: Awaitable[T], tell: Callable[[T | BaseException], None]) -> None:
+    """Do work that nobody awaits, in a task of its own, and tell what it came to."""
     task = asyncio.ensure_future(work)
     _under_way.add(task)
 
-    def tell(task: asyncio.Future[None]) -> None:
+    def end(task: asyncio.Future[T]) -> None:
         _under_way.discard(task)
-        hear(heard, asyncio.CancelledError() if task.cancelled() else task.exception())
+        trouble = asyncio.CancelledError() if task.cancelled() else task.exception()
+        tell(task.result() if trouble is None else trouble)
 
-    task.add_done_callback(tell)
+    task.add_done_callback(end)
 
 
 def hear(heard: asyncio.Future[None], trouble: BaseException | None = None) -> None:

@@ -25,7 +25,9 @@ from . import telemetry
 from .app import create_app
 from .doors import Config, Server, make_room
 from .edges.context import Context
-from .settings import Settings
+from .registry import BadCatalog
+from .settings import Settings, SettingsError
+from .storage import StorageAway
 from .store import DatabaseTooNew, DataDirectoryBusy, StoreTrouble
 
 GARBAGE = (20_000, 20, 20)
@@ -35,14 +37,10 @@ looking, and a look through all of them stops the loop for tens of milliseconds.
 
 SWITCH_SECONDS = 0.0005
 """How long one of our threads may keep Python while another waits for it. The store's threads
-have little to do between two waits for the disk; with Python's own 5 ms a commit that is done
-is learnt that much later while the event loop is busy (benchmarks/bench_latency.py: a third
-to a half of the median)."""
-
-SWITCH_SECONDS = 0.0005
-"""How long another thread waits for Python's lock before it is given. The store's thread needs
-it after every statement: with Python's own 5 ms a group waits for a busy loop five times, which
-made creates a tenth dearer and their median a fifth slower."""
+have little to do between two waits for the disk, and need it after every statement; with
+Python's own 5 ms a busy loop keeps a group waiting five times, and a commit that is done is
+learnt that much later (benchmarks/bench_latency.py: a third to a half of the median; creates
+were a tenth dearer)."""
 
 
 class CannotServe(Exception):
@@ -57,7 +55,7 @@ def serve(settings: Settings, say: Callable[[str], None], build: Build = create_
     """Serve what `build` makes until a signal ends it. `say` prints one line, at once.
 
     The first line is `listening on <address>`, when requests are answered. Raises
-    CannotServe.
+    CannotServe, or SettingsError for a file that the settings name.
     """
     telemetry.configure(settings.log_level, settings.log_format)
     gc.set_threshold(*GARBAGE)
@@ -150,13 +148,18 @@ def _stop(server: Server, context: Context, number: int) -> None:
 
 
 def _why_not_open(settings: Settings, trouble: Exception) -> Exception:
-    """CannotServe where the data directory is the reason; anything else as it is. The
-    parts begin inside a task group, which wraps what ends it."""
+    """CannotServe where the data directory or the object store is the reason, SettingsError
+    where a file of models is; anything else as it is. The parts begin inside a task group,
+    which wraps what ends it."""
     while isinstance(trouble, ExceptionGroup) and len(trouble.exceptions) == 1:
         trouble = trouble.exceptions[0]
     match trouble:
+        case BadCatalog():
+            return SettingsError(str(trouble))
         case DataDirectoryBusy() | DatabaseTooNew():
             return CannotServe(str(trouble))
+        case StorageAway():
+            return CannotServe(f"s3_url {settings.s3_url}: {trouble.strerror}")
         case OSError() | sqlite3.DatabaseError() | StoreTrouble():
             return CannotServe(f"data directory {settings.data_dir}: {trouble}")
     return trouble

@@ -6,6 +6,7 @@ orchestrator; this module never touches the store.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,20 +14,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from safelight_protocol import native
-from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create, is_app_form, read_create, read_key_header
-from safelight_protocol.events import TERMINAL, Kind
+from safelight_protocol.events import TERMINAL
 from safelight_protocol.identity import Difference
 from safelight_protocol.snapshot import Snapshot
 
 from ..care import Answer
-from .bodies import answer, answer_of, header, joined, parse_json, plain, query_number, read_body
+from .bodies import (
+    Headers,
+    answer,
+    answer_of,
+    header,
+    header_in,
+    joined,
+    parse_json,
+    plain,
+    query_number,
+    read_body,
+)
 from .context import Context, context_of
 from .follow import wait_for_end
-from .problems import mark_app_form
+from .problems import mark_app_form, refusal
+from .short import Say
 
 MAX_WAIT_SECONDS = 60
-KINDS: tuple[Kind, ...] = ("image", "video", "text")
+Asked = Mapping[str, Any]
+"""What of an ASGI scope says who asks."""
 
 
 async def create(request: Request) -> Response:
@@ -35,30 +48,72 @@ async def create(request: Request) -> Response:
     owner = context.owner(request)
     body = await read_body(request, context)
     made = await context.orchestrator.create(owner, _command(request, body))
-    seconds = preferred_wait(request) or 0
-    snapshot, headers = made.snapshot, {}
-    if seconds:
-        snapshot = await wait_for_end(context, made.task, snapshot, seconds)
-        headers["Preference-Applied"] = f"wait={seconds}"
+    return await answered(request, context, made)
+
+
+async def answered(request: Request, context: Context, made: Answer) -> Response:
+    """What a create is answered with, its end waited for if the caller prefers that."""
+    seconds = preferred_wait(request)
+    if not seconds:
+        return _made(context, made, made.snapshot)
+    snapshot = await wait_for_end(context, made.task, made.snapshot, seconds)
+    waited = {"Preference-Applied": f"wait={seconds}"}
+    return _made(context, made, snapshot, waited, ended=snapshot.status in TERMINAL)
+
+
+def _made(
+    context: Context,
+    made: Answer,
+    snapshot: Snapshot,
+    waited: dict[str, str] | None = None,
+    *,
+    ended: bool = False,
+) -> Response:
+    status = 202 if made.created and not ended else 200
+    headers = {} if waited is None else waited
     headers["Location"] = f"/api/tasks/{snapshot.task_id}"
-    ended = snapshot.status in TERMINAL
-    status = 202 if made.created and not (ended and seconds) else 200
-    data = created_data(context, made, snapshot)
-    return answer_of(data, message_of(made, snapshot), status, headers)
+    data, message = created_data(context, made, snapshot), message_of(made, snapshot)
+    return answer_of(data, message, status, headers)
+
+
+def create_soon(context: Context, asked: Asked, body: bytes, say: Say) -> bool:
+    """A create without waiting, for a body that has nothing wrong with it; False if it is no
+    such create. Raises what the other way raises, and then nothing was begun."""
+    owner = context.auth.admit(asked).owner
+    command = _native(asked["headers"], body)
+    if command is None or len(body) > context.settings.max_body_bytes:
+        return False
+
+    def tell(came_to: Answer | BaseException) -> None:
+        if isinstance(came_to, Answer):
+            try:
+                return say(_made(context, came_to, came_to.snapshot))
+            except Exception as defect:
+                came_to = defect
+        say(refusal(came_to))
+
+    return context.orchestrator.create_soon(owner, command, tell)
 
 
 def _command(request: Request, body: bytes) -> Create:
     """What a body asks for: decoded in one go if nothing is wrong with it, and otherwise
     field by field, so that all that is wrong can be told."""
-    sent = header(request, b"idempotency-key")
-    command = native.read(body)
+    command = _native(request.scope["headers"], body)
     if command is not None:
-        key = None if sent is None else read_key_header(sent)
-        return command if key is None else msgspec.structs.replace(command, key=key)
+        return command
     value = parse_json(body)
     if is_app_form(value):
         mark_app_form(request)
-    return read_create(value, key=read_key_header(sent))
+    return read_create(value, key=read_key_header(header(request, b"idempotency-key")))
+
+
+def _native(headers: Headers, body: bytes) -> Create | None:
+    command = native.read(body)
+    sent = None if command is None else header_in(headers, b"idempotency-key")
+    if command is None or sent is None:
+        return command
+    key = read_key_header(sent)
+    return command if key is None else msgspec.structs.replace(command, key=key)
 
 
 async def show(request: Request) -> Response:
@@ -67,7 +122,17 @@ async def show(request: Request) -> Response:
     mark_app_form(request)
     task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
     log = context.log
-    snapshot = log.live_snapshot(task.uid) or await log.snapshot(task)
+    return _shown(context, log.live_snapshot(task.uid) or await log.snapshot(task))
+
+
+def show_now(context: Context, asked: Asked, id: str) -> Response | None:
+    """The same of a task that is in memory. Raises what the other way raises."""
+    task = context.orchestrator.named(context.auth.admit(asked).owner, id)
+    snapshot = None if task is None else context.log.live_snapshot(task.uid)
+    return None if snapshot is None else _shown(context, snapshot)
+
+
+def _shown(context: Context, snapshot: Snapshot) -> Response:
     return answer_of(task_data(context, snapshot), f"Task {snapshot.status}")
 
 
@@ -102,19 +167,6 @@ async def delete(request: Request) -> Response:
     id = request.path_params["id"]
     await context.orchestrator.delete(context.owner(request), id)
     return answer({"task_id": id}, "Task deleted")
-
-
-async def models(request: Request) -> Response:
-    """GET /api/models?kind=."""
-    context = context_of(request)
-    context.owner(request)
-    asked = request.query_params.get("kind")
-    kind = next((k for k in KINDS if k == asked), None)
-    if asked is not None and kind is None:
-        wrong = {"field": "kind", "found": asked[:80], "expected": f"one of {', '.join(KINDS)}"}
-        raise Refused("invalid", "kind is none of ours.", [dict(wrong)])
-    found = context.registry.models(kind)
-    return answer({"models": [plain(model) for model in found]}, f"{len(found)} models")
 
 
 class Place(msgspec.Struct):

@@ -1,6 +1,7 @@
-"""What of uvicorn our protocol class leans on. None of it is promised by uvicorn; when a
-test here fails after an update, read `lines.py` and `call.py` against the new names, and
-run the rest of test_lines*.py before the range in pyproject.toml is moved.
+"""What of uvicorn our protocol classes lean on. None of it is promised by uvicorn; when a
+test here fails after an update, read `lines.py`, `call.py` and `exchange.py` against the new
+names, and run the rest of test_lines*.py and test_exchange*.py before the range in
+pyproject.toml is moved.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ import pytest
 import uvicorn
 from uvicorn.config import Config
 from uvicorn.protocols import utils
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server, ServerState
 
@@ -32,6 +38,9 @@ SIGNATURES = {
     HttpToolsProtocol._unset_keepalive_if_required: ["self"],
     HttpToolsProtocol._start_asgi_task: ["self", "cycle", "app"],
     HttpToolsProtocol.timeout_keep_alive_handler: ["self"],
+    HttpToolsProtocol.shutdown: ["self"],
+    FlowControl.pause_reading: ["self"],
+    FlowControl.resume_reading: ["self"],
     utils.get_remote_addr: ["transport"],
     utils.get_local_addr: ["transport"],
     utils.is_ssl: ["transport"],
@@ -139,8 +148,34 @@ async def test_the_request_is_handed_over_whole() -> None:
     assert state.connections == set(), "uvicorn forgets its own connection; ours adds itself"
 
 
+async def test_a_connection_still_has_what_the_short_way_asks() -> None:
+    """What `exchange.py` reads and writes of uvicorn's class, and how an answer begins."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Never called."""
+
+    config = Config(app, log_config=None)
+    config.load()
+    transport: Any = Transport()
+    http: Any = HttpToolsProtocol(config=config, server_state=ServerState(), app_state={})
+    http.connection_made(transport)
+    assert (http.cycle, http.client, http.root_path, http.transport) == (None, None, "", transport)
+    assert (http.flow.read_paused, http.flow.write_paused) == (False, False)
+    assert (http.server_state.total_requests, http.timeout_keep_alive_task) == (0, None)
+    assert STATUS_LINE[202] == b"HTTP/1.1 202 Accepted\r\n"
+    cycle = inspect.getsource(RequestResponseCycle)
+    assert "headers = self.default_headers + list(" in cycle
+    assert 'content.append(b"connection: close\\r\\n")' in cycle
+
+
+def test_common_headers_are_made_anew_each_second() -> None:
+    """They are a list of their own each time, by which ours knows when they are others."""
+    source = "".join(inspect.getsource(Server.on_tick).split())
+    assert "self.server_state.default_headers=date_header+self.config.encoded_headers" in source
+
+
 def test_an_answer_still_tells_its_protocol() -> None:
-    """What `doors.py` replaces is what uvicorn calls: at the end of an answer, and whenever
+    """What `exchange.py` replaces is what uvicorn calls: at the end of an answer, and whenever
     something comes on an idle connection."""
     source = inspect.getsource(inspect.getmodule(HttpToolsProtocol))
     assert source.count("on_response=self.on_response_complete") == 1
