@@ -6,6 +6,9 @@ client takes the message inside. Knows neither topics nor serializers.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
 import msgspec
 
 from . import framing
@@ -39,6 +42,28 @@ class Broadcast(msgspec.Struct, gc=False, eq=False):
         return len(self.wire)
 
 
+class Shelf:
+    """Frames that are kept for whoever wants the same, by what they are of; at most so many
+    bytes of them, and those longest that were wanted last."""
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._kept: OrderedDict[Hashable, Broadcast] = OrderedDict()
+        self._bytes = 0
+
+    def take(self, key: Hashable, make: Callable[[], bytes]) -> Broadcast:
+        """The frame that is kept under the key, or one of what `make` returns."""
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+            return found
+        found = self._kept[key] = Broadcast(make())
+        self._bytes += len(found)
+        while self._bytes > self._bound:
+            self._bytes -= len(self._kept.popitem(last=False)[1])
+        return found
+
+
 Frame = str | bytes | Broadcast
 """What a client is sent: `str` and `bytes` are for it alone."""
 
@@ -58,6 +83,5 @@ def message_of(frame: Frame) -> str | bytes:
 
 
 def _inside(wire: bytes) -> str | bytes:
-    size = wire[1]
-    body = wire[2 if size < 126 else 4 if size == 126 else 10 :]
+    body = wire[framing.head_size(wire) :]
     return body.decode() if wire[0] & 0x0F == 1 else body

@@ -33,6 +33,7 @@ MOST_QUIET = 128
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _FINAL = 0x80
+_WHOLE_TEXT = _FINAL | _TEXT
 _RESERVED_BITS = 0x70
 _HEADER = 2
 _MASK = 4
@@ -71,7 +72,25 @@ Event = str | bytes | Ping | Closed | Broken | Much
 
 def text(payload: bytes) -> bytes:
     """The frame of a text message; the payload is UTF-8."""
-    return _frame(_FINAL | _TEXT, payload)
+    return _frame(_WHOLE_TEXT, payload)
+
+
+def text_of(before: bytes, body: bytes, after: bytes) -> bytes:
+    """The frame of a text message that is at hand in three parts; they are copied once."""
+    size = len(before) + len(body) + len(after)
+    if size < 126:
+        head = _short(_WHOLE_TEXT, size)
+    elif size < 65536:
+        head = _medium(_WHOLE_TEXT, 126, size)
+    else:
+        head = _long(_WHOLE_TEXT, 127, size)
+    return b"%b%b%b%b" % (head, before, body, after)
+
+
+def head_size(wire: bytes) -> int:
+    """How many bytes of a server's frame stand before its payload."""
+    size = wire[1]
+    return 2 if size < 126 else 4 if size == 126 else 10
 
 
 def binary(payload: bytes) -> bytes:

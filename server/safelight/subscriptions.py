@@ -9,6 +9,7 @@ and a follower that has not taken the last one loses it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -58,52 +59,76 @@ MAX_PREVIEW = 512 * 1024
 """iOS closes a socket at 1 MiB messages; half of that leaves room for any header."""
 
 
-Followers = dict[str, "dict[Subscription, None]"]
-"""Who follows, by topic, in the order of their coming."""
+class Follower(Protocol):
+    """Who is to be woken."""
+
+    def wake(self) -> None:
+        """Look again. Must not block, raise, or end what follows the same topic."""
 
 
 class Subscription:
-    """One follower of one topic; `close` ends it and may be called twice."""
+    """One follower of one topic that is woken by a call; `close` ends it and may be called
+    twice."""
 
-    __slots__ = ("_followers", "_topic", "wake")
+    __slots__ = ("_subscriptions", "_topic", "wake")
 
-    def __init__(
-        self, followers: dict[str, dict[Subscription, None]], topic: str, wake: Wake
-    ) -> None:
-        self._followers = followers
+    def __init__(self, subscriptions: Subscriptions, topic: str, wake: Wake) -> None:
+        self._subscriptions = subscriptions
         self._topic = topic
         self.wake = wake
 
     def close(self) -> None:
         """Wake no more."""
-        waiting = self._followers.get(self._topic)
-        if waiting is not None:
-            waiting.pop(self, None)
-            if not waiting:
-                del self._followers[self._topic]
+        self._subscriptions.leave(self._topic, self)
 
 
 class Subscriptions:
     """Followers by topic. All calls are made on the event loop and return at once."""
 
     def __init__(self) -> None:
-        self._followers: Followers = {}
+        # Nearly every topic has one follower, which stands there by itself; more are in the
+        # order of their coming.
+        self._followers: dict[str, Follower | dict[Follower, None]] = {}
         self._previews: dict[str, Preview] = {}
         self._by_token: dict[str, str] = {}
 
     def follow(self, topic: str, wake: Wake) -> Subscription:
-        """Call `wake` at each change of the topic until the subscription is closed.
-
-        `wake` must not block, raise or close subscriptions of the same topic.
-        """
-        subscription = Subscription(self._followers, topic, wake)
-        self._followers.setdefault(topic, {})[subscription] = None
+        """Call `wake` at each change of the topic until the subscription is closed; for it
+        holds what is said of a follower's."""
+        subscription = Subscription(self, topic, wake)
+        self.enter(topic, subscription)
         return subscription
+
+    def enter(self, topic: str, follower: Follower) -> None:
+        """Wake this one at each change of the topic until it leaves."""
+        there = self._followers.get(topic)
+        if there is None:
+            self._followers[topic] = follower
+        elif isinstance(there, dict):
+            there[follower] = None
+        else:
+            self._followers[topic] = {there: None, follower: None}
+
+    def leave(self, topic: str, follower: Follower) -> None:
+        """Wake it no more; nothing happens if it does not follow the topic."""
+        there = self._followers.get(topic)
+        if isinstance(there, dict):
+            there.pop(follower, None)
+            if len(there) == 1:
+                (self._followers[topic],) = there
+        elif there is follower:
+            del self._followers[topic]
 
     def wake(self, topic: str) -> None:
         """Tell the followers of a topic to look again."""
-        for subscription in self._followers.get(topic, ()):
-            subscription.wake()
+        there = self._followers.get(topic)
+        if there is None:
+            return
+        if isinstance(there, dict):
+            for follower in there:
+                follower.wake()
+        else:
+            there.wake()
 
     def show(self, uid: str, preview: Preview) -> None:
         """Replace a task's preview; larger ones than MAX_PREVIEW are dropped."""
@@ -128,7 +153,8 @@ class Subscriptions:
 
     def statistics(self) -> dict[str, int]:
         """How many followers wait, and for how many topics."""
-        followers = sum(len(waiting) for waiting in self._followers.values())
+        each = self._followers.values()
+        followers = sum(len(there) if isinstance(there, dict) else 1 for there in each)
         return {"topics": len(self._followers), "followers": followers}
 
 

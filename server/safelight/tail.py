@@ -8,30 +8,29 @@ version and shared by every follower, live or late, and so is one that stands fo
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import msgspec
 from msgspec import UNSET
 
 from safelight_protocol.bounds import MAX_PAYLOAD, bounded
-from safelight_protocol.events import TERMINAL, Progress, TaskEvent
+from safelight_protocol.events import TERMINAL, Progress, TaskEvent, decode_event
 from safelight_protocol.frames import Serializer
 from safelight_protocol.realtime import spoken
 from safelight_protocol.snapshot import Snapshot, fold
 
-from .broadcast import Broadcast
+from . import framing
+from .broadcast import Broadcast, Shelf
 
-MAX_FRAMES = 16
-"""Frames that one event keeps beside its first, and as many of runs that it ends. Topics and
-versions are few; beginnings of runs, each of which belongs to some reader's pace, need not
-be, and past this they are built anew."""
-
-FRAMED = 64
-"""Events of a live task whose frames are kept: those that live readers and readers a little
-behind are sent. Older ones are built again for who wants them, and then kept."""
+KEPT_BYTES = 4 * 1024 * 1024
+"""Frames that are kept beside the first of each event, of all tasks together: those of a
+second topic or version, and of runs of events. Past this the longest unwanted are built
+anew."""
 
 MAX_UNFOLDED = 64
-"""Events that wait to be folded into the snapshot until somebody asks for it."""
+"""Events that wait to be folded into the snapshot until somebody asks for it. Mere progress is
+not among them: what comes next may say all of it."""
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False):
@@ -45,28 +44,57 @@ class _Head(msgspec.Struct, frozen=True, gc=False):
 
 _read_head = msgspec.json.Decoder(_Head).decode
 
-_Kept = dict[tuple[str, str, int], Broadcast]
-
 _MARK = b'{"":0}'
 """Stands for an event's JSON; none of ours is like it."""
+
+
+class Words(msgspec.Struct, frozen=True, gc=False):
+    """What stands before and behind an event in every frame of a topic, in one version."""
+
+    before: bytes
+    after: bytes
+
+
+@lru_cache(maxsize=4096)
+def _words(serializer: type[Serializer], topic: str) -> Words:
+    whole = serializer().encode_broadcast(topic, *spoken(topic, "progress", _MARK))
+    before, _, after = whole.encode().partition(_MARK)
+    return Words(before, after)
+
+
+def words_of(serializer: Serializer, topic: str) -> Words:
+    """The words of a topic; whoever writes much on it keeps them."""
+    return _words(type(serializer), topic)
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
     """One event as every reader gets it: the bytes of its JSON, and its frames.
 
-    Entries and their frames are many, live long and are in no cycle: the collector of
-    garbage need not look at them.
+    Once it has its first frame, as nearly all who follow it are sent, its JSON is not kept
+    beside that. Entries are many, live long and are in no cycle: the collector of garbage
+    need not look at them.
     """
 
     seq: int
     run: int
-    body: bytes
+    _body: bytes | None
+    _words: Words | None = None
+    _wire: bytes = b""
     _frame: Broadcast | None = None
-    _vsn: str = ""
-    _topic: str = ""
-    _more: _Kept | None = None
-    _runs: _Kept | None = None
     _known: _Head | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The event as JSON."""
+        if self._body is not None:
+            return self._body
+        assert self._words is not None, "without its JSON it has a frame"
+        wire, words = self._wire, self._words
+        return wire[framing.head_size(wire) + len(words.before) : len(wire) - len(words.after)]
+
+    def __len__(self) -> int:
+        """How many bytes of it are held, about."""
+        return len(self._body or self._wire)
 
     @property
     def ends(self) -> bool:
@@ -80,43 +108,48 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         both = one.type == other.type == "progress" and one.attempt == other.attempt
         return both and one.prediction_id in (None, other.prediction_id)
 
-    def frame(self, serializer: Serializer, topic: str, from_seq: int | None = None) -> Broadcast:
-        """The event as a `progress` broadcast on a topic; built at the first call.
+    def wire(self, words: Words) -> bytes:
+        """The event's frame as it travels; built at the first call. One too large for a frame
+        is cut, and says so."""
+        if self._words is None:
+            body = self._body
+            assert body is not None, "without a frame it has its JSON"
+            if len(body) > MAX_PAYLOAD:
+                self._wire = self._made(words, self.seq)
+            else:
+                self._wire = framing.text_of(words.before, body, words.after)
+                self._body = None
+            self._words = words
+        elif self._words is not words and self._words != words:
+            return self._another(words, self.seq).wire
+        return self._wire
 
-        With `from_seq` below its own it stands for all events from there on. One too
-        large for a frame is cut, and says so.
+    def frame(self, serializer: Serializer, topic: str, from_seq: int | None = None) -> Broadcast:
+        """The event as a `progress` broadcast on a topic, as `wire` has it.
+
+        With `from_seq` below its own it stands for all events from there on.
         """
-        if from_seq not in (None, self.seq):
-            self._runs = {} if self._runs is None else self._runs
-            return self._found(self._runs, serializer, topic, from_seq)
+        words = words_of(serializer, topic)
+        if from_seq is not None and from_seq != self.seq:
+            return self._another(words, from_seq)
+        wire = self.wire(words)
+        if wire is not self._wire:
+            return self._another(words, self.seq)
         if self._frame is None:
-            self._vsn, self._topic = serializer.vsn, topic
-            self._frame = self._made(serializer, topic, self.seq)
-        elif self._topic != topic or self._vsn != serializer.vsn:
-            # Seldom: nearly every task is followed on one topic, in one version.
-            self._more = {} if self._more is None else self._more
-            return self._found(self._more, serializer, topic, self.seq)
+            self._frame = Broadcast(wire)
         return self._frame
 
-    def _found(self, kept: _Kept, serializer: Serializer, topic: str, first: int) -> Broadcast:
-        key = (serializer.vsn, topic, first)
-        made = kept.get(key)
-        if made is None:
-            made = self._made(serializer, topic, first)
-            if len(kept) < MAX_FRAMES:
-                kept[key] = made
-        return made
+    def _another(self, words: Words, first: int) -> Broadcast:
+        """A frame that is not the entry's own: who lags, lags like others."""
+        return _others.take((self, words, first), partial(self._made, words, first))
 
-    def forget_frames(self) -> None:
-        """Whoever still wants one has it built again."""
-        self._frame = self._more = self._runs = None
-
-    def _made(self, serializer: Serializer, topic: str, first: int) -> Broadcast:
-        before, after = _around(type(serializer), topic)
-        return Broadcast.of_text(before + self._told(first) + after)
+    def _made(self, words: Words, first: int) -> bytes:
+        return framing.text_of(words.before, self._told(first), words.after)
 
     def _told(self, first: int) -> bytes:
-        body = bounded(self.body, self._head.task_id) if len(self.body) > MAX_PAYLOAD else self.body
+        body = self.body
+        if len(body) > MAX_PAYLOAD:
+            body = bounded(body, self._head.task_id)
         return body if first == self.seq else body[:-1] + b',"from_seq":%d}' % first
 
     @property
@@ -126,12 +159,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         return self._known
 
 
-@lru_cache(maxsize=4096)
-def _around(serializer: type[Serializer], topic: str) -> tuple[bytes, bytes]:
-    """What stands before and behind an event in every frame of a topic."""
-    whole = serializer().encode_broadcast(topic, *spoken(topic, "progress", _MARK))
-    before, _, after = whole.encode().partition(_MARK)
-    return before, after
+_others = Shelf(KEPT_BYTES)
 
 
 def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
@@ -145,73 +173,99 @@ def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
     return found
 
 
-class Tail:
-    """The last events of one task, up to `seq`, and the snapshot that they lead to."""
+class Tail(msgspec.Struct, gc=False, eq=False):
+    """The last events of one task, up to `seq`, and the snapshot that they lead to.
 
-    __slots__ = ("_entries", "_snapshot", "_unfolded", "bytes", "seq")
+    Most tasks that are live have one event, and wait: until the second there is neither a
+    queue nor a list, and never anything in a cycle. `_lasts` says that the last entry is mere
+    progress, and is to be folded yet.
+    """
 
-    def __init__(self, snapshot: Snapshot, bound: int) -> None:
-        self.bytes = 0
-        self.seq = snapshot.seq
-        self._snapshot = snapshot
-        self._unfolded: list[TaskEvent] = []
-        self._entries: deque[Entry] = deque(maxlen=bound)
+    _snapshot: Snapshot
+    _bound: int
+    seq: int = 0
+    bytes: int = 0
+    _first: Entry | None = None
+    _more: deque[Entry] | None = None
+    _unfolded: list[TaskEvent] | None = None
+    _lasts: bool = False
+
+    def __post_init__(self) -> None:
+        self.seq = self._snapshot.seq
+
+    @property
+    def _entries(self) -> Sequence[Entry]:
+        if self._more is not None:
+            return self._more
+        return () if self._first is None else (self._first,)
 
     @property
     def snapshot(self) -> Snapshot:
         """What whoever has read all of it knows; folded when it is asked for."""
-        for event in self._unfolded:
-            self._snapshot = fold(self._snapshot, event)
-        self._unfolded.clear()
+        if self._lasts:
+            self._settle()
+        if self._unfolded:
+            for event in self._unfolded:
+                self._snapshot = fold(self._snapshot, event)
+            self._unfolded.clear()
         return self._snapshot
 
     def begin(self, entry: Entry) -> None:
         """Take in the first event of a task, which is in the snapshot already."""
-        self._entries.append(entry)
+        self._first = entry
 
     def append(self, event: TaskEvent, entry: Entry) -> None:
         """Take in the next event."""
-        self.seq = event.seq
-        entries = self._entries
+        self.seq = entry.seq
+        entries = self._more
+        if entries is None:
+            entries = self._more = deque(self._entries, self._bound)
+            self._first = None
+        plain = type(event) is Progress and event.prediction_id is UNSET
+        if self._lasts and not plain:
+            if type(event) is not Progress:  # which says all that progress before it does
+                self._settle()
+            self._lasts = False
         entries.append(entry)
-        if len(entries) > FRAMED:
-            entries[-FRAMED - 1].forget_frames()
-        unfolded = self._unfolded
-        if unfolded and _says_all_of(unfolded[-1], event):
-            unfolded[-1] = event
-            return
-        unfolded.append(event)
-        if len(unfolded) >= MAX_UNFOLDED:
+        if plain:
+            self._lasts = True
+        else:
+            self._wait_for_fold(event)
+
+    def _settle(self) -> None:
+        """Nothing that comes will say again what the last entry does."""
+        self._lasts = False
+        self._wait_for_fold(decode_event(self._entries[-1].body))
+
+    def _wait_for_fold(self, event: TaskEvent) -> None:
+        if self._unfolded is None:
+            self._unfolded = []
+        self._unfolded.append(event)
+        if len(self._unfolded) >= MAX_UNFOLDED:
             _ = self.snapshot
 
     def at(self, seq: int) -> Entry | None:
         """The entry with that seq, if it is kept."""
-        place = seq - self._entries[0].seq if self._entries else -1
-        return self._entries[place] if 0 <= place < len(self._entries) else None
+        entries = self._entries
+        place = seq - entries[0].seq if entries else -1
+        return entries[place] if 0 <= place < len(entries) else None
+
+    def only(self, seq: int) -> Entry | None:
+        """The one entry after `seq`, if there is one and no more; None also for the first."""
+        return self._more[-1] if self.seq - seq == 1 and self._more else None
 
     def after(self, seq: int, limit: int) -> list[Entry] | None:
         """The entries after `seq`, or None when the tail does not reach back that far."""
         missing = self.seq - seq
         if missing <= 0:
             return []
-        if missing > len(self._entries):
+        entries = self._entries
+        if missing > len(entries):
             return None
-        if missing == 1:
-            return [self._entries[-1]][:limit]
-        skip = len(self._entries) - missing
-        return [self._entries[i] for i in range(skip, min(skip + limit, len(self._entries)))]
+        skip = len(entries) - missing
+        return [entries[i] for i in range(skip, min(skip + limit, len(entries)))]
 
     def weigh(self) -> int:
         """Note, and return, the bytes of its events."""
-        self.bytes = sum(len(entry.body) for entry in self._entries)
+        self.bytes = sum(map(len, self._entries))
         return self.bytes
-
-
-def _says_all_of(one: TaskEvent, later: TaskEvent) -> bool:
-    """Whether a snapshot with the later event is the same without the one before it."""
-    return (
-        type(one) is Progress
-        and type(later) is Progress
-        and one.attempt == later.attempt
-        and one.prediction_id is UNSET
-    )

@@ -87,6 +87,32 @@ def test_a_late_close_does_not_hit_the_next() -> None:
     assert socket.woken == 1
 
 
+class Empty(Follower):
+    """One that counts as nothing, as a lane without members does."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_whoever_enters_is_woken_until_it_leaves(count: int) -> None:
+    """Alone or among others; who leaves twice, or was never there, takes nobody along."""
+    subscriptions, stranger = Subscriptions(), Empty()
+    followers = [Empty() for _ in range(count)]
+    for follower in followers:
+        subscriptions.enter("u1", follower)
+    for gone in range(count):
+        subscriptions.wake("u1")
+        subscriptions.leave("u1", followers[gone])
+        subscriptions.leave("u1", followers[gone])
+        subscriptions.leave("u1", stranger)
+        left = count - gone - 1
+        assert subscriptions.statistics() == {"topics": min(left, 1), "followers": left}
+    subscriptions.wake("u1")
+    assert [follower.woken for follower in followers] == list(range(1, count + 1))
+    assert stranger.woken == 0
+
+
 def test_topics_of_tasks_previews_and_owners_differ() -> None:
     """A preview wakes those who asked for previews, and no others."""
     subscriptions, events, pictures, gallery = Subscriptions(), Follower(), Follower(), Follower()

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from safelight.edges.files import artifact_response, entity_tag, etag_matches
 from safelight.edges.problems import HANDLERS
+from safelight.storage.disk import Disk
 
 DATA = bytes(range(256)) * 1000
 SHA = "ab" * 32
@@ -26,8 +27,8 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     (tmp_path / "empty.mp4").write_bytes(b"")
 
     async def serve(request: Request) -> Response:
-        path = tmp_path / request.path_params["name"]
-        return await artifact_response(request, path, "video/mp4", SHA)
+        name = request.path_params["name"]
+        return await artifact_response(request, Disk(tmp_path), name, "video/mp4", SHA)
 
     app = Starlette(routes=[Route("/{name}", serve)], exception_handlers=HANDLERS)
     transport = httpx2.ASGITransport(app)

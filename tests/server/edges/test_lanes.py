@@ -53,6 +53,14 @@ class Reader:
             self.lane = None
 
 
+class Unwilling(V2):
+    """A serializer with a bug."""
+
+    def encode_broadcast(self, *_: object) -> str:
+        """The bug."""
+        raise RuntimeError("no frame")
+
+
 class Room:
     """A task that runs, and lanes over its log."""
 
@@ -115,6 +123,25 @@ async def test_the_events_of_a_tick_are_one_write_for_each(tmp_path: Path, count
         assert [len(reader.written) for reader in readers] == [1, 1, 1]
         assert readers[0].written[0] is readers[1].written[0] is readers[2].written[0]
         assert readers[0].written[0] == await told.wires(before)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+async def test_a_bug_in_one_task_is_not_the_silence_of_others(
+    tmp_path: Path, failing: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose event cannot be framed pulls it and meets the bug there; the lanes that are
+    flushed with it in one tick, before it and behind it, are written to."""
+    async with room(tmp_path) as told:
+        voices = [Voice(topic=f"task:{n}", serializer=V2(), session=VOICE.session) for n in "abc"]
+        voices[failing] = Voice(topic="task:x", serializer=Unwilling(), session=VOICE.session)
+        readers = [Reader() for _ in voices]
+        for reader, voice in zip(readers, voices, strict=True):
+            reader.lane = told.lanes.enter(reader, "u1", voice, told.seq, reader.write)
+        await told.tell(*texts(5))
+        await asyncio.sleep(0)
+        assert [len(reader.written) for reader in readers] == [n != failing for n in range(3)]
+        assert [reader.lane is None for reader in readers] == [n == failing for n in range(3)]
+        assert "socket.defect" in capsys.readouterr().out
 
 
 async def test_a_wake_without_news_writes_nothing(tmp_path: Path) -> None:
@@ -241,3 +268,82 @@ async def test_a_write_that_fails_is_one_readers(tmp_path: Path) -> None:
         assert (b"".join(before.written), b"".join(after.written)) == (whole, whole)
         assert isinstance(broken.failure, OSError)
         assert told.lanes.statistics() == {"lanes": 1, "laned": 2}
+
+
+async def test_a_bug_of_the_last_reader_is_heard(tmp_path: Path) -> None:
+    """Also of one that fell behind in the very write that raised, and left nobody there."""
+
+    class Full(Reader):
+        def write(self, frames: bytes) -> None:
+            self.fall_behind()
+            raise OSError("full, and then nowhere to write")
+
+    async with room(tmp_path) as told:
+        full = Full()
+        told.enter(full)
+        await told.tell(*texts(5))
+        await asyncio.sleep(0)
+        assert isinstance(full.failure, OSError)
+        assert full.left_at == told.seq
+        assert told.lanes.statistics() == {"lanes": 0, "laned": 0}
+
+
+async def test_readers_come_and_go(tmp_path: Path) -> None:
+    """One, two, one, none, one: each is written what came while it was there, and the task is
+    followed only as long as anybody is."""
+    async with room(tmp_path) as told:
+        first, second, third = Reader(), Reader(), Reader()
+        begins = {}
+        for reader, size in ((first, 1), (second, 2)):
+            begins[reader] = told.seq
+            told.enter(reader)
+            await told.tell(*texts(size))
+            await asyncio.sleep(0)
+        first.fall_behind()
+        await told.tell(*texts(3))
+        await asyncio.sleep(0)
+        second.fall_behind()
+        assert told.subscriptions.statistics() == {"topics": 0, "followers": 0}
+        await told.tell(*texts(4))
+        begins[third] = told.seq
+        told.enter(third)
+        await told.tell(*texts(5))
+        await asyncio.sleep(0)
+        assert first.left_at == begins[first] + 2
+        assert second.left_at == begins[second] + 2
+        for reader, begin in begins.items():
+            whole = await told.wires(begin)
+            assert whole.startswith(b"".join(reader.written))
+        assert [len(reader.written) for reader in begins] == [2, 2, 1]
+
+
+async def test_a_lane_that_ended_lets_nobody_fall_behind(tmp_path: Path) -> None:
+    """Who left it in the tick of a wake, and is in a lane again, stays there."""
+    async with room(tmp_path) as told:
+        reader = Reader()
+        told.enter(reader)
+        told.subscriptions.wake("u1")
+        reader.fall_behind()
+        told.enter(reader)
+        told.book.log.forget("u1")
+        await asyncio.sleep(0)
+        assert reader.lane is not None
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_who_leaves_twice_ends_no_other_lane(tmp_path: Path, count: int) -> None:
+    """Nor that which came in place of its own."""
+    async with room(tmp_path) as told:
+        readers, later = [Reader() for _ in range(count)], Reader()
+        lanes = [told.enter(reader) for reader in readers]
+        for _ in range(2):
+            for reader, lane in zip(readers, lanes, strict=True):
+                assert lane is not None
+                lane.leave(reader)
+            if later.lane is None:
+                told.enter(later)
+        before = told.seq
+        assert told.lanes.statistics() == {"lanes": 1, "laned": 1}
+        await told.tell(*texts(5))
+        await asyncio.sleep(0)
+        assert b"".join(later.written) == await told.wires(before)

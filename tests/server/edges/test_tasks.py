@@ -234,14 +234,6 @@ async def test_unknown_paths_and_methods_are_typed(house: Served) -> None:
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
 
 
-async def test_models_are_listed_with_their_parameters(house: Served) -> None:
-    """GET /api/models tells kind, provider, price and parameters; a wrong kind is named."""
-    models = (await house.http.get("/api/models?kind=image")).json()["data"]["models"]
-    assert {m["kind"] for m in models} == {"image"}
-    assert all({"name", "label", "provider", "usable", "params"} <= m.keys() for m in models)
-    assert (await house.http.get("/api/models?kind=smell")).status_code == 400
-
-
 async def test_what_another_owner_made_is_no_input(tmp_path: Path) -> None:
     """Its id shows a picture to whoever has it, but lets nobody else begin with it; to its
     owner both names of it are good."""
