@@ -75,7 +75,7 @@ mutate: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	$(UV_COMPILE) --upgrade --group build -o requirements/run.lock pyproject.toml
-	$(UV_COMPILE) --upgrade --group build --group dev -c requirements/run.lock \
+	$(UV_COMPILE) --upgrade --extra s3 --group build --group dev -c requirements/run.lock \
 		-o requirements/dev.lock pyproject.toml
 	$(UV_COMPILE) --upgrade -o requirements/fuzz.lock requirements/fuzz.in
 	cd $(E2E) && rm -f package-lock.json && npm install --package-lock-only

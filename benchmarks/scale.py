@@ -159,11 +159,12 @@ class Shelf:
         self._others = others
 
     def tasks(self) -> Iterator[dict[str, Any]]:
-        """One row each; `changed` follows the place."""
+        """One row each; its number and `changed` follow the place."""
         for place, life in self._lived:
             name = number(place)
             yield {
                 **mutable(life.task),
+                "n": place + 1,
                 "uid": name,
                 "owner": self._owner(place),
                 "id": name,
@@ -175,7 +176,7 @@ class Shelf:
     def _owner(self, place: int) -> str:
         return f"owner-{place // 10 % self._others:03d}" if place % 10 == 3 else "local"
 
-    def requests(self) -> Iterator[tuple[str, str, str]]:
+    def requests(self) -> Iterator[tuple[int, str, str]]:
         """What was asked, and what it was taken to mean."""
         asked, resolved = "", ""
         known: Life | None = None
@@ -184,7 +185,7 @@ class Shelf:
                 known, task = life, life.task
                 asked = msgspec.json.encode(task.asked).decode()
                 resolved = msgspec.json.encode(task.resolved).decode()
-            yield number(place), asked, resolved
+            yield place + 1, asked, resolved
 
     def events(self) -> Iterator[tuple[str, int, int, str]]:
         """The logs, in the order of their key."""
@@ -238,10 +239,10 @@ def build(folder: Path, tasks: int = 1_000_000, live: int = 10_000, others: int 
 
 
 def _put(connection: sqlite3.Connection, shelf: Shelf) -> None:
-    columns = ("uid", "owner", "id", "fingerprint", "created_at", "changed")
+    columns = ("n", "uid", "owner", "id", "fingerprint", "created_at", "changed")
     names = (*columns, *mutable(_fresh("image", 0)))
     made = (*Artifact.__struct_fields__, "uid", "created_at")
-    kept = [name for name in made if name != "url"]
+    kept = [name for name in made if not name.endswith("url")]
     _insert(connection, "tasks", names, shelf.tasks())
     connection.executemany("INSERT INTO requests VALUES (?, ?, ?)", shelf.requests())
     connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", shelf.events())

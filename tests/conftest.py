@@ -11,6 +11,7 @@ beside the tests that use them, not here.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -75,6 +76,7 @@ CAPABILITIES: dict[str, Callable[[], bool]] = {
     NPM_PACKAGES: lambda: (HERE / "e2e/node_modules/.package-lock.json").exists(),
     "tmpfs": can_mount,
     "strace": can_trace,
+    "moto": lambda: all(importlib.util.find_spec(name) for name in ("moto", "flask", "obstore")),
 }
 """What `needs` may name that is more than a program."""
 

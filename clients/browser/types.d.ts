@@ -60,7 +60,7 @@ export interface Eta {
   high: number;
 }
 
-/** An attempt was claimed: where it runs. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open. */
+/** An attempt was claimed: where it runs, a backend by name and address. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open. */
 export interface Started extends EventEnvelope {
   type: "started";
   status: "processing";
@@ -69,6 +69,8 @@ export interface Started extends EventEnvelope {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
+  backend_url?: string;
   /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
   seed?: number | string;
 }
@@ -114,6 +116,7 @@ export interface ArtifactMade extends EventEnvelope {
   bytes: number;
   /** SHA-256 of the bytes, in hex. */
   sha256: string;
+  thumbnail_url: string | null;
 }
 
 /** The attempt `attempt` failed; `next_attempt` begins at `retry_at`. */
@@ -165,6 +168,8 @@ export interface ResultData {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
+  backend_url?: string;
   /** The provider's own id of the prediction. */
   prediction_id: string | null;
   generation_id?: string;
@@ -178,7 +183,7 @@ export interface ResultData {
   timings: Timings;
 }
 
-/** A result file that we hold. `id` is a random capability; `bytes` is the size. */
+/** A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none. */
 export interface Artifact {
   id: string;
   /** Where to get it; relative to this server or absolute. */
@@ -196,6 +201,7 @@ export interface Artifact {
   sha256: string;
   /** Which prediction of the task this is about. */
   attempt: number;
+  thumbnail_url: string | null;
 }
 
 /** Milliseconds from creation to the last claim, and from there to the end. */
@@ -256,6 +262,8 @@ export interface Snapshot {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
+  backend_url: string | null;
   /** The model that was asked for when another stands in. */
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
@@ -388,7 +396,7 @@ export interface ReadyData {
   version: string;
 }
 
-/** A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`; in an answer to a batch `index` is the place of the request. */
+/** A problem document (RFC 9457). Some codes add a member, `task_id`, `reference` or `backend`; in an answer to a batch `index` is the place of the request. */
 export interface Problem {
   type: string;
   title: string;
@@ -401,6 +409,8 @@ export interface Problem {
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
   reference?: string;
+  /** Where the provider runs it; null where it has no backends. */
+  backend?: string;
   index?: number;
 }
 
@@ -431,6 +441,8 @@ export interface AppProblem {
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
   reference?: string;
+  /** Where the provider runs it; null where it has no backends. */
+  backend?: string;
   index?: number;
   error_data?: ErrorData | null;
 }
@@ -451,6 +463,8 @@ export interface SocketError {
   /** The id of the task, as its channel and its address spell it. */
   task_id?: string;
   reference?: string;
+  /** Where the provider runs it; null where it has no backends. */
+  backend?: string;
 }
 
 /**
@@ -487,6 +501,14 @@ export interface JoinGalleryReply {
   log: string;
   /** True when events were missed; then the snapshot is the new start. */
   gap: boolean;
+  warnings: string[];
+  preferences: Preferences;
+}
+
+/** What the owner has chosen, for all devices; `backend` is null where nothing was. `warnings` say what of it is ignored. */
+export interface Preferences {
+  /** Where the provider runs it; null where it has no backends. */
+  backend: string | null;
   warnings: string[];
 }
 
@@ -631,17 +653,27 @@ export interface ModelsData {
 /**
  * One model as GET /api/models shows it.
  *
- * `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `params` maps each parameter to a fragment of JSON Schema.
+ * `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
  */
 export interface Model {
   name: string;
   label: string;
+  description: string;
   kind: Kind;
   provider: string;
+  backends: string[];
   usable: boolean;
   default: boolean;
   price: number | null;
   vip: boolean;
+  aliases: string[];
+  retired: boolean;
+  shutdown_date: string | null;
+  replaced_by: string | null;
+  workflow: string | null;
+  min_inputs: number;
+  max_inputs: number | null;
+  required: string[];
   /** Each parameter as a fragment of JSON Schema. */
   params: Record<string, Param>;
 }
@@ -661,9 +693,9 @@ export interface Offer {
   vip: boolean;
 }
 
-/** One parameter, in words of JSON Schema; null says nothing. */
+/** One parameter, in words of JSON Schema; null says nothing. `max_bytes` bounds an object as JSON, and its `format` is one of those in formats.py. */
 export interface Param {
-  type: "boolean" | "integer" | "number" | "string";
+  type: "boolean" | "integer" | "number" | "object" | "string";
   description?: string;
   default?: boolean | number | string;
   minimum?: number;
@@ -671,15 +703,123 @@ export interface Param {
   enum?: string[];
   pattern?: string;
   maxLength?: number;
+  multipleOf?: number;
+  maxBytes?: number;
+  format?: string;
   examples?: string[];
 }
 
-/** What the prediction starts from: one of the two. */
+/** The named backends, in the order of the settings. */
+export interface BackendsData {
+  backends: Backend[];
+}
+
+/** One backend as it was when it was last asked. `status` is `up`, `down` or `unknown` (not asked yet, or silent after it was up). `models` may be asked for with it, `checkpoints` are those it has. `reason` says why nothing is sent there now, `unreachable` what becomes of a new task then: `refuse` or `queue`. `default` is the settings' choice, `chosen` the owner's. */
+export interface Backend {
+  name: string;
+  label: string;
+  type: string;
+  /** Its address, without credentials. */
+  url: string;
+  status: string;
+  version: string | null;
+  queue: BackendQueue;
+  ours: BackendTasks;
+  models: string[];
+  checkpoints: string[];
+  devices: Record<string, unknown>[];
+  checked_at: string | null;
+  latency_ms: number | null;
+  error: string | null;
+  reason: string | null;
+  unreachable: string;
+  default: boolean;
+  chosen: boolean;
+}
+
+/** Everybody's prompts on a backend, as it says itself; null where it does not say. */
+export interface BackendQueue {
+  running: number | null;
+  pending: number | null;
+}
+
+/** Our own tasks for a backend: those that run there, and those that wait here. */
+export interface BackendTasks {
+  running: number;
+  waiting: number;
+}
+
+/** An upload as its owner is told of it. */
+export interface Uploaded {
+  id: string;
+  /** Where to get it; relative to this server or absolute. */
+  url: string;
+  /** Media type, image/png say. */
+  media_type: string;
+  /** Pixels; null where it is not known. */
+  width: number | null;
+  /** Pixels; null where it is not known. */
+  height: number | null;
+  /** Size in bytes. */
+  bytes: number;
+}
+
+/** An upload that was deleted. */
+export interface UploadGone {
+  id: string;
+}
+
+/** One file and what it was made of. `url` is null once its bytes have expired. */
+export interface Filed {
+  id: string;
+  /** Where to get it; relative to this server or absolute. */
+  url: string | null;
+  thumbnail_url: string | null;
+  kind: string;
+  /** Media type, image/png say. */
+  media_type: string;
+  /** Pixels; null where it is not known. */
+  width: number | null;
+  /** Pixels; null where it is not known. */
+  height: number | null;
+  /** Size in bytes. */
+  bytes: number;
+  /** The id of the task, as its channel and its address spell it. */
+  task_id: string;
+  /** Which prediction of the task this is about. */
+  attempt: number;
+  prompt: string;
+  /** The model that runs. */
+  model: string;
+  provider: string;
+  /** Where the provider runs it; null where it has no backends. */
+  backend: string | null;
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  seed: number | string;
+  /** When the task was accepted; UTC. */
+  created_at: string;
+}
+
+/** A page of images, newest first, and the `before` of the next one. */
+export interface ImagesData {
+  images: Filed[];
+  next: string | null;
+}
+
+/** A page of videos, newest first, and the `before` of the next one. */
+export interface VideosData {
+  videos: Filed[];
+  next: string | null;
+}
+
+/** What the prediction starts from: one of the three. */
 export interface Input {
   /** A task of yours: its first picture. */
   task?: string | null;
   /** An artifact of yours. */
   artifact?: string | null;
+  /** An upload of yours. */
+  upload?: string | null;
 }
 
 /** The native body. */
@@ -788,6 +928,12 @@ export interface ListPayload {
   limit?: number;
 }
 
+/** The body of PATCH /api/preferences: what is left out stays as it is. */
+export interface PreferencesChange {
+  /** The backend for requests that name none; null takes the choice back. */
+  backend?: string | null;
+}
+
 /** A snapshot, as REST shows it. */
 export interface TaskData {
   /** The id of the task, as its channel and its address spell it. */
@@ -806,6 +952,8 @@ export interface TaskData {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
+  backend_url: string | null;
   /** The model that was asked for when another stands in. */
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
@@ -863,6 +1011,8 @@ export interface CreatedData {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
+  /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
+  backend_url: string | null;
   /** The model that was asked for when another stands in. */
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
@@ -923,4 +1073,34 @@ export interface PreviewReady {
 }
 
 /** A row of the codes table; later versions add rows. */
-export type ErrorCode = "invalid" | "unknown_model" | "provider_not_configured" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "invalid_input" | "seed_conflict" | "timeout" | "lost" | "outcome_unknown" | (string & {});
+export type ErrorCode = "invalid" | "unknown_model" | "unknown_backend" | "provider_not_configured" | "backend_not_configured" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "backend_unreachable" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "artifact_unavailable" | "invalid_input" | "seed_conflict" | "model_not_found" | "missing_node" | "node_failed" | "out_of_memory" | "timeout" | "lost" | "outcome_unknown" | (string & {});
+
+/** The native body of a create, without its kind. */
+export interface RunModel {
+  /** What to make. */
+  kind?: Kind;
+  /** What to make: 1 to 20000 characters, not only blanks. */
+  prompt: string;
+  /** 1 to 64 of A-Z a-z 0-9 _ -, not beginning with llm_, chat_, swift_. */
+  id?: string | null;
+  /** A model's name or alias; left open, the default of its kind. */
+  model?: string | null;
+  /** Parameters of the model; GET /api/models lists them. */
+  params?: Record<string, unknown>;
+  /** A backend of the model's provider. */
+  backend?: string | null;
+  /** 0 to 2^64-1 as a number or decimal string; left open, we draw one. */
+  seed?: number | string | null;
+  /** Files to use, at most 16. */
+  inputs?: Input[];
+  /** How many pictures. */
+  n?: number | null;
+  /** May a task that is alike be taken instead of a new one? Not beside an id. Left open it means inflight where there is neither id nor key, else never. */
+  reuse?: Reuse | null;
+  /** A key of your own: the same key is the same request. */
+  request_id?: string | null;
+  /** US dollars, at most. */
+  max_cost?: number | null;
+  /** This version sends no webhooks. */
+  webhook?: null;
+}

@@ -37,9 +37,18 @@ _ROWS = (
         "VALIDATION_ERROR",
     ),
     Code("unknown_model", "No model of that name.", "changed", 400, None, "VALIDATION_ERROR"),
+    Code("unknown_backend", "No backend of that name.", "changed", 400, None, "VALIDATION_ERROR"),
     Code(
         "provider_not_configured",
         "The model's provider has no credentials here.",
+        "changed",
+        400,
+        None,
+        "VALIDATION_ERROR",
+    ),
+    Code(
+        "backend_not_configured",
+        "The task's backend is no longer in the settings.",
         "changed",
         400,
         None,
@@ -124,6 +133,14 @@ _ROWS = (
         "UNAVAILABLE",
     ),
     Code(
+        "backend_unreachable",
+        "The backend does not answer now; nothing was accepted.",
+        "later",
+        503,
+        None,
+        "UNAVAILABLE",
+    ),
+    Code(
         "storage_full", "The disk is full; nothing was accepted.", "later", 507, None, "UNAVAILABLE"
     ),
     Code(
@@ -167,12 +184,17 @@ _ROWS = (
         "generation_failed",
     ),
     Code("provider_failed", "The provider ended the prediction with an error.", "later"),
+    Code("artifact_unavailable", "A file that the provider made could not be fetched.", "later"),
     Code("invalid_input", "The provider refused an input.", "changed"),
     Code(
         "seed_conflict",
         "The provider refuses this seed; choose another one or leave it open.",
         "changed",
     ),
+    Code("model_not_found", "The backend has no model file of that name.", "changed"),
+    Code("missing_node", "The graph has a node that the backend has not installed.", "changed"),
+    Code("node_failed", "A node of the graph failed.", "changed"),
+    Code("out_of_memory", "The backend ran out of memory; ask for a smaller size.", "changed"),
     Code("timeout", "The prediction, or the task as a whole, passed its deadline.", "later"),
     Code("lost", "The prediction was lost with its process, more often than is allowed.", "later"),
     Code(

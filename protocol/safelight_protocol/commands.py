@@ -133,16 +133,19 @@ _reuse = typed(Reuse | None, "one of never, inflight, completed")
 _cost = typed(Annotated[float, Meta(ge=0)] | None, "a number of US dollars, 0 or more")
 
 
+_INPUT = frozenset(Input.__struct_fields__)
+
+
 def _read_inputs(value: Any) -> tuple[Input, ...]:
     if isinstance(value, list) and len(value) > MAX_INPUTS:
         raise Wrong(f"at most {MAX_INPUTS} inputs")
-    read = typed(tuple[Input, ...], 'a list of {"task": id} or {"artifact": id}')
+    forms = '{"artifact": id}, {"task": id} or {"upload": id}'
+    read = typed(tuple[Input, ...], f"a list of {forms}")
     inputs: tuple[Input, ...] = read(value)
-    known = {"task", "artifact"}
-    for plain, given in zip(value, inputs, strict=True):
-        one = (given.task is None) != (given.artifact is None) and plain.keys() <= known
-        if not one or not is_id(given.task or given.artifact or ""):
-            raise Wrong('each of the form {"task": id} or {"artifact": id}')
+    for plain in value:
+        named = [id for id in plain.values() if id is not None]
+        if len(named) != 1 or not plain.keys() <= _INPUT or not is_id(named[0]):
+            raise Wrong(f"each of the form {forms}")
     return inputs
 
 

@@ -22,8 +22,10 @@ SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
 
 
+@lru_cache(maxsize=8)
 def timestamp(now: int) -> str:
-    """`now` in milliseconds since 1970 as ISO 8601, UTC, with Z."""
+    """`now` in milliseconds since 1970 as ISO 8601, UTC, with Z. Events of one millisecond
+    share it."""
     seconds, milliseconds = divmod(now, 1000)
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
@@ -71,7 +73,8 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """A result file that we hold. `id` is a random capability; `bytes` is the size."""
+    """A result file that we hold. `id` is a random capability; `bytes` is the size.
+    `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none."""
 
     id: str
     url: str
@@ -82,6 +85,7 @@ class Artifact(msgspec.Struct, frozen=True):
     bytes: int
     sha256: str
     attempt: int
+    thumbnail_url: str | None = None
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -100,6 +104,7 @@ class ResultData(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     provider: str
     backend: str | None
+    backend_url: str | UnsetType = UNSET
     prediction_id: str | None
     generation_id: str | UnsetType = UNSET
     seed: int | str
@@ -137,12 +142,14 @@ class Queued(Event, frozen=True, kw_only=True, tag="queued"):
 
 
 class Started(Event, frozen=True, kw_only=True, tag="started"):
-    """An attempt was claimed: where it runs. `seed` is there if it is not the first one:
-    another was drawn, since the provider refused that and the caller had left it open."""
+    """An attempt was claimed: where it runs, a backend by name and address. `seed` is there
+    if it is not the first one: another was drawn, since the provider refused that and the
+    caller had left it open."""
 
     model: str
     provider: str
     backend: str | None
+    backend_url: str | UnsetType = UNSET
     seed: int | str | UnsetType = UNSET
 
 
@@ -172,6 +179,7 @@ class ArtifactMade(Event, frozen=True, kw_only=True, tag="artifact"):
     height: int | None
     bytes: int
     sha256: str
+    thumbnail_url: str | None = None
 
 
 class Retrying(Event, frozen=True, kw_only=True, tag="retrying"):

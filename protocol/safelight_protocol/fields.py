@@ -7,7 +7,7 @@ Knows types and ranges, not what the fields are for; `commands.py` does.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +26,22 @@ MAX_NAMED = 20
 with one a hundred times its size."""
 
 
+MAX_LISTED = 12
+"""Allowed values that are listed; of more, those near what was found come first."""
+
+
+MAX_SEARCHED = 2000
+"""Allowed values among which the nearest are looked for."""
+
+
 class Wrong(Exception):
-    """A value that a field does not take; the message says what it takes."""
+    """A value that a field does not take; the message says what it takes. Where only a
+    part of it is wrong, `at` leads there from the field and `found` is what is there."""
+
+    def __init__(self, expected: str, at: str = "", found: Any = None) -> None:
+        super().__init__(expected)
+        self.at = at
+        self.found = found
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -95,8 +109,7 @@ def read_object(
         try:
             values[name] = field.read(body.get(name))
         except Wrong as wrong_value:
-            found = shown(body[name]) if name in body else "nothing"
-            problems.append({"field": where + name, "found": found, "expected": str(wrong_value)})
+            problems.append(_wrong(where + name, name in body, body.get(name), wrong_value))
     unknown = [name for name in body if name not in fields]
     if strict:
         for name in unknown[:MAX_NAMED]:
@@ -112,6 +125,37 @@ def invalid(problems: list[dict[str, object]]) -> Refused:
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
     message = f"{first['field']}: found {first['found']}, expected {first['expected']}{more}"
     return Refused("invalid", message, problems)
+
+
+def one_of(found: Any, allowed: Sequence[str]) -> str:
+    """What is expected where only these values are: `one of a, b, c`, with those that are
+    nearest to what was found if there are any."""
+    if not allowed:
+        return "nothing: there is none to choose from"
+    listed = ", ".join(allowed[:MAX_LISTED])
+    if len(allowed) > MAX_LISTED:
+        listed += f", … ({len(allowed)} in all)"
+    near = _nearest(found, allowed) if isinstance(found, str) else []
+    return f"one of {listed}" + (f"; near it: {', '.join(near)}" if near else "")
+
+
+def _nearest(found: str, allowed: Sequence[str]) -> list[str]:
+    """Up to three, those that contain it or lie in it first; looking costs by length."""
+    if not 2 < len(found) <= MAX_NAME:
+        return []
+    small = found.casefold()
+    plain = {one.casefold(): one for one in allowed[:MAX_SEARCHED]}
+    inside = [one for key, one in plain.items() if small in key or (len(key) > 2 and key in small)]
+    alike = [plain[key] for key in difflib.get_close_matches(small, plain, n=3)]
+    return list(dict.fromkeys([*alike, *inside]))[:3]
+
+
+def _wrong(field: str, given: bool, value: Any, wrong: Wrong) -> dict[str, object]:
+    """The problem of one field, or of what lies inside it."""
+    if wrong.at:
+        field, value = f"{field}.{wrong.at}", wrong.found
+    found = shown(value) if given else "nothing"
+    return {"field": field, "found": found, "expected": str(wrong)}
 
 
 def _unknown(

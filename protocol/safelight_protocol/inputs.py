@@ -21,9 +21,11 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A runner took the task. `deadline` is when the attempt must have ended."""
+    """A runner took the task. `deadline` is when the attempt must have ended; `place` is the
+    address of the backend that it will run on, None where there is no backend."""
 
     deadline: int | None = None
+    place: str | None = None
 
 
 class HandleSaved(msgspec.Struct, frozen=True):

@@ -42,7 +42,15 @@ class Effect(StrEnum):
     RELEASE = "release"
 
 
-UNCERTAIN = frozenset({"outcome_unknown", "timeout", "internal", "provider_not_configured"})
+UNCERTAIN = frozenset(
+    {
+        "outcome_unknown",
+        "timeout",
+        "internal",
+        "provider_not_configured",
+        "backend_not_configured",
+    }
+)
 """The codes of ends after which something may still run at the provider."""
 
 Emit = Callable[[Any, Task, int], TaskEvent]
@@ -128,9 +136,9 @@ def _moved(to: State, task: Task, happening: Happening, now: int) -> Task:
     """The task in its new state, as the event about it should see it."""
     changes: dict[str, Any] = {"state": to, "updated_at": now}
     match happening:
-        case happened.Claimed(deadline=deadline):
+        case happened.Claimed(deadline=deadline, place=place):
             changes |= {"claimed_at": now, "deadline": deadline, "claim": task.claim + 1}
-            changes |= {"not_before": None}
+            changes |= {"not_before": None, "place": place}
         case happened.HandleSaved(handle=handle):
             changes |= {"handle": handle}
         case happened.Progressed(progress=progress) if progress is not None and progress >= 0:
@@ -163,6 +171,7 @@ def _after(task: Task, happening: Happening) -> Task:
         handle=None,
         handle_told=False,
         deadline=None,
+        place=None,
     )
 
 
@@ -193,6 +202,7 @@ def _started(_: happened.Claimed, task: Task, now: int) -> TaskEvent:
         model=ran.model,
         provider=ran.provider,
         backend=ran.backend,
+        backend_url=UNSET if task.place is None else task.place,
         seed=UNSET if task.seed is None else wire.wire_seed(task.seed_used),
     )
 

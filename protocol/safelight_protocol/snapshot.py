@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from .events import Artifact, Charge, ErrorData, Eta, ResultData, Status, TaskEvent, timestamp
-from .task import Task
+from .task import Asked, Task
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -39,6 +39,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     model: str
     provider: str
     backend: str | None
+    backend_url: str | None = None
     substituted_for: str | None = None
     prediction_id: str | None = None
     seed: int | str
@@ -63,6 +64,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 VOID: dict[str, Any] = {
+    "backend_url": None,
     "prediction_id": None,
     "reason": None,
     "message": None,
@@ -106,7 +108,7 @@ def _made(
         progress=progress,
         attempt=attempt,
         kind=asked.kind,
-        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt},
+        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt} | _begun_with(asked),
         model=ran.model,
         provider=ran.provider,
         backend=ran.backend,
@@ -117,6 +119,14 @@ def _made(
         created_at=created,
         updated_at=updated,
     )
+
+
+def _begun_with(asked: Asked) -> dict[str, Any]:
+    """The files that were named, as they were named: without them a task that began with some
+    could not be made again from what is told of it. Nothing where none were."""
+    if not asked.inputs:
+        return {}
+    return {"inputs": [dict([given.named]) for given in asked.inputs]}
 
 
 def fold(snapshot: Snapshot, event: TaskEvent) -> Snapshot:
@@ -189,8 +199,9 @@ def brief(snapshot: Snapshot, length: int) -> Snapshot:
 def _fresh_attempt(event: wire.Started) -> dict[str, Any]:
     """A new attempt begins with nothing; with another seed, if it says so."""
     ran = {"model": event.model, "provider": event.provider, "backend": event.backend}
+    place = {} if event.backend_url is UNSET else {"backend_url": event.backend_url}
     seed = {} if event.seed is UNSET else {"seed": event.seed}
-    return {**VOID, **ran, **seed, "retry_at": None}
+    return {**VOID, **ran, **place, **seed, "retry_at": None}
 
 
 def _artifact(event: wire.ArtifactMade) -> Artifact:
@@ -204,6 +215,7 @@ def _artifact(event: wire.ArtifactMade) -> Artifact:
         bytes=event.bytes,
         sha256=event.sha256,
         attempt=event.attempt,
+        thumbnail_url=event.thumbnail_url,
     )
 
 
@@ -221,6 +233,7 @@ def result_of(snapshot: Snapshot, task: Task, now: int) -> ResultData:
         model=task.resolved.model,
         provider=task.resolved.provider,
         backend=task.resolved.backend,
+        backend_url=UNSET if task.place is None else task.place,
         prediction_id=task.handle,
         generation_id=task.uid if is_text else UNSET,
         seed=wire.wire_seed(task.seed_used),

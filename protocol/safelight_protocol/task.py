@@ -46,10 +46,19 @@ STATUS: dict[State, Status] = {
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something the prediction starts from: an artifact of ours, by id or by task."""
+    """Something the prediction starts from: an artifact of ours, by id or by task, or an
+    upload. The same bytes of one owner are one upload, so its id is as good as their hash."""
 
     artifact: str | None = None
     task: str | None = None
+    upload: str | None = None
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """By which of the three, and the id."""
+        if self.artifact is not None:
+            return "artifact", self.artifact
+        return ("task", self.task) if self.task is not None else ("upload", self.upload or "")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -90,6 +99,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     writes: who holds an older one is refused by the store. `seq` is the number of the
     last event. `seed` is one drawn anew, in decimal, since the resolved one was refused.
     `spent` is what the attempts came to that have ended, None if nothing is on a bill.
+    `place` is the address of the backend that the attempt was claimed for: it runs there, or
+    nowhere, whatever the settings say later.
     """
 
     uid: str
@@ -114,6 +125,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ended_at: int | None = None
     seed: str | None = None
     spent: Charge | None = None
+    place: str | None = None
 
     @property
     def seed_used(self) -> int:

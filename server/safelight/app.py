@@ -9,64 +9,50 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.abc
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
-
-from safelight_protocol.codes import Refused
 
 from . import __version__
 from .admission import Admission
 from .artifacts import ArtifactStore
+from .backends import Backend, Directory, Rhythm
+from .configured import artifacts_of, backends_of, places_of, providers_of
 from .dispatch import Dispatcher
-from .edges import batch, follow, llm, pictures, tasks
 from .edges.auth import Authenticator
-from .edges.bodies import answer
-from .edges.context import Context, Start, context_of
+from .edges.context import Context, Start
 from .edges.guests import Guests
 from .edges.hot import App
 from .edges.lanes import Lanes
-from .edges.longpoll import longpoll
 from .edges.polls import Polls
 from .edges.problems import HANDLERS
-from .edges.socket import socket
-from .edges.studio import studio_routes
+from .edges.routes import ROUTES
 from .edges.wheel import Wheel
+from .fetches import Fetches, Tries
+from .fetching import Fetcher
 from .gallery import Gallery
 from .ids import uuid7
 from .log import Log
 from .machine import Machine
 from .orchestrator import Orchestrator
+from .preferences import Preferences
 from .production import Production
 from .providers.base import Provider
-from .providers.local import Local
-from .providers.scripted import Scripted
 from .pulse import Pulse
 from .recovery import adopt, take_up
-from .registry import Registry
+from .registry import Places, Registry
 from .retention import Retention, Rules
 from .retry import Dice, RetryPolicy
 from .settings import Settings
+from .shelf import Shelf
 from .store import Store, open_store
-from .subscriptions import Subscriptions
+from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
-
-
-def providers_of(settings: Settings) -> dict[str, Provider]:
-    """The providers that the settings configure."""
-    providers: dict[str, Provider] = {
-        "local": Local(settings.local_concurrency, settings.local_pace_seconds)
-    }
-    if settings.scripted:
-        providers["scripted"] = Scripted()
-    return providers
-
+from .uploads import Uploads
+from .waits import Waits
 
 OpenStore = Callable[[Path, int], AbstractAsyncContextManager[Store]]
 """How the store in a directory is opened, at a time."""
@@ -77,15 +63,19 @@ def create_app(
     providers: Mapping[str, Provider] | None = None,
     opened: OpenStore = open_store,
     subscriptions: Callable[[], Subscriptions] = Subscriptions,
+    backends: Mapping[str, Backend] | None = None,
+    rhythm: Rhythm | None = None,
 ) -> Starlette:
-    """The ASGI application. `providers` replaces the configured ones, `opened` the way
-    the store is opened, and `subscriptions` who wakes the followers: a test may put
-    trouble between."""
-    chosen = dict(providers) if providers is not None else providers_of(settings)
+    """The ASGI application. `providers` and `backends` replace the configured ones, `opened`
+    the way the store is opened, and `subscriptions` who wakes the followers: a test may put
+    trouble between. `rhythm` says when backends are asked how they are."""
+    named = backends_of(settings) if backends is None else backends
+    chosen = dict(providers) if providers is not None else providers_of(settings, named)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with running(settings, chosen, opened, subscriptions) as context:
+        given = running(settings, chosen, opened, subscriptions, backends=named, rhythm=rhythm)
+        async with given as context:
             app.state.context = context
             yield
 
@@ -99,10 +89,13 @@ class Parts(msgspec.Struct, frozen=True):
     machine: Machine
     store: Store
     artifacts: ArtifactStore
+    backends: Directory
+    preferences: Preferences
     log: Log
     subscriptions: Subscriptions
     registry: Registry
     dispatcher: Dispatcher
+    production: Production
     policy: RetryPolicy
     pulse: Pulse
 
@@ -114,24 +107,37 @@ async def running(
     opened: OpenStore = open_store,
     subscriptions: Callable[[], Subscriptions] = Subscriptions,
     machine: Machine | None = None,
-    files: Callable[[Path, int], ArtifactStore] = ArtifactStore,
+    files: Callable[[Settings], ArtifactStore] = artifacts_of,
+    backends: Mapping[str, Backend] | None = None,
+    rhythm: Rhythm | None = None,
 ) -> AsyncIterator[Context]:
     """Everything behind the doors, started and recovered; stopped at exit. With another
     `machine`, `opened` and `files` it takes nothing from this one."""
     directory, machine = Path(settings.data_dir), machine or Machine()
-    artifacts = files(directory / "artifacts", settings.max_artifact_bytes)
+    artifacts = files(settings)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(opened(directory, machine.clock()))
         await artifacts.open()
         for provider in providers.values():
             await stack.enter_async_context(provider.open())
+        fetcher = Fetcher(artifacts, settings.fetch_seconds)
+        await stack.enter_async_context(fetcher.open())
         group = await stack.enter_async_context(anyio.create_task_group())
-        parts = _parts(settings, machine, store, artifacts, subscriptions(), frozenset(providers))
+        named = Directory(
+            backends or {}, clock=machine.clock, monotonic=machine.monotonic, rhythm=rhythm
+        )
+        given = (artifacts, fetcher, subscriptions(), named)
+        parts = _parts(settings, machine, store, *given, frozenset(providers))
+        await parts.preferences.load()
         orchestrator = _orchestrator(parts, providers, group)
-        left = await adopt(store, orchestrator, providers)
+        left = await adopt(store, orchestrator, providers, named)
+        waits = Waits(named, parts.dispatcher, orchestrator, group, machine.sleep)
+        waits.begin()
+        named.start(group, waits.news)
 
         async def work() -> None:
-            await take_up(left, orchestrator, providers, parts.policy, machine.clock())
+            now = machine.clock()
+            await take_up(left, orchestrator, providers, named, parts.policy, now)
             left.clear()
             await orchestrator.dispatch()
 
@@ -154,24 +160,46 @@ def _parts(
     machine: Machine,
     store: Store,
     artifacts: ArtifactStore,
+    fetcher: Fetcher,
     subscriptions: Subscriptions,
+    backends: Directory,
     configured: frozenset[str],
 ) -> Parts:
+    def tell(owner: str) -> None:
+        subscriptions.wake(tasks_of(owner))
+
+    policy = RetryPolicy(
+        attempts=settings.attempts,
+        losses=settings.max_losses,
+        base_seconds=settings.retry_base_seconds,
+        max_seconds=settings.retry_max_seconds,
+    )
+    tries = Tries(
+        most=settings.fetch_tries,
+        pause=lambda tries: policy.pause(tries - 1, machine.share()),
+        sleep=machine.sleep,
+    )
+    fetches = Fetches(store, fetcher, tries, machine.clock)
     return Parts(
         settings=settings,
         machine=machine,
         store=store,
         artifacts=artifacts,
+        backends=backends,
+        preferences=Preferences(store, backends, tell),
         log=Log(store, settings.tail_events),
         subscriptions=subscriptions,
-        registry=Registry.load(configured),
-        dispatcher=Dispatcher({"local": settings.local_concurrency}),
-        policy=RetryPolicy(
-            attempts=settings.attempts,
-            losses=settings.max_losses,
-            base_seconds=settings.retry_base_seconds,
-            max_seconds=settings.retry_max_seconds,
+        registry=Registry.load(
+            configured,
+            places=Places({one.name: one.type for one in backends}, settings.default_backend),
+            own=settings.models_file,
+            clock=machine.clock,
         ),
+        dispatcher=Dispatcher(places_of(settings)),
+        production=Production(
+            artifacts, subscriptions, settings.public_url, fetches, png_text=settings.png_text
+        ),
+        policy=policy,
         pulse=Pulse(machine.sleep, machine.monotonic),
     )
 
@@ -184,9 +212,10 @@ def _orchestrator(
         store=parts.store,
         log=parts.log,
         subscriptions=parts.subscriptions,
-        production=Production(parts.artifacts, parts.subscriptions, settings.public_url),
+        production=parts.production,
         admission=_admission(parts),
         providers=providers,
+        backends=parts.backends,
         dispatcher=parts.dispatcher,
         policy=parts.policy,
         attempt_seconds=settings.attempt_timeout_seconds,
@@ -203,6 +232,10 @@ def _admission(parts: Parts) -> Admission:
         store=parts.store,
         registry=parts.registry,
         artifacts=parts.artifacts,
+        backends=parts.backends,
+        preferences=parts.preferences,
+        check_seconds=parts.settings.backend_check_seconds,
+        queues=parts.settings.unreachable == "queue",
         reason=parts.dispatcher.reason,
         mint=lambda now: uuid7(now, parts.machine.token),
         draw_seed=parts.machine.seed,
@@ -219,6 +252,8 @@ def _retention(parts: Parts, orchestrator: Orchestrator) -> Retention:
         rules=Rules(
             log_seconds=parts.settings.log_retention_seconds,
             task_seconds=parts.settings.task_retention_seconds,
+            artifact_seconds=parts.settings.artifact_retention_seconds,
+            upload_seconds=parts.settings.upload_retention_seconds,
         ),
         clock=parts.machine.clock,
         sleep=parts.machine.sleep,
@@ -256,6 +291,17 @@ def _context(
         gallery=Gallery(parts.store, parts.log),
         subscriptions=parts.subscriptions,
         artifacts=parts.artifacts,
+        uploads=Uploads(
+            parts.store,
+            parts.artifacts,
+            max_bytes=parts.settings.max_upload_bytes,
+            quota=parts.settings.upload_quota_bytes,
+            public_url=parts.settings.public_url,
+            clock=parts.machine.clock,
+        ),
+        shelf=Shelf(parts.store, parts.settings.public_url),
+        backends=parts.backends,
+        preferences=parts.preferences,
         registry=parts.registry,
         auth=Authenticator(parts.settings),
         guests=Guests(),
@@ -266,50 +312,17 @@ def _context(
         clock=parts.machine.clock,
         drain=drain,
         draining=stopping.is_set,
-        statistics=lambda: {
-            **orchestrator.statistics(),
-            **parts.subscriptions.statistics(),
-            **parts.artifacts.statistics(),
-            **parts.store.statistics(),
-            **parts.pulse.statistics(),
-            **polls.statistics(),
-            **lanes.statistics(),
-            **retention.statistics(),
-        },
+        statistics=lambda: _statistics(parts, orchestrator, polls, lanes, retention),
     )
 
 
-async def healthz(request: Request) -> Response:
-    """GET /healthz: the process answers; with what it counts."""
-    context = context_of(request)
-    return answer({"version": __version__, "statistics": context.statistics()}, "alive")
+class Counting(Protocol):
+    """What has figures for GET /healthz."""
+
+    def statistics(self) -> Mapping[str, object]: ...  # pragma: no cover
 
 
-async def readyz(request: Request) -> Response:
-    """GET /readyz: recovered, able to read its database, and not going down."""
-    context = context_of(request)
-    if context.draining():
-        raise Refused("shutting_down", "The server is going down.")
-    await context.gallery.check()
-    return answer({"version": __version__}, "ready")
-
-
-ROUTES = [
-    Route("/api/tasks", tasks.create, methods=["POST"]),
-    Route("/api/tasks", tasks.index, methods=["GET"]),
-    Route("/api/tasks:batch", batch.create, methods=["POST"]),
-    Route("/api/tasks/{id}", tasks.show, methods=["GET"]),
-    Route("/api/tasks/{id}", tasks.delete, methods=["DELETE"]),
-    Route("/api/tasks/{id}/events", follow.events, methods=["GET"]),
-    Route("/api/tasks/{id}/cancel", tasks.cancel, methods=["POST"]),
-    Route("/api/models", tasks.models, methods=["GET"]),
-    Route("/api/llm/generate", llm.generate, methods=["POST"]),
-    Route("/api/llm/models", llm.models, methods=["GET"]),
-    Route("/api/artifacts/{id}", pictures.artifact, methods=["GET"]),
-    Route("/api/previews/{token}", pictures.preview, methods=["GET"]),
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    WebSocketRoute("/socket/websocket", socket),
-    Route("/socket/longpoll", longpoll, methods=["GET", "POST", "OPTIONS"]),
-    *studio_routes(),
-]
+def _statistics(parts: Parts, *others: Counting) -> dict[str, object]:
+    counting: list[Counting] = [parts.backends, parts.subscriptions, parts.artifacts]
+    counting += [parts.production, parts.store, parts.pulse, *others]
+    return {name: figure for one in counting for name, figure in one.statistics().items()}

@@ -1,65 +1,76 @@
-"""Result files on our disk: hashed, stored once, whole or not at all.
+"""Result files and uploads: hashed, stored once, whole or not at all.
 
-Owns the folder `artifacts` of the data directory: `ab/cdef….png`, named by the
-SHA-256 of the bytes, beside `incoming` for what is being written. A file appears
-under its name only after its bytes were synced, so the event that names it may be
-written as soon as `keep` returns. Knows no task: who may see a file, and when it
-may go, is decided elsewhere. The promise is written in docs/architecture.md.
+Owns what is still being written, in `incoming` of the folder `artifacts`, and who may not
+be removed at the moment; the bytes then lie in a `Storage`, named by their SHA-256. A file
+appears under its name only after its bytes were synced, so the event that names it may be
+written as soon as `keep` returns. Knows no task: who may see a file, and when it may go,
+is decided elsewhere. The promise is written in docs/artifacts.md.
 """
 
 from __future__ import annotations
 
 import base64
-import errno
-import hashlib
 import os
 import re
 import secrets
-import tempfile
-import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 import msgspec
 
-from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 
+from .incoming import CHUNK, Incoming, plainly, refuse_larger
 from .media import EXTENSIONS, dimensions, media_type_of
+from .pins import Pins
+from .storage import Storage
+from .storage.disk import Disk
 from .telemetry import log
+from .thumbnails import is_bearable, is_small, thumbnail
 
-CHUNK = 1024 * 1024
+T = TypeVar("T")
 
-REMEMBERED = 4096
-"""Files whose last keep is remembered; far more than are kept while one task is removed."""
+THUMBNAILS_AT_ONCE = 2
+"""Pictures that are decoded at once: each may take 160 MB for a moment."""
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-ILL = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE})
-"""Trouble of the machine, not of the bytes: it may pass, and the same bytes be kept then."""
-
-_NAME = re.compile(r"[0-9a-f]{62}(\.[a-z0-9]+)")
+_NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]+)")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that is safe on disk. `media_type` is what the bytes are, not what was
-    claimed; `width` and `height` are None where the header does not tell (MP4, text)."""
+    """A file that is safe. `media_type` is what the bytes are, not what was claimed; `width`
+    and `height` are None where the header does not tell. `thumbnail` is the hash of a WebP
+    that was kept with it, its own hash if it is small itself, or None."""
 
     sha256: str
-    path: Path
+    name: str
     bytes: int
     media_type: str
     width: int | None
     height: int | None
+    thumbnail: str | None = None
 
 
 class Stray(msgspec.Struct, frozen=True):
     """A file that may be one that nothing names."""
 
     sha256: str
-    path: Path
+    name: str
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be kept: its `kind`, the media type that is claimed (believed for text
+    only), the hash that it must have, a chunk to put into it if it is a PNG, and whether a
+    `small` picture of it is."""
+
+    kind: Kind
+    media_type: str | None = None
+    sha256: str | None = None
+    text: bytes | None = None
+    small: bool = True
 
 
 def new_id(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -67,23 +78,35 @@ def new_id(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
     return base64.urlsafe_b64encode(randomness(24)).decode("ascii")
 
 
-class ArtifactStore:
-    """Files up to `max_bytes` under `root`. Call `open` before anything else.
+def name_of(sha256: str, media_type: str) -> str:
+    """What a storage knows the bytes by."""
+    return f"{sha256[:2]}/{sha256[2:]}{EXTENSIONS[media_type]}"
 
-    `sync` makes what an open file or folder holds durable.
+
+class ArtifactStore:
+    """Files up to `max_bytes`, written under `root` and kept in a storage (by default there
+    too). Call `open` before anything else.
+
+    `sync` makes what an open file or folder holds durable. `quality` is that of thumbnails,
+    1 to 100; None makes none.
     """
 
     def __init__(
-        self, root: Path, max_bytes: int, *, sync: Callable[[int], None] = os.fsync
+        self,
+        root: Path,
+        max_bytes: int,
+        *,
+        sync: Callable[[int], None] = os.fsync,
+        storage: Storage | None = None,
+        quality: int | None = None,
     ) -> None:
         self._sync = sync
-        self._root = root
         self._incoming = root / "incoming"
-        self._max_bytes = max_bytes
-        self._pins: Counter[str] = Counter()
-        self._keeps = 0
-        self._last_keeps: OrderedDict[str, int] = OrderedDict()
-        self._moving = threading.Lock()
+        self.storage: Storage = storage or Disk(root, sync)
+        self.max_bytes = max_bytes
+        self._quality = quality
+        self._drawing = anyio.CapacityLimiter(THUMBNAILS_AT_ONCE)
+        self._pins = Pins()
         self._stored = 0
         self._stored_bytes = 0
 
@@ -92,42 +115,68 @@ class ArtifactStore:
 
         Only the one process that holds the data directory's lock may call this.
         """
-        swept = await anyio.to_thread.run_sync(self._clear_incoming)
+        swept = await anyio.to_thread.run_sync(self._open)
         if swept:
             log("artifact.swept", files=swept)
 
-    async def keep(self, data: bytes | Path, *, kind: Kind, media_type: str | None = None) -> Kept:
-        """Store bytes, or a copy of a file, and return once they are on disk for good.
+    async def keep(
+        self,
+        data: bytes | Path,
+        *,
+        kind: Kind,
+        media_type: str | None = None,
+        text: bytes | None = None,
+    ) -> Kept:
+        """Store bytes, or a copy of a file, and return once they are safe for good.
 
-        `media_type` is believed for text only. The file is pinned against `remove`
-        until `release(kept.sha256)`: call that when the event that names it is
-        committed or given up, in a `finally`.
+        The file and its thumbnail are pinned against `remove` until `release(kept)`: call
+        that when the event that names them is committed or given up, in a `finally`.
 
         Raises Refused: `too_large`, `provider_failed` for bytes that are none of
         EXTENSIONS, and `storage_full` or `unavailable` for a disk that is full or ill;
         then nothing is left behind, and the same bytes may be kept later.
         """
+        wanted = Wanted(kind=kind, media_type=media_type, text=text)
         with anyio.CancelScope(shield=True):
-            kept, known = await anyio.to_thread.run_sync(self._keep, data, kind, media_type)
-        self._stored += not known
-        self._stored_bytes += 0 if known else kept.bytes
-        log("artifact.stored", bytes=kept.bytes, media_type=kept.media_type, known=known)
+            incoming, kept = await self._threaded(self._take, data, wanted)
+            kept = await self._settle(incoming, kept, wanted)
         return kept
 
-    def release(self, sha256: str) -> None:
-        """Undo the pin of one `keep`; what is not pinned is left alone."""
-        with self._moving:
-            self._pins[sha256] -= 1
-            if self._pins[sha256] <= 0:
-                del self._pins[sha256]
+    async def receive(self, chunks: AsyncIterator[bytes], wanted: Wanted) -> Kept:
+        """The same for what comes in pieces; what is larger than allowed is refused at the
+        first piece above. Cancelled, or when `chunks` raises, it leaves nothing behind.
 
-    def path(self, sha256: str, media_type: str) -> Path:
-        """Where a kept file lies. Does not look whether it is there."""
-        return self._root / sha256[:2] / (sha256[2:] + EXTENSIONS[media_type])
+        Raises Damaged too, if the bytes have not the hash that was wanted.
+        """
+        incoming = await self._threaded(self._begin, wanted)
+        try:
+            waiting = bytearray()
+            async for chunk in chunks:
+                waiting += chunk
+                if len(waiting) >= CHUNK:
+                    await self._threaded(incoming.add, bytes(waiting))
+                    waiting.clear()
+            with anyio.CancelScope(shield=True):
+                kept = await self._threaded(self._finish, incoming, bytes(waiting), wanted)
+                kept = await self._settle(incoming, kept, wanted)
+            return kept
+        finally:
+            incoming.drop()
+
+    def release(self, kept: Kept | str) -> None:
+        """Undo the pins of one `keep` (or of one hash); what is not pinned is left alone."""
+        hashes = [kept] if isinstance(kept, str) else [kept.sha256, kept.thumbnail]
+        self._pins.release(sha256 for sha256 in hashes if sha256 is not None)
+
+    async def local(self, sha256: str, media_type: str) -> Path | None:
+        """A local file with these bytes, to be read soon; None if they are gone."""
+        with suppress(FileNotFoundError):
+            return await self._threaded(self.storage.local, name_of(sha256, media_type))
+        return None
 
     def mark(self) -> int:
         """This moment, for `remove`: take it before asking whether a file is still named."""
-        return self._keeps
+        return self._pins.mark
 
     async def remove(self, sha256: str, media_type: str, since: int) -> bool:
         """Remove a file that no task named at the mark `since`; absent is as good as removed.
@@ -143,7 +192,7 @@ class ArtifactStore:
 
     async def folders(self) -> list[str]:
         """The folders that files are in; a sweep takes one after the other."""
-        return await anyio.to_thread.run_sync(self._folders)
+        return await anyio.to_thread.run_sync(self.storage.folders)
 
     async def idle(self, folder: str, before: int) -> list[Stray]:
         """Files of a folder that are not pinned and were last kept before a time, in
@@ -162,163 +211,131 @@ class ArtifactStore:
             "artifacts_pinned": len(self._pins),
         }
 
-    def _clear_incoming(self) -> int:
+    async def _threaded(self, work: Callable[..., T], *given: Any) -> T:
+        with plainly():
+            return await anyio.to_thread.run_sync(work, *given)
+
+    def _open(self) -> int:
+        self.storage.open()
         self._incoming.mkdir(parents=True, exist_ok=True)
-        self._sync_folder(self._root.parent)
-        self._sync_folder(self._root)
         left = list(self._incoming.iterdir())
         for path in left:
             path.unlink()
         return len(left)
 
-    def _keep(self, data: bytes | Path, kind: Kind, claimed: str | None) -> tuple[Kept, bool]:
+    def _begin(self, wanted: Wanted) -> Incoming:
+        return Incoming(self._incoming, self.max_bytes, self._sync, wanted.text, wanted.sha256)
+
+    def _take(self, data: bytes | Path, wanted: Wanted) -> tuple[Incoming, Kept]:
+        refuse_larger(len(data) if isinstance(data, bytes) else data.stat().st_size, self.max_bytes)
+        incoming = self._begin(wanted)
         try:
-            return self._keep_whole(data, kind, claimed)
-        except OSError as trouble:
-            if trouble.errno in FULL:
-                raise Refused("storage_full", "The disk is full; the file was not kept.") from None
-            if trouble.errno in ILL:
-                message = f"The file could not be kept: {trouble.strerror}."
-                raise Refused("unavailable", message) from trouble
+            for chunk in _chunks(data):
+                incoming.add(chunk)
+            return incoming, self._finish(incoming, b"", wanted)
+        except BaseException:
+            incoming.drop()
             raise
 
-    def _keep_whole(self, data: bytes | Path, kind: Kind, claimed: str | None) -> tuple[Kept, bool]:
-        size = len(data) if isinstance(data, bytes) else data.stat().st_size
-        self._check_size(size)
-        handle, name = tempfile.mkstemp(dir=self._incoming)
-        temporary = Path(name)
-        try:
-            sha256, size = self._write(handle, data)
-            media_type = media_type_of(temporary, kind, claimed)
-            width, height = dimensions(temporary, media_type)
-            path = self.path(sha256, media_type)
-            known = self._publish(temporary, path, sha256)
-        finally:
-            temporary.unlink(missing_ok=True)
-        kept = Kept(
-            sha256=sha256,
-            path=path,
-            bytes=size,
+    def _finish(self, incoming: Incoming, last: bytes, wanted: Wanted) -> Kept:
+        """The last bytes are written and synced; what it is that came."""
+        incoming.add(last)
+        incoming.finish()
+        media_type = media_type_of(incoming.path, wanted.kind, wanted.media_type)
+        width, height = dimensions(incoming.path, media_type)
+        return Kept(
+            sha256=incoming.sha256,
+            name=name_of(incoming.sha256, media_type),
+            bytes=incoming.size,
             media_type=media_type,
             width=width,
             height=height,
         )
-        return kept, known
 
-    def _write(self, handle: int, data: bytes | Path) -> tuple[str, int]:
-        """Bytes into the temporary file, synced; a file may have grown meanwhile."""
-        digest, size = hashlib.sha256(), 0
-        with os.fdopen(handle, "wb") as file:
-            for chunk in _chunks(data):
-                size += len(chunk)
-                self._check_size(size)
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            self._sync(file.fileno())
-        return digest.hexdigest(), size
+    async def _settle(self, incoming: Incoming, kept: Kept, wanted: Wanted) -> Kept:
+        """A file that is written becomes one that is kept, and its thumbnail with it."""
+        small = None
+        try:
+            small = await self._draw(incoming, kept) if wanted.small else None
+            known = await self._threaded(self._publish, incoming, kept)
+        except BaseException:
+            if small is not None:
+                self.release(small)
+            raise
+        finally:
+            incoming.drop()
+        if not known:
+            self._stored += 1
+            self._stored_bytes += kept.bytes
+        log("artifact.stored", bytes=kept.bytes, media_type=kept.media_type, known=known)
+        return kept if small is None else msgspec.structs.replace(kept, thumbnail=small)
 
-    def _publish(self, temporary: Path, path: Path, sha256: str) -> bool:
+    async def _draw(self, incoming: Incoming, kept: Kept) -> str | None:
+        """The hash of the thumbnail, which is kept and pinned; None if there is none."""
+        about = (kept.media_type, kept.width, kept.height)
+        if self._quality is None or not is_bearable(*about):
+            return None
+        if is_small(*about, kept.bytes):
+            self._pins.pin(kept.sha256)
+            return kept.sha256
+        draw = self._drawing
+        path, quality = incoming.path, self._quality
+        small = await anyio.to_thread.run_sync(thumbnail, path, quality, limiter=draw)
+        return None if small is None else await self._threaded(self._keep_small, small)
+
+    def _keep_small(self, data: bytes) -> str:
+        incoming, kept = self._take(data, Wanted(kind="image"))
+        try:
+            self._publish(incoming, kept)
+        finally:
+            incoming.drop()
+        return kept.sha256
+
+    def _publish(self, incoming: Incoming, kept: Kept) -> bool:
         """Pin and give the file its name; whether it was there before.
 
-        Under the same lock as the look of `_remove`: else a removal that was decided
-        on could take the file away between our look and the event that names it. A known
-        file is made young again, for sweeps. The folder is synced even for a known file:
-        the keep that wrote it may not yet be.
+        In the same turn as the look of `_remove`: else a removal that was decided on could
+        take the file away between our look and the event that names it.
         """
-        known = False
-        with self._moving:
-            self._pins[sha256] += 1
-            self._note_keep(sha256)
+        self._pins.pin(kept.sha256)
         try:
-            with self._moving:
-                known = path.exists()
-                if known:
-                    os.utime(path)
-                else:
-                    path.parent.mkdir(exist_ok=True)
-                    os.replace(temporary, path)
-            self._sync_folder(path.parent)
-            self._sync_folder(self._root)
-        except OSError:
-            self.release(sha256)
-            if not known:
-                self._take_back(path, sha256)
+            with self._pins.turn(kept.sha256):
+                return self.storage.publish(incoming.path, kept.name)
+        except BaseException:
+            self.release(kept.sha256)
             raise
-        return known
-
-    def _take_back(self, path: Path, sha256: str) -> None:
-        """A name that may not be durable: the next keep shall write it anew."""
-        with self._moving:
-            if self._pins[sha256] <= 0:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-
-    def _note_keep(self, sha256: str) -> None:
-        self._keeps += 1
-        self._last_keeps[sha256] = self._keeps
-        self._last_keeps.move_to_end(sha256)
-        if len(self._last_keeps) > REMEMBERED:
-            self._last_keeps.popitem(last=False)
 
     def _remove(self, sha256: str, media_type: str, since: int) -> bool:
-        with self._moving:
-            forgotten = self._keeps - since > REMEMBERED  # then it may have been kept: spare it
-            if forgotten or self._last_keeps.get(sha256, 0) > since or self._pins[sha256] > 0:
+        with self._pins.turn(sha256):
+            if not self._pins.is_free(sha256, since):
                 return False
-            return _unlink(self.path(sha256, media_type))
-
-    def _folders(self) -> list[str]:
-        return sorted(p.name for p in self._root.iterdir() if len(p.name) == 2 and p.is_dir())
+            return self._unlink(name_of(sha256, media_type))
 
     def _idle(self, folder: str, before: int) -> list[Stray]:
         found = []
-        with os.scandir(self._root / folder) as entries:
-            for entry in entries:
-                named = _NAME.fullmatch(entry.name)
-                if named and named[1] in EXTENSIONS.values():
-                    sha256 = folder + entry.name.partition(".")[0]
-                    found.append(Stray(sha256, Path(entry.path)))
-        with self._moving:
-            return [stray for stray in found if self._is_idle(stray, before)]
+        for lying in self.storage.listing(folder):
+            named = _NAME.fullmatch(lying.name)
+            if named and named[1] in EXTENSIONS.values() and lying.modified < before:
+                found.append(Stray(lying.name[:2] + lying.name[3:65], lying.name))
+        return [stray for stray in found if not self._pins.has(stray.sha256)]
 
     def _sweep_stray(self, stray: Stray, before: int) -> bool:
-        with self._moving:
-            return self._is_idle(stray, before) and _unlink(stray.path)
+        with self._pins.turn(stray.sha256):
+            if self._pins.has(stray.sha256):
+                return False
+            try:
+                young = self.storage.stat(stray.name).modified >= before
+            except FileNotFoundError:
+                return False
+            return not young and self._unlink(stray.name)
 
-    def _is_idle(self, stray: Stray, before: int) -> bool:
-        if self._pins[stray.sha256] > 0:
-            return False
+    def _unlink(self, name: str) -> bool:
         try:
-            return stray.path.stat().st_mtime_ns < before * 1_000_000
-        except FileNotFoundError:
+            self.storage.remove(name)
+        except OSError as trouble:
+            log("artifact.trouble", error=str(trouble), tries=1)
             return False
-
-    def _sync_folder(self, folder: Path) -> None:
-        """Make names in a folder durable, as fsync(2) asks for separately from the bytes."""
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._sync(handle)
-        finally:
-            os.close(handle)
-
-    def _check_size(self, size: int) -> None:
-        if size > self._max_bytes:
-            expected = f"{self._max_bytes} bytes or less"
-            raise Refused(
-                "too_large",
-                f"The file is too large: found {size} bytes, expected {expected}.",
-                [{"field": "artifact", "found": f"{size} bytes", "expected": expected}],
-            )
-
-
-def _unlink(path: Path) -> bool:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as trouble:
-        log("artifact.trouble", error=str(trouble), tries=1)
-        return False
-    return True
+        return True
 
 
 def _chunks(data: bytes | Path) -> Iterator[bytes]:

@@ -6,15 +6,18 @@ Writes nothing itself: what is found out is reported. Knows neither store nor lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from safelight_protocol.inputs import Stopped
+from safelight_protocol.events import error_data
+from safelight_protocol.inputs import GaveUp, Stopped
 from safelight_protocol.task import State, Task
 
 from .admission import Admission
+from .backends import Directory
+from .elsewhere import Elsewhere
 from .guard import Guard
 from .insist import insist
-from .providers.base import Provider
+from .providers.base import InputFile, Provider
 from .runner import Runner, Tell
 
 
@@ -27,6 +30,7 @@ class Attempts:
         runner: Runner,
         admission: Admission,
         providers: Mapping[str, Provider],
+        backends: Directory,
         now_of: Callable[[Task], Task | None],
         tell: Tell,
     ) -> None:
@@ -34,6 +38,7 @@ class Attempts:
         self._runner = runner
         self._admission = admission
         self._providers = providers
+        self._backends = backends
         self._now_of = now_of
         self._tell = tell
 
@@ -61,11 +66,30 @@ class Attempts:
             return
         if now.state is State.CANCELING and task.handle is None:
             return await self._tell(task, Stopped())  # asked before anything was started
-        self._runner.run(task, self._providers[task.resolved.provider], inputs)
+        if None in inputs and task.handle is None:
+            return await self._tell(task, _without(inputs.index(None)))
+        self._runner.run(task, self._provider(task), _there(inputs))
         if now.state is State.CANCELING:
             self._runner.stop(task.uid)
 
     async def _reconcile(self, task: Task) -> None:
         inputs = await insist(lambda: self._admission.files(task))
         if self._now_of(task) is not None:
-            self._runner.reconcile(task, self._providers[task.resolved.provider], inputs)
+            self._runner.reconcile(task, self._provider(task), _there(inputs))
+
+    def _provider(self, task: Task) -> Provider:
+        """Who is to be asked about an attempt: nobody, if its backend is not where it was."""
+        provider = self._providers[task.resolved.provider]
+        url = self._backends.url(task.resolved.backend)
+        return provider if url is None or url == task.place else Elsewhere(provider, url)
+
+
+def _there(inputs: Sequence[InputFile | None]) -> tuple[InputFile, ...]:
+    return tuple(one for one in inputs if one is not None)
+
+
+def _without(place: int) -> GaveUp:
+    """The end of a task whose input went before it began: another picture than was asked for
+    would come of it."""
+    message = f"inputs.{place} was deleted, or has expired, before the task began"
+    return GaveUp(error_data("invalid_input", message, retryable=False))

@@ -6,6 +6,7 @@ Knows neither who moves the task nor how.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import msgspec
 
@@ -54,17 +55,36 @@ async def find(store: Store, owner: str, id: str) -> Task:
     raise Refused("not_found", f"Task {id} is not known.")
 
 
-class Live:
+class Live(msgspec.Struct, gc=False, eq=False):
     """A task that has not ended, and the lock that serializes its moves. One that was live
-    when the server started has its `task` only once it is known: see `know`."""
+    when the server started has its `task` only once it is known: see `know`.
 
-    __slots__ = ("_token", "lock", "task")
+    There are many, and they are in no cycle: the collector of garbage need not look at them.
+    """
 
-    task: Task
+    task: Task = cast(Task, None)
+    _token: str | None = None
+    _lock: asyncio.Lock | None = None
+    _held: bool = False
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self._token: str | None = None
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Made when it is first asked for; most tasks wait in a queue and do not move."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+            if self._held:
+                _take(self._lock)
+        return self._lock
+
+    def hold(self) -> None:
+        """Acquire the lock of a new task, which is free, without waiting."""
+        self._held = True
+
+    def release(self) -> None:
+        """Give back what `hold` acquired."""
+        self._held = False
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def preview_token(self) -> str:
@@ -76,7 +96,15 @@ class Live:
     @property
     def known(self) -> bool:
         """Whether its task is here; that of a create comes with its commit."""
-        return hasattr(self, "task")
+        return self.task is not None
+
+
+def _take(lock: asyncio.Lock) -> None:
+    try:
+        lock.acquire().send(None)
+    except StopIteration:
+        return
+    raise AssertionError("the lock is not free")
 
 
 async def know(uid: str, live: Live, store: Store, log: Log) -> Task:

@@ -176,6 +176,12 @@ class Log:
         """Whether the task's tail is in memory."""
         return self._tail(uid) is not None
 
+    def only(self, uid: str, after: int) -> Entry | None:
+        """The one entry after a seq, if a live task has one there in memory and no more:
+        what nearly every wake is about. None says nothing; ask `recent`."""
+        tail = self._live.get(uid)
+        return None if tail is None else tail.only(after)
+
     def recent(self, uid: str, after: int, limit: int) -> list[Entry] | None:
         """Entries after a seq from memory; None means that `read` must be asked."""
         tail = self._tail(uid)

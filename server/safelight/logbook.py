@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Literal, TextIO
 
@@ -38,12 +40,11 @@ class Logbook:
 
     def takes(self, fields: Mapping[str, Any]) -> bool:
         """Whether all fields are plain."""
-        return all(type(value) in PLAIN for value in fields.values())
+        return PLAIN.issuperset(map(type, fields.values()))
 
     def add(self, event: str, level: str, fields: Mapping[str, Any], *, urgent: bool) -> None:
         """One line."""
-        now = datetime.now(UTC).isoformat().removesuffix("+00:00") + "Z"
-        line = self._render(event, level, fields, now)
+        line = self._render(event, level, fields, _now())
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -69,8 +70,33 @@ def _as_json(event: str, level: str, fields: Mapping[str, Any], now: str) -> str
 
 
 def _on_console(event: str, level: str, fields: Mapping[str, Any], now: str) -> str:
-    told = [f"{name}={_shown(fields[name])}" for name in sorted(fields)]
-    return " ".join([f"{now} [{level:<9}] {event:<30}", *told]).rstrip(" ")
+    form, names = _form(event, level, tuple(fields))
+    values = [fields[name] for name in names]
+    try:
+        simple = "".join(values).replace("-", "").isalnum()  # as names and words are
+    except TypeError:  # some are no texts
+        simple = False
+    if not simple:
+        values = [_shown(value) for value in values]
+    return (now + form % (*values,)).rstrip(" ")
+
+
+@lru_cache(maxsize=256)
+def _form(event: str, level: str, names: tuple[str, ...]) -> tuple[str, list[str]]:
+    """What all lines of an event with these fields have in common, and the fields in their
+    order. Events and fields are those of a table."""
+    told = "".join(f" {name}=%s" for name in sorted(names))
+    return f" [{level:<9}] {event:<30}{told}", sorted(names)
+
+
+def _now() -> str:
+    seconds, left = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(seconds)}.{left:06d}Z" if left else f"{_second(seconds)}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def _shown(value: Any) -> str:

@@ -8,21 +8,54 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
+from PIL import ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
+
+from .films import mp4_size, webm_size
 
 EXTENSIONS = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
+    "image/avif": ".avif",
     "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "video/quicktime": ".mov",
+    "audio/wav": ".wav",
+    "audio/mpeg": ".mp3",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
+    "audio/mp4": ".m4a",
     "text/plain; charset=utf-8": ".txt",
 }
 """What is kept. Every other type is refused, so that no page or script of a
 provider's is ever served from our origin."""
+
+HEADERS: dict[str, type[ImageFile.ImageFile]] = {
+    "image/png": PngImageFile,
+    "image/jpeg": JpegImageFile,
+    "image/webp": WebPImageFile,
+    "image/gif": GifImageFile,
+    "image/avif": AvifImageFile,
+}
+"""Who reads a header. Not `Image.open`, which refuses that of a very large picture: whoever
+decodes one looks at its size first (thumbnails.py)."""
+
+_HEAD_BYTES = 64
+_AVIF = (b"avif", b"avis")
+
+
+def is_shown(media_type: str) -> bool:
+    """Whether a browser is to show it; the rest (sounds) is handed over as a file."""
+    return not media_type.startswith("audio/")
 
 
 def media_type_of(path: Path, kind: Kind, claimed: str | None) -> str:
@@ -31,8 +64,8 @@ def media_type_of(path: Path, kind: Kind, claimed: str | None) -> str:
     Raises Refused `provider_failed` for a type that is not kept.
     """
     with path.open("rb") as file:
-        head = file.read(16)
-    found = _sniff(head)
+        head = file.read(_HEAD_BYTES)
+    found = sniff(head)
     if found is None and kind == "text" and (claimed or "text/plain").startswith("text/plain"):
         found = "text/plain; charset=utf-8"
     if found is None:
@@ -41,33 +74,55 @@ def media_type_of(path: Path, kind: Kind, claimed: str | None) -> str:
     return found
 
 
-def _sniff(head: bytes) -> str | None:
-    """The media type by the signatures of the WHATWG MIME Sniffing Standard, section 6."""
+def sniff(head: bytes) -> str | None:
+    """The media type by the signatures of the WHATWG MIME Sniffing Standard, section 6, and
+    for AVIF, QuickTime, FLAC and M4A by those of their own."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
     if head[4:8] == b"ftyp":
-        return "video/mp4"
+        return _by_brand(head[8:12])
+    if head[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(head[8:12])
+    if head[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in head:
+        return "video/webm"
+    return _sound(head)
+
+
+def _by_brand(brand: bytes) -> str:
+    """Which of the family of ISO base media files; MP4 is also what is none of the others."""
+    if brand in _AVIF:
+        return "image/avif"
+    return {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4"}.get(brand, "video/mp4")
+
+
+def _sound(head: bytes) -> str | None:
+    if head[:4] in (b"fLaC", b"OggS"):
+        return "audio/flac" if head[:4] == b"fLaC" else "audio/ogg"
+    if head[:3] == b"ID3" or head[:2] in (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"):
+        return "audio/mpeg"
     return None
 
 
 def dimensions(path: Path, media_type: str) -> tuple[int | None, int | None]:
     """Width and height from the header; the picture itself is not decoded.
 
-    None where there is none. Raises Refused `provider_failed` for a broken header, and
-    OSError for trouble of the disk.
+    None where there is none. Raises Refused `provider_failed` for a picture's broken header,
+    and OSError for trouble of the disk.
     """
+    if media_type.startswith("video/"):
+        with path.open("rb") as file:
+            size = webm_size(file) if media_type == "video/webm" else mp4_size(file)
+        return size or (None, None)
     if not media_type.startswith("image/"):
         return None, None
     try:
-        with Image.open(path) as image:
+        with HEADERS[media_type](path) as image:
             return image.size
-    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as trouble:
+    except (OSError, SyntaxError, ValueError) as trouble:
         if getattr(trouble, "errno", None) is not None:
             raise  # the disk's fault, not the picture's
         raise Refused("provider_failed", f"The {media_type} made has no readable header.") from (

@@ -16,18 +16,20 @@ import anyio
 import anyio.abc
 
 from safelight_protocol.commands import Create
-from safelight_protocol.inputs import CancelAsked, Claimed
+from safelight_protocol.inputs import CancelAsked, Claimed, Waiting
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import State, Task
 
-from .admission import Admission, Admitted
+from .admission import Admission
+from .admitted import Admitted
 from .attempts import Attempts
+from .backends import Directory
 from .care import Answer, Live, find, know
-from .dispatch import Dispatcher
+from .dispatch import Dispatcher, backend_of, host_for, host_of
 from .endings import Broken, Overdue, What
 from .guard import Guard, Work
-from .insist import insist, see_through
+from .insist import finish, hear, insist, see_through
 from .log import Log
 from .moves import Moves
 from .production import Production
@@ -38,6 +40,9 @@ from .runner import Runner
 from .store import LiveRow, Store
 from .subscriptions import Subscriptions
 from .telemetry import log as record
+
+Tell = Callable[[Answer | BaseException], None]
+"""Hears what a create came to; must not raise."""
 
 
 class Orchestrator:
@@ -52,6 +57,7 @@ class Orchestrator:
         production: Production,
         admission: Admission,
         providers: Mapping[str, Provider],
+        backends: Directory,
         dispatcher: Dispatcher,
         policy: RetryPolicy,
         attempt_seconds: float,
@@ -68,6 +74,7 @@ class Orchestrator:
         self._remover = Remover(store, log, subscriptions, production)
         self._admission = admission
         self._guard = Guard(group, self._give_up, dice.reference)
+        self._backends = backends
         self._dispatcher = dispatcher
         self._attempt_ms = round(attempt_seconds * 1000)
         self._task_ms = round(task_seconds * 1000)
@@ -87,23 +94,60 @@ class Orchestrator:
             clock=clock,
             dice=dice,
         )
-        self._attempts = Attempts(
-            self._guard, self._runner, admission, providers, self._now_of, self._moves.report
-        )
+        needed = (self._guard, self._runner, admission, providers, backends)
+        self._attempts = Attempts(*needed, self._now_of, self._moves.report)
 
     async def create(self, owner: str, command: Create) -> Answer:
         """Make a task, or attach to the one this request already is; returns after the commit.
         Raises Refused or StoreTrouble; then nothing was made."""
         admitted = await self._admission.admit(owner, command)
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(admitted, partial(hear, heard))
+        await heard
+        return self._answer(admitted) or await self._late_answer(admitted)
+
+    def create_soon(self, owner: str, command: Create, tell: Tell) -> bool:
+        """The same without a task that waits: the answer is told where the commit is learnt.
+        False, or what is raised, means that nothing was begun: `create` does it."""
+        admitted = self._admission.admit_now(owner, command)
+        if admitted is None:
+            return False
+
+        def learn(trouble: BaseException | None) -> None:
+            came_to: Answer | BaseException | None = trouble
+            try:
+                came_to = self._answer(admitted) if came_to is None else came_to
+            except Exception as defect:
+                came_to = defect
+            if came_to is None:
+                finish(self._late_answer(admitted), tell)
+            else:
+                tell(came_to)
+
+        self._put(admitted, learn)
+        return True
+
+    def _put(self, admitted: Admitted, tell: Callable[[BaseException | None], None]) -> None:
         # In place before the commit makes the task visible, its lock held until the task
         # is told: a cancel that comes in between waits instead of finding nobody.
         live = self._live[admitted.uid] = Live()
-        await live.lock.acquire()  # it is new: this does not wait
-        await self._admission.put(admitted, partial(self._welcome, live, admitted))
+        live.hold()
+        self._admission.put(admitted, partial(self._welcome, live, admitted), tell)
+
+    def _answer(self, admitted: Admitted) -> Answer | None:
+        """What a create came to, if what its task has come to is in memory."""
         outcome = admitted.outcome
         assert outcome is not None, "without one it is raised why"
         task = outcome.task
-        snapshot = self._log.live_snapshot(task.uid) or await self._log.snapshot(task)
+        snapshot = self._log.live_snapshot(task.uid)
+        if snapshot is None:
+            return None
+        return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
+
+    async def _late_answer(self, admitted: Admitted) -> Answer:
+        outcome = admitted.outcome
+        assert outcome is not None, "without one it is raised why"
+        task, snapshot = outcome.task, await self._log.snapshot(outcome.task)
         return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
 
     async def cancel(self, owner: str, id: str, by: str = "owner") -> Snapshot:
@@ -125,16 +169,25 @@ class Orchestrator:
         """Remove an ended task that was kept long enough. One that is gone is fine."""
         await see_through(self._remover.expire(task))
 
+    def named(self, owner: str, id: str) -> Task | None:
+        """A live task of this owner, if it is known without waiting."""
+        live = self._named.get((owner, id))
+        return None if live is None or live.task.ended else live.task
+
     async def find(self, owner: str, id: str) -> Task:
         """A task of this owner. Raises Refused `gone`, or `not_found`: of others' tasks too."""
-        live = self._named.get((owner, id))
-        if live is not None and not live.task.ended:
-            return live.task
+        named = self.named(owner, id)
+        if named is not None:
+            return named
         task = await find(self._store, owner, id)
         live = self._live.get(task.uid)
         if live is not None and live.known:
             self._named[owner, id] = live
         return task
+
+    def counts(self, provider: str, backend: str) -> tuple[int, int]:
+        """How many tasks run on a backend, and how many wait for it."""
+        return self._dispatcher.counts(host_of(provider, backend))
 
     def statistics(self) -> dict[str, int]:
         """Live tasks, late inputs, and those of dispatcher and runner."""
@@ -146,10 +199,13 @@ class Orchestrator:
         self._live[row.uid] = Live()
         self._log.expect(row.uid)
         self._dispatcher.watch(row.uid, row.created_at + self._task_ms)
+        host = host_of(row.provider, row.backend)
         if row.state is State.QUEUED:
-            self._dispatcher.enqueue(row.uid, row.provider, row.not_before or 0)
-        else:
-            self._dispatcher.occupy(row.uid, row.provider)
+            self._dispatcher.enqueue(row.uid, host, row.not_before or 0)
+        elif row.place == self._backends.url(row.backend):
+            self._dispatcher.occupy(row.uid, host)
+        else:  # it runs where that backend is no more, and takes nobody's place here
+            self._dispatcher.occupy(row.uid, f"{host} at {row.place}")
 
     async def known(self, uid: str) -> Task | None:
         """A live task as it is now, its tail in memory; None if it has ended meanwhile."""
@@ -171,6 +227,19 @@ class Orchestrator:
         """Do something for one task; a bug that it meets ends that task."""
         await self._guard.run(uid, name, work)
 
+    def hold(self, host: str, reason: str | None) -> None:
+        """Claim nothing for a host, for this reason, until it is None."""
+        self._dispatcher.hold(host, reason)
+        self._ready.set()
+
+    async def tell_waiting(self, uid: str, reason: str) -> None:
+        """Tell a task why it waits, unless it was told just that, or waits no more."""
+        if await self.known(uid) is None:
+            return
+        snapshot = self._log.live_snapshot(uid)
+        if snapshot is not None and snapshot.reason != reason:
+            await insist(lambda: self._moves.move(uid, Waiting(reason)))
+
     def drain(self) -> None:
         """Claim nothing any more; what waits is claimed at the next start."""
         self._dispatcher.close()
@@ -182,7 +251,8 @@ class Orchestrator:
             for uid in self._dispatcher.overdue(now):
                 self._guard.start(uid, "expire", partial(self._expire, uid))
             for uid in self._dispatcher.take(now):
-                claimed = Claimed(now + self._attempt_ms)
+                place = self._backends.url(backend_of(self._dispatcher.host(uid)))
+                claimed = Claimed(now + self._attempt_ms, place)
                 self._guard.start(uid, "claim", partial(self._claim, uid, claimed))
             due = self._dispatcher.due()
             pause = None if due is None else max(0.0, (due - self._clock()) / 1000)
@@ -232,16 +302,18 @@ class Orchestrator:
             record("task.created", uid=task.uid, id=task.id, owner=task.owner, kind=kind)
             self._moves.tell(step, admitted.event)
         finally:
-            live.lock.release()
+            live.release()
         self._act(step)
 
     def _act(self, step: Step) -> None:
         task = step.task
         match step.effect:
             case Effect.ENQUEUE:
-                provider = task.resolved.provider
                 self._subscriptions.clear(task.uid)
-                self._dispatcher.enqueue(task.uid, provider, task.not_before or 0)
+                host = host_for(task.resolved)
+                self._dispatcher.enqueue(task.uid, host, task.not_before or 0)
+                if task.not_before is not None and task.resolved.backend is not None:
+                    self._backends.suspect(task.resolved.backend)
                 self._ready.set()
             case Effect.RUN:
                 self._attempts.begin(task)

@@ -1,7 +1,8 @@
 """What predictions make: files that are kept, and previews that are shown once.
 
-A file is on disk, fsynced, before there is an Artifact that could name it. Its id is a
-random capability, its hash stays inside.
+One path for every provider's files, whether it hands over bytes or says where they lie. A
+file is safe, fsynced, before there is an Artifact that could name it. Its id is a random
+capability, its hash stays inside.
 """
 
 from __future__ import annotations
@@ -11,45 +12,89 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from safelight_protocol.events import Artifact
+from safelight_protocol.events import Artifact, wire_seed
 from safelight_protocol.inputs import Happening, Produced
 from safelight_protocol.task import Task
 
-from .artifacts import ArtifactStore, Kept, new_id
+from .artifacts import ArtifactStore, Kept, Wanted, new_id
+from .fetches import Fetches
 from .insist import patiently
-from .providers.base import Made, Shown
+from .pngtext import chunk
+from .providers.base import Found, Made, Shown
 from .store import ArtifactRow
 from .subscriptions import Preview, PreviewHeader, Subscriptions
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """What the row of an artifact has beside what its event tells."""
+
+    source: str | None
+    thumbnail: str | None
+
+
 class Production:
-    """Keeps and shows; `public_url` makes the URLs of artifacts absolute."""
+    """Keeps and shows; `public_url` makes the URLs of artifacts absolute. With `png_text` a
+    PNG says what it was made of."""
 
     def __init__(
-        self, artifacts: ArtifactStore, subscriptions: Subscriptions, public_url: str | None
+        self,
+        artifacts: ArtifactStore,
+        subscriptions: Subscriptions,
+        public_url: str | None,
+        fetches: Fetches,
+        *,
+        png_text: bool = True,
     ) -> None:
         self._artifacts = artifacts
         self._subscriptions = subscriptions
         self._public_url = (public_url or "").rstrip("/")
+        self._fetches = fetches
+        self._png_text = png_text
+        self._beside: dict[str, Beside] = {}
 
     @asynccontextmanager
-    async def keep(self, task: Task, made: Made) -> AsyncIterator[Artifact]:
-        """Put a file on disk, safe from removal until the event that names it is written,
-        which is to happen inside. What was made is not thrown away because the disk is
-        full or ill: that is waited out. Raises Refused `too_large` or `provider_failed`."""
-        kept = await patiently(
-            lambda: self._artifacts.keep(made.data, kind=made.kind, media_type=made.media_type)
-        )
-        try:
-            yield self._artifact(task, made, kept)
-        finally:
-            self._artifacts.release(kept.sha256)
+    async def keep(self, task: Task, made: Made | Found) -> AsyncIterator[Artifact | None]:
+        """Bring a file in, safe from removal until the event that names it is written, which
+        is to happen inside; None for one that was found and told before.
 
-    def _artifact(self, task: Task, made: Made, kept: Kept) -> Artifact:
+        What was made is not thrown away because the disk is full or ill: that is waited
+        out. Raises Refused `too_large`, `provider_failed` or `artifact_unavailable`.
+        """
+        if isinstance(made, Made):
+            kept = await patiently(
+                lambda: self._artifacts.keep(
+                    made.data, kind=made.kind, media_type=made.media_type, text=self._text(task)
+                )
+            )
+            async with self._named(task, made, kept, None) as artifact:
+                yield artifact
+            return
+        async with self._fetches.turn(task, made.key) as is_news:
+            if not is_news:
+                yield None
+                return
+            kept = await self._fetches.bring(task, made, self._wanted(task, made))
+            async with self._named(task, made, kept, made.key) as artifact:
+                yield artifact
+
+    @asynccontextmanager
+    async def _named(
+        self, task: Task, made: Made | Found, kept: Kept, source: str | None
+    ) -> AsyncIterator[Artifact]:
+        artifact = self._artifact(task, made, kept)
+        self._beside[artifact.id] = Beside(source, kept.thumbnail)
+        try:
+            yield artifact
+        finally:
+            del self._beside[artifact.id]
+            self._artifacts.release(kept)
+
+    def _artifact(self, task: Task, made: Made | Found, kept: Kept) -> Artifact:
         name = new_id()
+        url = f"{self._public_url}/api/artifacts/{name}"
         return Artifact(
             id=name,
-            url=f"{self._public_url}/api/artifacts/{name}",
+            url=url,
             kind=made.kind,
             media_type=kept.media_type,
             width=kept.width,
@@ -57,6 +102,24 @@ class Production:
             bytes=kept.bytes,
             sha256=kept.sha256,
             attempt=task.attempt,
+            thumbnail_url=None if kept.thumbnail is None else f"{url}/thumbnail",
+        )
+
+    def _wanted(self, task: Task, found: Found) -> Wanted:
+        return Wanted(
+            kind=found.kind,
+            media_type=found.media_type,
+            sha256=found.sha256,
+            text=self._text(task),
+        )
+
+    def _text(self, task: Task) -> bytes | None:
+        """The same for each time that the attempt makes the file: so are its bytes then."""
+        if not self._png_text:
+            return None
+        seed, model = wire_seed(task.seed_used), task.resolved.model
+        return chunk(
+            {"prompt": task.asked.prompt, "seed": seed, "model": model, "task_id": task.id}
         )
 
     def row(self, task: Task, happening: Happening, now: int) -> ArtifactRow | None:
@@ -64,8 +127,16 @@ class Production:
         if not isinstance(happening, Produced):
             return None
         made = msgspec.structs.asdict(happening.artifact)
-        del made["url"]
-        return ArtifactRow(uid=task.uid, created_at=now, **made)
+        del made["url"], made["thumbnail_url"]
+        beside = self._beside.get(happening.artifact.id, Beside(None, None))
+        return ArtifactRow(
+            uid=task.uid,
+            owner=task.owner,
+            created_at=now,
+            source=beside.source,
+            thumbnail=beside.thumbnail,
+            **made,
+        )
 
     def show(self, task: Task, token: str, shown: Shown) -> None:
         """Replace the task's preview."""
@@ -78,6 +149,11 @@ class Production:
 
     async def remove(self, unused: list[str], rows: list[ArtifactRow], since: int) -> None:
         """Delete the bytes that no artifact uses any more, and none has used since."""
-        media_types = {row.sha256: row.media_type for row in rows}
+        media_types = {row.thumbnail: "image/webp" for row in rows}
+        media_types |= {row.sha256: row.media_type for row in rows}
         for sha256 in unused:
             await self._artifacts.remove(sha256, media_types[sha256], since)
+
+    def statistics(self) -> dict[str, int]:
+        """Those of the fetches."""
+        return self._fetches.statistics()

@@ -5,7 +5,8 @@ It reads one row for each of them and nothing of their logs, nor of what has end
 `take_up` goes through the attempts that were under way, behind open doors and before
 anything is claimed. No second way to run: a prediction whose handle is saved is followed
 again, one that is lost and free goes back into the queue through the table, and one that
-may run or have been billed is looked up before anything else.
+may run or have been billed is looked up before anything else. What was begun on a backend
+is not sent to another address of that name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safelight_protocol.events import error_data
 from safelight_protocol.inputs import GaveUp, Happening, InDoubt
 from safelight_protocol.task import State, Task
 
+from .backends import Directory
 from .endings import begun
 from .orchestrator import Orchestrator
 from .providers.base import Provider
@@ -32,16 +34,22 @@ AT_ONCE = 64
 through a door meanwhile waits for few of them."""
 
 
-async def adopt(store: Store, orchestrator: Orchestrator, providers: Collection[str]) -> list[str]:
+async def adopt(
+    store: Store, orchestrator: Orchestrator, providers: Collection[str], backends: Directory
+) -> list[str]:
     """Take every live task into care; returns those that something is to be done about: an
-    attempt was under way, or their provider is none of ours any more."""
+    attempt was under way, or their provider or backend is none of ours any more."""
     rows = await store.read.live()
     for row in rows:
         orchestrator.adopt(row)
     if rows:
         record("server.recovered", tasks=len(rows))
     return [
-        row.uid for row in rows if row.state is not State.QUEUED or row.provider not in providers
+        row.uid
+        for row in rows
+        if row.state is not State.QUEUED
+        or row.provider not in providers
+        or (row.backend is not None and row.backend not in backends)
     ]
 
 
@@ -49,6 +57,7 @@ async def take_up(
     uids: Sequence[str],
     orchestrator: Orchestrator,
     providers: Mapping[str, Provider],
+    backends: Directory,
     policy: RetryPolicy,
     now: int,
 ) -> None:
@@ -59,7 +68,7 @@ async def take_up(
         task = await orchestrator.known(uid)
         if task is not None:
             provider = providers.get(task.resolved.provider)
-            await _recover(orchestrator, provider, policy, task, now)
+            await _recover(orchestrator, provider, backends, policy, task, now)
 
     for start in range(0, len(uids), AT_ONCE):
         async with anyio.create_task_group() as group:
@@ -70,12 +79,19 @@ async def take_up(
 async def _recover(
     orchestrator: Orchestrator,
     provider: Provider | None,
+    backends: Directory,
     policy: RetryPolicy,
     task: Task,
     now: int,
 ) -> None:
-    if provider is None:
+    backend = task.resolved.backend
+    if backend is not None and backend not in backends:
+        await orchestrator.report(task, _without_backend(task, provider))
+    elif provider is None:
         await orchestrator.report(task, _unconfigured(task))
+    elif backends.url(backend) != task.place:
+        _note_moved(task, backends)
+        await orchestrator.report(task, InDoubt())
     elif provider.resumable and task.handle is not None:
         await orchestrator.resume(task)
     else:
@@ -88,6 +104,26 @@ def _unheard(provider: Provider, policy: RetryPolicy, task: Task, now: int) -> H
     if provider.billed or provider.resumable:
         return InDoubt()
     return policy.lost(task, "the server restarted during the attempt", now)
+
+
+def _note_moved(task: Task, backends: Directory) -> None:
+    backend = task.resolved.backend
+    record(
+        "backend.moved",
+        uid=task.uid,
+        attempt=task.attempt,
+        backend=backend,
+        place=task.place,
+        url=backends.url(backend),
+    )
+
+
+def _without_backend(task: Task, provider: Provider | None) -> GaveUp:
+    """What was begun there may be on a bill, unless its provider never bills."""
+    message = f"the backend {task.resolved.backend} is no longer configured"
+    error = error_data("backend_not_configured", message, retryable=False)
+    owes = begun(task) and (provider is None or provider.billed)
+    return GaveUp(error, unknown(message) if owes else FREE)
 
 
 def _unconfigured(task: Task) -> GaveUp:

@@ -19,7 +19,7 @@ from safelight_protocol.task import Task
 
 from .artifacts import ArtifactStore
 from .log import Log
-from .store import Clearing, Store, Sweep, Swept
+from .store import Clearing, Expiring, Store, Sweep, Swept, Unused
 from .telemetry import log as record
 
 T = TypeVar("T")
@@ -39,15 +39,20 @@ TASKS_PER_STEP = 50
 REMOVALS_PER_STEP = 8
 """Removals share a transaction, which takes about three milliseconds for so many."""
 
+EXPIRED_PER_STEP = 50
+
 FILES_PER_STEP = 500
 """Files that the store is asked about at once; joins wait for its one reader."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How long logs and tasks are kept after the task's end; None is for ever."""
+    """How long logs and tasks are kept after the task's end, and the bytes of artifacts and
+    uploads after they came; None is for ever."""
 
     log_seconds: float | None
     task_seconds: float | None
+    artifact_seconds: float | None = None
+    upload_seconds: float | None = None
 
 
 class Retention:
@@ -77,7 +82,7 @@ class Retention:
         self._sleep = sleep
         self._monotonic = monotonic
         self._looked_at: int | None = None
-        self._swept = {"events": 0, "logs": 0, "tasks": 0, "files": 0}
+        self._swept = {"events": 0, "logs": 0, "tasks": 0, "files": 0, "expired": 0}
         self._longest = 0.0
 
     async def run(self) -> None:
@@ -97,6 +102,8 @@ class Retention:
             await self._sweep_logs()
             await self._sweep_tasks()
             await self._sweep_leftovers()
+            await self._sweep_artifacts()
+            await self._sweep_uploads()
             await self._sweep_files()
         except (Refused, OSError) as trouble:
             record("retention.trouble", error=str(trouble))
@@ -139,6 +146,31 @@ class Retention:
             swept: Swept = await self._timed(self._store.put(step))
             self._swept["events"] += swept.events
             await self._sleep(PAUSE_SECONDS)
+
+    async def _sweep_artifacts(self) -> None:
+        if self._rules.artifact_seconds is None:
+            return
+        before = self._before(self._rules.artifact_seconds)
+        while await self._store.read.files.has_old_artifacts(before):
+            await self._let_go(before, uploads=False)
+
+    async def _sweep_uploads(self) -> None:
+        if self._rules.upload_seconds is None:
+            return
+        before = self._before(self._rules.upload_seconds)
+        while await self._store.read.files.has_old_uploads(before):
+            await self._let_go(before, uploads=True)
+
+    async def _let_go(self, before: int, *, uploads: bool) -> None:
+        """The rows first, then the bytes that nothing names any more: were it broken off in
+        between, those are strays."""
+        since = self._artifacts.mark()
+        step = Expiring(before, EXPIRED_PER_STEP, self._clock(), uploads)
+        unused: list[Unused] = await self._timed(self._store.put(step))
+        for one in unused:
+            gone = await self._artifacts.remove(one.sha256, one.media_type, since)
+            self._swept["expired"] += gone
+        await self._sleep(PAUSE_SECONDS)
 
     async def _sweep_files(self) -> None:
         now = self._clock()

@@ -64,14 +64,16 @@ def prediction_of(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
         seed=task.seed_used,
         n=ran.n,
         backend=ran.backend,
+        place=task.place,
         inputs=inputs,
     )
 
 
 def refused_by(refused: Refused, run: Run) -> Again | Never:
-    """A result that we cannot keep: too large for good, or no room for the moment."""
+    """A result that we cannot have: too large for good, or its source is away. Another
+    attempt would make it anew, which is only begun where that costs nothing."""
     charge = unknown("what it made could not be kept") if run.owed else FREE
-    outcome = Again if refused.code.retry == "later" else Never
+    outcome = Again if refused.code.retry == "later" and not run.owed else Never
     return outcome(refused.code.name, refused.message, charge=charge)
 
 

@@ -38,6 +38,7 @@ from .providers.base import (
     Delta,
     Done,
     Failure,
+    Found,
     Gone,
     InputFile,
     Made,
@@ -62,7 +63,7 @@ RESUME_SECONDS = 60.0
 have finished long ago, and is only to be asked."""
 
 Tell = Callable[[Task, "Happening | Finishing"], Awaitable[None]]
-Keep = Callable[[Task, Made], AbstractAsyncContextManager[Artifact]]
+Keep = Callable[[Task, Made | Found], AbstractAsyncContextManager[Artifact | None]]
 Show = Callable[[Task, Shown], None]
 Told = Callable[[str], Snapshot | None]
 
@@ -278,7 +279,9 @@ class Runner:
         )
         await self._tell(task, lost or _unknown(run, "it could not be learnt whether it ran"))
 
-    async def _report(self, run: Run, echo: Echo, report: Moved | Delta | Made | Shown) -> None:
+    async def _report(
+        self, run: Run, echo: Echo, report: Moved | Delta | Made | Found | Shown
+    ) -> None:
         """Tell what is news; a prediction that is followed again begins at its beginning."""
         match report:
             case Moved():
@@ -290,12 +293,17 @@ class Runner:
                 news = echo.beyond(text)
                 for start in range(0, len(news), MAX_DELTA):
                     await self._tell(run.task, Wrote(news[start : start + MAX_DELTA]))
-            case Made():
+            case Made() | Found():
                 async with self._keep(run.task, report) as artifact:
-                    if not echo.has_file(artifact.sha256):
+                    if artifact is not None and not _is_echo(echo, report, artifact):
                         await self._tell(run.task, Produced(artifact))
             case Shown():
                 self._show(run.task, report)
+
+
+def _is_echo(echo: Echo, report: Made | Found, artifact: Artifact) -> bool:
+    """Whether bytes were told before; a file that was found is known by its key instead."""
+    return isinstance(report, Made) and echo.has_file(artifact.sha256)
 
 
 def _note_fault(run: Run, outcome: Again | Never) -> None:

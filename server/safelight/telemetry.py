@@ -91,6 +91,40 @@ EVENTS: dict[str, LogEvent] = {
         "A provider's code failed; a bug.",
         ("uid", "attempt", "provider", "reference", "exc"),
     ),
+    "backend.up": LogEvent("info", "A backend answers.", ("backend", "url", "version")),
+    "backend.down": LogEvent(
+        "warning", "A backend does not answer; what asks for it waits.", ("backend", "url", "error")
+    ),
+    "backend.silent": LogEvent(
+        "warning",
+        "A backend that was up did not answer in time; it may be busy.",
+        ("backend", "url", "error"),
+    ),
+    "backend.connected": LogEvent("debug", "The socket to a backend is open.", ("backend",)),
+    "backend.lost": LogEvent(
+        "info",
+        "The socket to a backend was lost, or not had; prompts there are looked up meanwhile.",
+        ("backend", "error"),
+    ),
+    "prediction.traceback": LogEvent(
+        "debug",
+        "Where a backend's node failed, in the backend's own words.",
+        ("uid", "attempt", "code", "trace"),
+    ),
+    "backend.defect": LogEvent(
+        "error", "Our code for a backend failed; a bug.", ("backend", "exc")
+    ),
+    "backend.moved": LogEvent(
+        "warning",
+        "An attempt under way was begun at another address of its backend; it is not sent on.",
+        ("uid", "attempt", "backend", "place", "url"),
+    ),
+    "fetch.failed": LogEvent(
+        "warning",
+        "A provider's file could not be fetched; it is tried again, up to `fetch_tries`.",
+        ("uid", "attempt", "key", "tries", "error"),
+    ),
+    "upload.taken": LogEvent("info", "A file was uploaded.", ("owner", "bytes", "known")),
     "socket.refused": LogEvent("info", "A socket was refused.", ("reason",)),
     "socket.gone": LogEvent("debug", "A client went while we wrote.", ()),
     "socket.trouble": LogEvent("warning", "A channel could not be read.", ("code",)),
@@ -109,7 +143,9 @@ EVENTS: dict[str, LogEvent] = {
     ),
     "store.reopened": LogEvent("warning", "The database is open again after trouble."),
     "retention.swept": LogEvent(
-        "info", "What was kept long enough has gone.", ("events", "logs", "tasks", "files")
+        "info",
+        "What was kept long enough has gone.",
+        ("events", "logs", "tasks", "files", "expired"),
     ),
     "retention.trouble": LogEvent(
         "warning", "A sweep broke off; the next one goes on.", ("error",)
@@ -161,9 +197,18 @@ STATISTICS: dict[str, str] = {
     "lanes": "Groups of followers that are written to together.",
     "laned": "Followers in them: those that have everything.",
     "longpolls": "Sessions of the socket over long-poll.",
+    "backends_up": "Backends that answered when they were last asked.",
+    "backends_down": "Backends that did not.",
+    "backend_flips": "How often a backend came up or went down since the start.",
+    "fetches": "Files of providers that are being fetched.",
+    "fetched": "Files that were fetched since the start.",
+    "fetch_faults": "Tries at it that failed.",
+    "fetches_refused": "Files that were given up.",
+    "fetch_requests": "Requests that were made for them, redirects included.",
     "swept_events": "Events that retention removed since the start.",
     "swept_logs": "Logs that it shortened to their last event.",
     "swept_tasks": "Tasks that expired.",
+    "swept_expired": "Files that expired, artifacts and uploads.",
     "swept_files": "Files that no task named.",
     "sweep_step_ms_max": "The longest step of a sweep.",
 }

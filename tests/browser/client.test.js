@@ -63,6 +63,19 @@ test("a create gives up after seven tries and says that nobody answered", async 
   assert.equal(world.asked.length, 7);
 });
 
+test("a file is sent as it is, and again where nobody answered", async () => {
+  const answers = [new TypeError("no network"), ok({ id: "u1" }, 201)];
+  const { world, client } = start(answers, { token: "t" });
+  const file = new Blob(["bytes"], { type: "image/png" });
+  const sent = await insist(world, client.upload(file));
+  assert.equal(sent.id, "u1");
+  const [, request] = world.asked;
+  assert.equal(`${request.method} ${request.url}`, "POST http://safelight.test/api/uploads");
+  assert.equal(request.body, file);
+  assert.equal(request.headers["Content-Type"], "application/octet-stream");
+  assert.equal(request.headers.Authorization, "Bearer t");
+});
+
 test("a refusal is told at once, with its code, status and fields", async () => {
   const details = [{ field: "prompt", found: '""', expected: "a string" }];
   const { world, client } = start([problem(400, "invalid", details)]);
@@ -72,6 +85,21 @@ test("a refusal is told at once, with its code, status and fields", async () => 
   assert.equal(error.message, "message of invalid");
   assert.deepEqual(error.fields, { prompt: 'Expected a string. Found "".' });
   assert.equal(world.asked.length, 1);
+});
+
+test("a backend that is down is told at once: it may stay so", async () => {
+  const { world, client } = start([problem(503, "backend_unreachable"), ok({ task_id: "t1" })]);
+  const error = await client.create({}).catch((caught) => caught);
+  assert.deepEqual([error.code, error.later], ["backend_unreachable", true]);
+  assert.equal(world.asked.length, 1);
+});
+
+test("a choice of preferences is sent as it is, null too, and sent again if it is lost", async () => {
+  const answers = [new TypeError("no network"), ok({ backend: null, warnings: [] })];
+  const { world, client } = start(answers);
+  const chosen = await insist(world, client.setPreferences({ backend: null }));
+  assert.deepEqual(chosen, { backend: null, warnings: [] });
+  assert.deepEqual(world.asked.map(({ body }) => body), ['{"backend":null}', '{"backend":null}']);
 });
 
 test("the deployed app's form of details is read too", async () => {
@@ -106,9 +134,14 @@ for (const [what, call, request] of [
   ["get", (client) => client.get("t1"), "GET api/tasks/t1"],
   ["list", (client) => client.list({ limit: 5, before: "x" }), "GET api/tasks?limit=5&before=x"],
   ["models", (client) => client.models("image"), "GET api/models?kind=image"],
+  ["schema", (client) => client.schema("a/b c"), "GET api/models/a/b%20c/schema"],
+  ["backends", (client) => client.backends(), "GET api/backends"],
+  ["backends, asked", (client) => client.backends({ refresh: true }), "GET api/backends?refresh=1"],
+  ["preferences", (client) => client.preferences(), "GET api/preferences"],
+  ["setPreferences", (client) => client.setPreferences({ backend: null }), "PATCH api/preferences"],
 ]) {
   test(`${what} asks its route`, async () => {
-    const { world, client } = start([ok({ models: [] })]);
+    const { world, client } = start([ok({ models: [], backends: [] })]);
     await call(client);
     const [asked] = world.asked;
     assert.equal(`${asked.method} ${asked.url.replace("http://safelight.test/", "")}`, request);

@@ -124,3 +124,20 @@ test("a page that fails can be asked for again", async () => {
   await second;
   assert.deepEqual(gallery.tasks.length, 2);
 });
+
+test("what the owner has chosen is told at each join and at each change", () => {
+  const told = [];
+  const started = start({ onPreferences: ({ backend }) => told.push(backend) });
+  const join = (backend) => {
+    const preferences = { backend, warnings: [] };
+    started.server.reply(started.server.heard("phx_join"), reply([], { preferences }));
+  };
+  join(null);
+  started.server.broadcast(TOPIC, "preferences", { backend: "attic", warnings: [] });
+  started.server.broadcast(TOPIC, "task", { task: task(1), position: 11 });
+  assert.deepEqual(told, [null, "attic"]);
+  comeBack(started);
+  assert.deepEqual(started.server.heard("phx_join").payload.after, 11);
+  join("cellar");
+  assert.deepEqual(told, [null, "attic", "cellar"]);
+});

@@ -20,7 +20,8 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from safelight.app import create_app, providers_of
+from safelight.app import create_app
+from safelight.configured import backends_of, providers_of
 from safelight.serve import serve
 from safelight.settings import Settings, load
 from safelight.store import open_store
@@ -118,11 +119,14 @@ def _build(settings: Settings, given: argparse.Namespace, points: Points) -> Sta
         opened = acknowledging_early(opened)
     late = given.bug == "subscribe-after-read"
     followers = LateSubscriptions if late else Subscriptions
+    backends = backends_of(settings)
+    providers = providers_of(settings, backends) | {"scripted": remote}
     return create_app(
         settings,
-        {**providers_of(settings), "scripted": points.provider(remote)},
+        {name: points.provider(provider) for name, provider in providers.items()},
         points.opened(opened),
         lambda: points.subscriptions(followers()),
+        backends,
     )
 
 

@@ -54,8 +54,9 @@ Handler = Callable[[Asking, Exchange], Awaitable[None]]
 
 
 @asynccontextmanager
-async def serve_http(handler: Handler) -> AsyncIterator[str]:
-    """Serve on a free port of loopback; gives the base address. All ends with the block."""
+async def serve_http(handler: Handler, port: int = 0) -> AsyncIterator[str]:
+    """Serve on a port of loopback, a free one by default; gives the base address. All ends
+    with the block."""
     serving: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,7 +64,7 @@ async def serve_http(handler: Handler) -> AsyncIterator[str]:
         serving.add(task)
         task.add_done_callback(serving.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
@@ -71,6 +72,7 @@ async def serve_http(handler: Handler) -> AsyncIterator[str]:
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop
 
 
 async def _converse(

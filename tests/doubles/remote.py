@@ -10,7 +10,8 @@ or not, and are paced by gates that the test opens.
     GET  /predictions/<handle>?after=<n>               what it did after step n (long-poll)
     POST /predictions/<handle>/cancel                  ask for its end
 
-Scripts are those of `safelight.providers.scripted`. Unrealistic: it forgets nothing, and a
+Scripts are those of `safelight.providers.scripted`; besides, `found` announces a `file`, by
+the fields of `Found`. Unrealistic: it forgets nothing, and a
 run can be looked up the instant it was accepted.
 """
 
@@ -193,6 +194,8 @@ class Remote:
             case "image" | "video" as kind:
                 made = picture(f"{run.uid}/{run.attempt}/{len(run.steps)}")
                 run.tell(made=[kind, "image/png", base64.b64encode(made).decode()])
+            case "found":
+                run.tell(found={"kind": "image"} | step["file"])
             case "sleep":
                 await asyncio.sleep(step["seconds"])
             case "wait":

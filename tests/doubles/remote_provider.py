@@ -22,6 +22,7 @@ from safelight.providers.base import (
     Done,
     Ended,
     Failure,
+    Found,
     Gone,
     Made,
     Moved,
@@ -151,7 +152,9 @@ class RemoteProvider:
                 return Unclear(message)
 
 
-def _report(step: dict[str, Any]) -> Moved | Delta | Made:
+def _report(step: dict[str, Any]) -> Moved | Delta | Made | Found:
+    if "found" in step:
+        return Found(**step["found"])
     if "moved" in step:
         return Moved(*step["moved"])
     if "delta" in step:

@@ -151,8 +151,12 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     kernel_buffer = settings.pop("kernel_buffer", None)
     clock = settings.pop("clock", None)
     subscriptions = settings.pop("subscriptions", Subscriptions)
+    named: dict[str, Any] = {key: settings.pop(key, None) for key in ("named", "rhythm")}
+    providers = {name: scripted} | settings.pop("beside", {})
     chosen = Settings(**defaults | settings)
-    app = create_app(chosen, {name: scripted}, opened, subscriptions)
+    app = create_app(
+        chosen, providers, opened, subscriptions, named["named"], rhythm=named["rhythm"]
+    )
     listening = socket.create_server(("127.0.0.1", 0))
     if kernel_buffer is not None:  # little is to fill it; accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)

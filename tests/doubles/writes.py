@@ -105,7 +105,7 @@ def artifact_row(task: Task, happening: Happening | None) -> ArtifactRow | None:
     if not isinstance(happening, Produced):
         return None
     made = msgspec.structs.asdict(happening.artifact)
-    del made["url"]
+    del made["url"], made["thumbnail_url"]
     return ArtifactRow(uid=task.uid, created_at=NOW, **made)
 
 

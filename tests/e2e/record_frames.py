@@ -20,7 +20,7 @@ FILE = Path(__file__).parents[2] / "docs" / "frames.json"
 
 async def record(directory: Path) -> list[Scene]:
     """Play every scene on a fresh server."""
-    async with served(directory) as house:
+    async with served(directory, png_text=False) as house:
         return await play(house)
 
 

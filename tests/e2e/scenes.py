@@ -7,9 +7,12 @@ their order the same in every run.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.doubles.served import Served
+from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.workshop import given, workshops
 from tests.e2e.recorder import Recorder, Scene
 from tests.e2e.socket_scenes import SOCKET_SCENES
 
@@ -113,11 +116,35 @@ async def collections(rec: Recorder) -> None:
     await rec.ask("GET", "/api/tasks?limit=1")
     rec.scene("models", "rest", "Models (cut to the first).")
     await rec.ask("GET", "/api/models?kind=image", cut=_only_first_model)
+    rec.scene("preferences", "rest", "What the owner chooses, for all devices.")
+    await rec.ask("PATCH", "/api/preferences", {"backend": None})
+    await rec.ask("PATCH", "/api/preferences", {"backend": "kerniegen"})
+    await backends(rec)
     made = (await rec.house.http.get("/api/tasks/monk-1")).json()["data"]["artifacts"][0]
     rec.scene("artifact", "rest", "A part of a file. Its id is all the right it takes.")
     await rec.ask("GET", made["url"], range="bytes=0-7")
     rec.scene("ready", "rest", "Whether the server takes tasks.")
     await rec.ask("GET", "/readyz")
+
+
+async def backends(rec: Recorder) -> None:
+    """A server that has one, for as long as it is asked about it."""
+    own = rec.house
+    async with workshops("kerniegen") as made:
+        with TemporaryDirectory() as folder:
+            async with served(Path(folder), **given(made)) as rec.house:
+                directory = rec.house.context.backends
+                while directory.health("kerniegen").status != "up":
+                    await directory.refresh(["kerniegen"], PATIENCE)
+                rec.scene("backends", "rest", "A named backend (its address is made up).")
+                await rec.ask("GET", "/api/backends/kerniegen", cut=_made_up)
+    rec.house = own
+
+
+def _made_up(answer: Any) -> None:
+    told = answer["data"]
+    del told["models"][1:]
+    told |= {"url": "http://127.0.0.1:8189", "latency_ms": 2.5}
 
 
 def _only_first_model(answer: Any) -> None:

@@ -220,7 +220,8 @@ async def gallery(rec: Recorder) -> None:
     rec.scene(
         "gallery",
         "socket",
-        "Every task of the owner: the newest, each as it changes, an older page, a deletion.",
+        "Every task of the owner: the newest, each as it changes, an older page, a deletion; and"
+        " what the owner has chosen, when that changes.",
     )
     async with rec.socket() as wire:
         await wire.send("1", "1", "tasks:mine", "phx_join", {"limit": 1})
@@ -235,6 +236,8 @@ async def gallery(rec: Recorder) -> None:
         await wire.until("phx_reply", only=True)
         await rec.house.http.delete("/api/tasks/light-3")
         await wire.until("task_deleted", only=True)
+        await rec.house.http.patch("/api/preferences", json={"backend": None})
+        await wire.until("preferences", only=True)
 
 
 async def version_one(rec: Recorder) -> None:

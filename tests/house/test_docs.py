@@ -20,7 +20,7 @@ import pytest
 from safelight.cli import build_parser
 from safelight.edges import channels, conversation, follow, socket, tasks
 from safelight.gallery import TEXT_CHARACTERS
-from safelight.settings import NAMES, PREFIX, Settings
+from safelight.settings import BACKEND_NAMES, NAMES, PREFIX, Settings
 from safelight.subscriptions import MAX_PREVIEW
 from safelight.telemetry import EVENTS, STATISTICS
 from safelight_protocol.codes import CODES
@@ -66,8 +66,11 @@ def test_every_event_is_told() -> None:
 def test_every_setting_is_told() -> None:
     """docs/settings.md has every setting and the variable that sets it."""
     page = text_of("docs/settings.md")
-    assert rows("docs/settings.md") == set(NAMES)
-    assert [name for name in NAMES if f"`{PREFIX}{name.upper()}`" not in page] == []
+    fields = {f"backends.<name>.{name}" for name in BACKEND_NAMES}
+    assert rows("docs/settings.md") == set(NAMES) | fields
+    variables = [name for name in NAMES if name != "backends"]
+    variables += [f"backends__<name>__{name}" for name in BACKEND_NAMES]
+    assert [name for name in variables if f"`{PREFIX}{name.upper()}`" not in page] == []
 
 
 def test_every_log_event_is_told() -> None:

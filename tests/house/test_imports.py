@@ -45,7 +45,7 @@ SINS = {
     "the protocol reads a clock": ("protocol/safelight_protocol/codes.py", "import time"),
     "a module without a place": ("server/safelight/helpers.py", ""),
     "a second writer": ("server/safelight/orchestrator.py", "import aiosqlite"),
-    "the settings know the web": ("server/safelight/settings.py", "import starlette"),
+    "the settings know the web": ("server/safelight/settings/fields.py", "import starlette"),
     "the server speaks as a client": (
         "server/safelight/app.py",
         "import safelight_protocol.client",

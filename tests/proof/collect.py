@@ -54,7 +54,7 @@ def collect(directory: Path, at: float, after: int = 0) -> Iterator[AnyRecord]:
     with closing(connect(directory)) as database:
         for row in database.execute("SELECT run, id, position FROM logs"):
             yield StoredLog(at=at, run=row["run"], log=row["id"], position=row["position"])
-        tasks = "SELECT * FROM tasks JOIN requests USING (uid) WHERE n > ?"
+        tasks = "SELECT * FROM tasks JOIN requests USING (n) WHERE n > ?"
         for row in database.execute(tasks, (after,)).fetchall():
             yield _task(database, row, directory, at, now)
         keys = "SELECT key, uid FROM keys JOIN tasks USING (uid) WHERE n > ?"

@@ -60,7 +60,7 @@ LIMITS: dict[str, Any] = {
     "attempt_timeout_seconds": 0.2,
     "cancel_timeout_seconds": 0.03,
 }
-LIVE = """SELECT t.*, r.asked, r.resolved FROM tasks t JOIN requests r ON r.uid = t.uid"""
+LIVE = """SELECT t.*, r.asked, r.resolved FROM tasks t JOIN requests r ON r.n = t.n"""
 
 
 class House:

@@ -96,6 +96,7 @@ def _lives() -> dict[str, tuple[Task, tuple[Happening, ...]]]:
         "a cancel that nobody confirms": (fresh("lost"), _unconfirmed()),
         "a finished prediction beats a cancel": (picture, _beaten(picture)),
         "another model stands in, with a seed above 2**53": (_odd(), (CLAIMED,)),
+        "each attempt on its backend's address": (_sent(), _moved_between(_sent())),
     }
 
 
@@ -108,6 +109,24 @@ def _painted(task: Task) -> tuple[Happening, ...]:
         happened.Progressed(None, message="drying"),
         happened.Produced(ARTIFACT),
         happened.Finished(msgspec.structs.replace(result(task, NOW + 9), artifacts=(ARTIFACT,))),
+    )
+
+
+def _sent() -> Task:
+    where = {"provider": "comfyui", "model": "comfyui/txt2img", "backend": "kerniegen"}
+    return fresh("sent", resolved=resolved(**where))
+
+
+def _moved_between(task: Task) -> tuple[Happening, ...]:
+    there = happened.Claimed(NOW + 60_000, "http://127.0.0.1:8190")
+    done = msgspec.structs.replace(result(task, NOW + 9), backend_url=there.place)
+    return (
+        happened.Claimed(NOW + 60_000, "http://127.0.0.1:8189"),
+        FAULTED,
+        there,
+        happened.HandleSaved("p-2"),
+        happened.Progressed(0.5),
+        happened.Finished(done),
     )
 
 

@@ -17,6 +17,7 @@ from safelight_protocol.fields import (
     Field,
     Wrong,
     invalid,
+    one_of,
     read_object,
     read_prompt,
     read_seed,
@@ -102,6 +103,47 @@ def test_a_flood_of_unknown_fields_is_answered_shortly() -> None:
     """Only the first unknown fields are named: the answer stays small, and soon made."""
     body = {f"unknown{n}": n for n in range(50_000)}
     assert len(refusal({"name": "a", **body}).details) == MAX_NAMED
+
+
+SAMPLERS = (*(f"sampler_{n}" for n in range(20)), "euler", "euler_ancestral", "dpmpp_2m", "ddim")
+
+
+@pytest.mark.parametrize(
+    ("found", "near"),
+    [
+        ("eular", "near it: euler"),
+        ("EULER", "near it: euler, euler_ancestral"),
+        ("ancestral", "near it: euler_ancestral"),
+        ("dpmpp2m", "near it: dpmpp_2m"),
+    ],
+)
+def test_the_nearest_allowed_values_are_named(found: str, near: str) -> None:
+    """Of many allowed values some are listed, and those that may have been meant beside
+    them, whatever the case and also where only a part was given."""
+    told = one_of(found, SAMPLERS)
+    assert told.startswith("one of sampler_0, sampler_1, ")
+    assert "… (24 in all); " in told
+    assert told.endswith(near)
+
+
+@pytest.mark.parametrize("found", ["§§§§", "", 5, None, ["euler"], "x" * 100_000])
+def test_where_nothing_is_near_nothing_is_guessed(found: Any) -> None:
+    """The list stands alone, whole if it is short; and where it is empty, that is said."""
+    assert one_of(found, ("low", "high")) == "one of low, high"
+    assert "there is none to choose from" in one_of(found, ())
+
+
+def test_a_part_of_a_value_can_be_wrong() -> None:
+    """A reader can blame what lies inside a field: the detail leads there."""
+
+    def read(value: Any) -> Any:
+        raise Wrong("0 or more", at="3.inputs.seed", found=-1)
+
+    with pytest.raises(Refused) as refused:
+        read_object({"graph": {"3": {}}}, {"graph": Field(read)}, where="params.")
+    assert refused.value.details == [
+        {"field": "params.graph.3.inputs.seed", "found": "-1", "expected": "0 or more"}
+    ]
 
 
 def test_a_refusal_is_made_of_its_problems() -> None:

@@ -44,6 +44,7 @@ def frames_of(door: str) -> list[Any]:
 
 REST_DATA = {
     "events": "EventsData",
+    "checkpoints": "Backend",
     "models": "ModelsData",
     "tasks": "TaskListData",
     "results": "BatchData",
@@ -52,6 +53,7 @@ REST_DATA = {
     "input_data": "TaskData",
     "task_id": "DeletedData",
     "version": "ReadyData",
+    "backend": "Preferences",
 }
 """Which component an answer's `data` is, by the first of these fields that it has."""
 

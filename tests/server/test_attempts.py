@@ -109,6 +109,6 @@ def test_a_provider_that_is_gone_may_have_billed() -> None:
     """Whether it did can no longer be asked, so what it ran is not called free."""
     nothing: Any = None
     known = {"local": Scripted(), "acme": Scripted(billed=True)}
-    attempts = Attempts(nothing, nothing, nothing, known, nothing, nothing)
+    attempts = Attempts(nothing, nothing, nothing, known, nothing, nothing, nothing)
     tasks = [fresh(resolved=resolved(provider=name)) for name in ("local", "acme", "gone")]
     assert [attempts.billed(task) for task in tasks] == [False, True, True]

@@ -12,7 +12,6 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,15 @@ from typing import Any
 import anyio.lowlevel
 import msgspec
 import pytest
+from uvicorn.server import ServerState
 
 from safelight import telemetry
 from safelight.app import create_app
+from safelight.doors import Config
 from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
 from safelight.store import database, open_store
+from tests.doubles.wired import Wired, alive
 
 TOGETHER = 64
 PLACES = 4
@@ -61,8 +63,9 @@ class Counting:
 class Shop:
     """A running application; `counted` grows with every statement, encode and task."""
 
-    def __init__(self, app: Any, counted: Counter[str]) -> None:
+    def __init__(self, app: Any, config: Config, counted: Counter[str]) -> None:
         self.app = app
+        self._config = config
         self.counted = counted
         self._made = 0
 
@@ -84,6 +87,11 @@ class Shop:
 
     async def create(self, *headers: Any) -> str:
         """A task that nobody has asked for before; its id."""
+        status, data = await self.ask("POST", "/api/tasks", self._body(), *headers)
+        assert status == 202
+        return str(data["task_id"])
+
+    def _body(self) -> bytes:
         self._made += 1
         body: dict[str, Any] = {
             "kind": "image",
@@ -91,9 +99,17 @@ class Shop:
             "model": "scripted/image",
         }
         body["params"] = {"script": [{"do": "hang"}]}
-        status, data = await self.ask("POST", "/api/tasks", msgspec.json.encode(body), *headers)
-        assert status == 202
-        return str(data["task_id"])
+        return msgspec.json.encode(body)
+
+    def connect(self) -> Wired:
+        """A connection of our own server."""
+        return Wired(self._config, ServerState())
+
+    def request(self) -> bytes:
+        """The bytes of such a create."""
+        body = self._body()
+        head = b"POST /api/tasks HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+        return head % len(body) + body
 
     async def cost(self, *work: Callable[[], Awaitable[Any]]) -> Counter[str]:
         """What doing all of it at once comes to; a task of the loop each is ours."""
@@ -123,17 +139,18 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         return Counting(await database.connect(path, read_only=read_only), counted)
 
     opened = partial(open_store, connect=connect)
-    app = create_app(
-        Settings(data_dir=str(tmp_path), scripted=True), {"scripted": Scripted()}, opened
-    )
+    settings = Settings(data_dir=str(tmp_path), scripted=True)
+    app = create_app(settings, {"scripted": Scripted()}, opened)
     loop = asyncio.get_running_loop()
 
     def begin(loop: Any, work: Any, **named: Any) -> asyncio.Task[Any]:
         counted["tasks"] += 1
         return asyncio.Task(work, loop=loop, **named)
 
-    async with started(app):
-        shop = Shop(app, counted)
+    config = Config(app, settings)
+    config.load()
+    async with alive(app):
+        shop = Shop(app, config, counted)
         names = [await shop.create() for _ in range(2 * PLACES)]
         await until_busy(shop, names[:PLACES])
         loop.set_task_factory(begin)
@@ -141,20 +158,6 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
             yield shop
         finally:
             loop.set_task_factory(None)
-
-
-@asynccontextmanager
-async def started(app: Any) -> AsyncIterator[None]:
-    """The lifespan of the application."""
-    asked: asyncio.Queue[Any] = asyncio.Queue()
-    told: asyncio.Queue[Any] = asyncio.Queue()
-    life = asyncio.create_task(app({"type": "lifespan", "state": {}}, asked.get, told.put))
-    for word in ("startup", "shutdown"):
-        await asked.put({"type": f"lifespan.{word}"})
-        assert await told.get() == {"type": f"lifespan.{word}.complete"}
-        if word == "startup":
-            yield
-    await life
 
 
 async def until_busy(shop: Shop, names: list[str]) -> None:
@@ -206,6 +209,33 @@ async def test_a_create_takes_few_calls(shop: Shop) -> None:
     assert cost["calls"] / TOGETHER < 175
 
 
+async def posted(lines: list[Wired], requests: list[bytes]) -> None:
+    """Send one on each connection, and wait for the last answer."""
+    for line, request in zip(lines, requests, strict=True):
+        line.send(request)
+    await lines[-1].wire.wrote.wait()
+
+
+async def test_a_create_that_came_whole_starts_nothing(shop: Shop) -> None:
+    """On our own server neither a task nor a cycle of uvicorn is made for it; its answer is one
+    write, and what is told in it is encoded as it is on the ordinary way."""
+    lines = [shop.connect() for _ in range(TOGETHER)]
+    cost = await shop.cost(partial(posted, lines, [shop.request() for _ in lines]))
+    assert [line.wire.writes for line in lines] == [1] * TOGETHER
+    assert all(line.wire.written.startswith(b"HTTP/1.1 202 ") for line in lines)
+    assert [line.protocol.cycle for line in lines] == [None] * TOGETHER
+    assert (cost["tasks"], cost["encodes"]) == (0, 8 * TOGETHER)
+    assert (cost["visits"], cost["statements"], cost["commits"]) == (1, 5, 1)
+
+
+async def test_a_create_that_came_whole_takes_few_calls(shop: Shop) -> None:
+    """From the bytes of the request to those of the answer; a tenth is to spare."""
+    lines = [shop.connect() for _ in range(TOGETHER)]
+    requests = [shop.request() for _ in lines]
+    cost = await shop.cost(partial(posted, lines, requests))
+    assert cost["calls"] / TOGETHER < 156
+
+
 async def test_a_look_at_a_live_task_costs_the_database_nothing(shop: Shop) -> None:
     """Its row and its snapshot are in memory."""
     id = await shop.create()
@@ -233,3 +263,18 @@ async def test_what_stays_of_a_create_is_little(shop: Shop) -> None:
     await asyncio.gather(*(shop.create() for _ in range(4 * TOGETHER)))
     gc.collect()
     assert (sys.getallocatedblocks() - before) / (4 * TOGETHER) < 70
+
+
+async def test_what_stays_of_a_create_is_hardly_looked_at(shop: Shop) -> None:
+    """Objects that the collector of garbage goes through, again and again while they live:
+    keys of what it is known by, and no more."""
+    await asyncio.gather(*(shop.create() for _ in range(TOGETHER)))
+    gc.collect()
+    before = len(gc.get_objects())
+    gc.disable()
+    try:
+        await asyncio.gather(*(shop.create() for _ in range(4 * TOGETHER)))
+        await shop.create()  # the rows of the group before it are let go
+        assert (len(gc.get_objects()) - before) / (4 * TOGETHER) < 5
+    finally:
+        gc.enable()

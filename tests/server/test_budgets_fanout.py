@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -18,11 +21,15 @@ import pytest
 from safelight import framing
 from safelight.edges.context import Context
 from safelight_protocol import inputs as happened
+from safelight_protocol import lifecycle
+from safelight_protocol.events import encode_event
 from safelight_protocol.frames import V1, V2, Serializer
 from safelight_protocol.task import Task
+from tests.doubles.lives import NOW
 from tests.doubles.served import Served
 from tests.doubles.taps import Tap, Teller, settled
 
+OURS = str(Path(framing.__file__).parent)
 TOPIC = "task:t1"
 FOLLOWERS = 200
 
@@ -41,6 +48,22 @@ def frames_counted() -> Iterator[list[int]]:
         tracemalloc.stop()
     ours = taken.filter_traces([tracemalloc.Filter(True, framing.__file__)])
     made.append(sum(found.count for found in ours.statistics("filename")))
+
+
+@contextmanager
+def calls_counted() -> Iterator[list[str]]:
+    """The calls of the server's own functions within the block, by their names."""
+    made: list[str] = []
+
+    def note(frame: FrameType, what: str, _argument: object) -> None:
+        if what == "call" and frame.f_code.co_filename.startswith(OURS):
+            made.append(frame.f_code.co_qualname)
+
+    sys.setprofile(note)
+    try:
+        yield made
+    finally:
+        sys.setprofile(None)
 
 
 async def running(house: Served) -> Task:
@@ -152,6 +175,25 @@ async def test_an_event_wakes_nobody_who_is_in_a_lane(house: Served) -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_an_event_for_one_follower_takes_few_calls(house: Served) -> None:
+    """From its commit to the client's line: with many small topics these are the cost."""
+    teller = Teller(house.context, await running(house))
+    (tap,) = await followed(house.context, 1, V2())
+    teller.tell(*steps(1, 3))
+    await tick()
+    (moved,) = steps(3, 4)
+    step = lifecycle.step(teller.task, moved, NOW)
+    assert step.event is not None
+    body, before = encode_event(step.event), len(tap.written)
+    (lane,) = house.context.lanes.all()
+    with calls_counted() as calls:
+        house.context.log.append(step.task, step.event, body)
+        house.context.subscriptions.wake(step.task.uid)
+        lane.flush(lane.framed())
+    assert len(tap.written) == before + 1
+    assert len(calls) <= 13, calls
+
+
 async def test_an_idle_follower_has_no_task(house: Served) -> None:
     """Two hundred joined sockets leave the event loop with as many tasks as before."""
     await running(house)
@@ -176,7 +218,7 @@ async def test_a_delivery_allocates_nothing_of_its_own(house: Served) -> None:
     tracemalloc.start()
     try:
         held, _ = tracemalloc.get_traced_memory()
-        lane.flush()
+        lane.flush(lane.framed())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

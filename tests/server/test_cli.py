@@ -267,10 +267,27 @@ def test_tasks_are_a_table(server: ServerProcess, tmp_path: Path) -> None:
 def test_models_are_a_table(server: ServerProcess) -> None:
     """Each with its kind, its price and whether it can be used here."""
     said = Said("models", "--kind", "image", url=server.url)
-    rows = {line.split()[0]: line.split()[1:5] for line in said.out.splitlines()}
-    assert rows["local/paint"] == ["image", "local", "free", "default"]
-    assert rows["google/imagen-4-fast"][-1] == "no"
+    rows = {line.split()[0]: line.split()[1:6] for line in said.out.splitlines()}
+    assert rows["local/paint"] == ["image", "local", "-", "free", "default"]
+    assert rows["bytedance/seedream-3"][-1] == "no"
+    assert rows["google/imagen-4-fast"][-1] in ("no", "retired")  # as the day may be
     assert "local/prose" not in rows
+
+
+def test_a_model_tells_what_it_takes(server: ServerProcess) -> None:
+    """With a name, its parameters are a table, or as JSON Schema; a name that is none is
+    answered with those that are near."""
+    said = Said("models", "local/paint", url=server.url)
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines()}
+    assert rows["steps"][:4] == ["steps", "integer", "20", "1…100"]
+    assert rows["aspect_ratio"][2] == '"1:1"'
+    whole = Said("models", "comfyui/workflow", url=server.url)
+    assert "required" in whole.out
+    printed = json.loads(Said("models", "paint", "--json", url=server.url).out)
+    assert (printed["x-model"], printed["type"]) == ("local/paint", "object")
+    wrong = Said("models", "local/pain", url=server.url)
+    assert wrong.code == 1
+    assert "local/paint" in wrong.err
 
 
 def test_settings_say_where_they_come_from(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 
 from safelight.cli.bar import WIPE, Bar, drawing
 from safelight.cli.models import price_in_words
-from safelight.cli.params import body_of
+from safelight.cli.params import BadOption, body_of, named_values
 from safelight.cli.run import path_for
 from safelight.cli.tasks import age_in_words
 from safelight.cli.world import one_line, shown
@@ -117,6 +118,7 @@ def test_options_become_a_body() -> None:
         kind="image",
         prompt="a monk",
         model=None,
+        backend="kerniegen",
         seed="18446744073709551615",
         size="768x512",
         steps="8",
@@ -126,6 +128,7 @@ def test_options_become_a_body() -> None:
         "kind": "image",
         "prompt": "a monk",
         "model": None,
+        "backend": "kerniegen",
         "seed": 2**64 - 1,
         "params": {
             "width": 768,
@@ -135,6 +138,22 @@ def test_options_become_a_body() -> None:
             "strength": 0.5,
         },
     }
+
+
+def test_a_parameter_can_be_in_a_file(tmp_path: Path) -> None:
+    """@FILE is what is in the file, as JSON if it is that; @@ begins a value with @; a file
+    that is not there is told by name."""
+    graph, note = tmp_path / "graph.json", tmp_path / "note.txt"
+    graph.write_text('{"3": {"class_type": "X", "inputs": {}}}')
+    note.write_text("as it is")
+    assert named_values([f"workflow=@{graph}", f"note=@{note}", "to=@@ann", "from=b@c"]) == {
+        "workflow": {"3": {"class_type": "X", "inputs": {}}},
+        "note": "as it is",
+        "to": "@ann",
+        "from": "b@c",
+    }
+    with pytest.raises(BadOption, match=r"--param workflow: found @nowhere\.json"):
+        named_values(["workflow=@nowhere.json"])
 
 
 def test_files_are_named_by_their_type() -> None:

@@ -59,7 +59,9 @@ async def test_a_download_that_is_not_taken_holds_no_file(tmp_path: Path) -> Non
     each of them gets it whole."""
     provider = _Painter()
     async with (
-        served(tmp_path, scripted_provider=provider, kernel_buffer=16 * 1024) as house,
+        served(
+            tmp_path, scripted_provider=provider, kernel_buffer=16 * 1024, png_text=False
+        ) as house,
         AsyncExitStack() as stack,
     ):
         url, path = await _picture(house), _file(tmp_path)
@@ -83,7 +85,9 @@ async def test_a_file_that_goes_meanwhile_ends_its_download(
     it is no bug of ours."""
     provider = _Painter()
     async with (
-        served(tmp_path, scripted_provider=provider, kernel_buffer=16 * 1024) as house,
+        served(
+            tmp_path, scripted_provider=provider, kernel_buffer=16 * 1024, png_text=False
+        ) as house,
         line_to(house.url) as line,
     ):
         url = await _picture(house)

@@ -291,3 +291,12 @@ def test_codes_that_mean_no_frame_are_not_sent(code: int) -> None:
     """Nobody gets a code that may only be told within a program."""
     with pytest.raises(ValueError, match=str(code)):
         framing.close(code)
+
+
+@pytest.mark.parametrize("size", [3, 125, 126, 127, 65_535, 65_536, 70_000])
+def test_a_text_in_three_parts_is_the_same_frame(size: int) -> None:
+    """As one that is at hand whole; and its head is as long as it says."""
+    whole = bytes(97 + n % 26 for n in range(size))
+    frame = framing.text_of(whole[:1], whole[1:-1], whole[-1:])
+    assert frame == framing.text(whole)
+    assert frame[framing.head_size(frame) :] == whole

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from safelight.artifacts import ArtifactStore, Kept
+from safelight.artifacts import ArtifactStore, Kept, name_of
 from safelight.insist import insist, patiently, see_through
 from safelight.production import Production
 from safelight.providers.base import Made
@@ -16,6 +16,7 @@ from safelight.providers.scripted import PIXEL
 from safelight.store import StoreTrouble
 from safelight.subscriptions import Subscriptions
 from safelight_protocol.codes import Refused
+from tests.doubles.file_source import no_fetches
 from tests.doubles.lives import fresh
 
 
@@ -82,8 +83,10 @@ async def test_bytes_are_kept_when_the_disk_has_room_again(tmp_path: Path) -> No
     await ArtifactStore(tmp_path / "a", 10_000).open()
     files = ArtifactStore(tmp_path / "a", 10_000, sync=sync)
     made = Made(kind="image", data=PIXEL, media_type="image/png")
-    async with Production(files, Subscriptions(), None).keep(fresh(), made) as artifact:
-        assert files.path(artifact.sha256, "image/png").exists()
+    async with Production(files, Subscriptions(), None, no_fetches()).keep(
+        fresh(), made
+    ) as artifact:
+        assert (tmp_path / "a" / name_of(artifact.sha256, "image/png")).exists()
         assert files.statistics()["artifacts_pinned"] == 1
     assert files.statistics()["artifacts_pinned"] == 0
     assert list((tmp_path / "a" / "incoming").iterdir()) == []

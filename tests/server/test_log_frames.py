@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from safelight.tail import MAX_FRAMES, Entry, runs
+from safelight.tail import KEPT_BYTES, Entry, runs, words_of
 from safelight_protocol import inputs as happened
-from safelight_protocol.bounds import MAX_TEXT_FRAME
+from safelight_protocol.bounds import MAX_PAYLOAD, MAX_TEXT_FRAME
 from safelight_protocol.events import Text, decode_event, error_data
 from safelight_protocol.frames import serializer_for
 from tests.doubles.chronicle import Chronicle, chronicle
@@ -52,8 +53,8 @@ async def test_an_attempt_never_stands_for_another(tmp_path: Path) -> None:
 
 
 async def test_a_run_is_encoded_once(tmp_path: Path) -> None:
-    """All readers who lag alike share its frame, which says where it begins; frames that
-    few can want are not kept for ever."""
+    """All readers who lag alike share its frame, which says where it begins; one that is
+    not wanted any more is not kept for ever."""
     two = serializer_for("2.0.0")
     async with chronicle(tmp_path) as book:
         *_, entry = await entries_of(book, *moved(1, 2, 3))
@@ -62,12 +63,13 @@ async def test_a_run_is_encoded_once(tmp_path: Path) -> None:
     body = msgspec.json.decode(entry.body)
     assert msgspec.json.decode(frame.message)[4] == body | {"from_seq": 3}
     assert msgspec.json.decode(entry.frame(two, "task:x").message)[4] == body
-    for number in range(MAX_FRAMES):
-        entry.frame(two, f"task:{number}", 3)
-    again = entry.frame(two, "task:late", 3)
-    assert entry.frame(two, "task:late", 3) is not again
-    assert entry.frame(two, "task:late") is entry.frame(two, "task:late")
-    assert entry.frame(two, "task:x", 3) is frame
+    other = entry.frame(two, "task:y")
+    assert entry.frame(two, "task:y") is other
+    for number in range(KEPT_BYTES // len(frame) + 1):
+        wanted = entry.frame(two, "task:x", 2)
+        entry.frame(two, f"task:{number:05}", 3)
+    assert entry.frame(two, "task:x", 2) is wanted
+    assert entry.frame(two, "task:x", 3) is not frame
 
 
 async def test_a_supabase_topic_has_its_own_frame(tmp_path: Path) -> None:
@@ -90,3 +92,37 @@ async def test_a_frame_too_large_is_cut_and_the_log_is_not(tmp_path: Path) -> No
     event = decode_event(entry.body)
     assert isinstance(event, Text)
     assert len(event.delta) == 600_000
+
+
+TOPICS = ("task:x", "realtime:task:x", "llm_conversation:\u00e9")
+
+
+@pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("size", [1, 20, 200, 60_000, 66_000, 600_000])
+async def test_a_frame_takes_nothing_from_the_event(tmp_path: Path, vsn: str, size: int) -> None:
+    """Its JSON is the same bytes before its first frame and after it, whatever the topic and
+    the length of the frame's head; it is not held twice beside that frame."""
+    async with chronicle(tmp_path) as book:
+        *_, entry = await entries_of(book, happened.Wrote("\u00e9" * size))
+    body = entry.body
+    for topic in TOPICS:
+        fresh = Entry(entry.seq, entry.run, body)
+        frame = fresh.frame(serializer_for(vsn), topic)
+        assert fresh.body == body
+        assert decode_event(fresh.body) == decode_event(body)
+        assert fresh.frame(serializer_for(vsn), topic) is frame
+        assert fresh.wire(words_of(serializer_for(vsn), topic)) is frame.wire
+        assert len(fresh) == (len(body) if len(body) > MAX_PAYLOAD else len(frame.wire))
+
+
+async def test_each_topic_and_version_has_its_own_frame(tmp_path: Path) -> None:
+    """Whichever was asked for first, and by whatever instance of a serializer."""
+    async with chronicle(tmp_path) as book:
+        *_, entry = await entries_of(book, *moved(1))
+    asked = [(vsn, topic) for vsn in ("2.0.0", "1.0.0") for topic in TOPICS]
+    wires = [entry.frame(serializer_for(vsn), topic).wire for vsn, topic in asked]
+    for (vsn, topic), wire in zip(asked, wires, strict=True):
+        alone = Entry(entry.seq, entry.run, entry.body)
+        assert alone.frame(serializer_for(vsn), topic).wire == wire
+        assert entry.frame(serializer_for(vsn), topic).wire is wire
+    assert len(set(wires)) == len(wires)

@@ -11,7 +11,7 @@ from typing import Any
 
 from safelight.edges.lanes import Lane, Lanes, Member, Write
 from safelight.edges.voice import Voice
-from safelight.subscriptions import Subscription, Subscriptions, Wake
+from safelight.subscriptions import Follower, Subscriptions
 from tests.simulation.followers import Bare, Socket
 from tests.simulation.world import Bug
 
@@ -50,28 +50,22 @@ class ReadsFirst(Bare):
 class LateSubscriptions(Subscriptions):
     """Registers a moment later: a wake between read and register is lost."""
 
-    def follow(self, topic: str, wake: Wake) -> Subscription:
-        made = super().follow(topic, wake)
-        made.close()
-        closed = False
-        close, register = Subscription.close, self._followers
+    def __init__(self) -> None:
+        super().__init__()
+        self._coming: set[tuple[str, Follower]] = set()
 
-        class Late(Subscription):
-            __slots__ = ()
+    def enter(self, topic: str, follower: Follower) -> None:
+        self._coming.add((topic, follower))
+        asyncio.get_running_loop().call_later(0.5, self._let_in, topic, follower)
 
-            def close(self) -> None:
-                nonlocal closed
-                closed = True
-                close(self)
+    def leave(self, topic: str, follower: Follower) -> None:
+        self._coming.discard((topic, follower))
+        super().leave(topic, follower)
 
-        late = Late(register, topic, wake)
-
-        def enter() -> None:
-            if not closed:
-                register.setdefault(topic, {})[late] = None
-
-        asyncio.get_running_loop().call_later(0.5, enter)
-        return late
+    def _let_in(self, topic: str, follower: Follower) -> None:
+        if (topic, follower) in self._coming:
+            self._coming.discard((topic, follower))
+            super().enter(topic, follower)
 
 
 class ForgetfulSubscriptions(Subscriptions):
@@ -90,10 +84,10 @@ class LateLane(Lane):
 
     __slots__ = ()
 
-    def _write(self, count: int, piece: bytes) -> None:
-        for write in list(self._members.values()):
+    def _tell(self, cursor: int, piece: bytes) -> None:
+        for write in [self._write, *(self._members or {}).values()]:
             write(piece)
-        self.cursor += count
+        self.cursor = cursor
 
 
 class LateLanes(Lanes):

@@ -13,7 +13,6 @@ import asyncio
 import contextvars
 import hashlib
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeVar
 
@@ -58,20 +57,22 @@ class Counted:
         """None to sweep."""
         return []
 
-    async def keep(self, data: bytes, *, kind: Any, media_type: str | None = None) -> Kept:
+    async def keep(
+        self, data: bytes, *, kind: Any, media_type: str | None = None, text: bytes | None = None
+    ) -> Kept:
         """Take some time, and pin."""
         await anyio.sleep(0.01)
         self.pins += 1
         return Kept(
             sha256=hashlib.sha256(data).hexdigest(),
-            path=Path("nowhere"),
+            name="nowhere",
             bytes=len(data),
             media_type=media_type or "image/png",
             width=1,
             height=1,
         )
 
-    def release(self, sha256: str) -> None:
+    def release(self, kept: Kept) -> None:
         """Undo one pin."""
         self.pins -= 1
 

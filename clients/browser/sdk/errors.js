@@ -12,6 +12,7 @@ export const LATER = new Set([
   "unavailable",
   "shutting_down",
   "storage_full",
+  "backend_unreachable",
   "too_many_channels",
 ]);
 

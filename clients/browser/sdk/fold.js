@@ -44,6 +44,7 @@ const nothing = () => ({});
 
 /** What a new attempt has of the one before: none of this. */
 const VOID = {
+  backend_url: null,
   prediction_id: null,
   reason: null,
   message: null,
@@ -78,12 +79,14 @@ const BODIES = {
 };
 
 /** A new attempt begins with nothing; with another seed, if it says so. */
-function freshAttempt({ model, provider, backend, seed }) {
+function freshAttempt({ model, provider, backend, backend_url, seed }) {
+  const place = backend_url === undefined ? {} : { backend_url };
   const drawn = seed === undefined ? {} : { seed };
-  return { ...VOID, model, provider, backend, ...drawn, retry_at: null };
+  return { ...VOID, model, provider, backend, ...place, ...drawn, retry_at: null };
 }
 
 function artifact(event) {
   const { id, url, kind, media_type, width, height, bytes, sha256, attempt } = event;
-  return { id, url, kind, media_type, width, height, bytes, sha256, attempt };
+  const { thumbnail_url = null } = event;
+  return { id, url, kind, media_type, width, height, bytes, sha256, attempt, thumbnail_url };
 }

@@ -14,6 +14,8 @@
  * @property {(tasks: Snapshot[]) => void} [onTasks] all of them, after every change
  * @property {(task: Snapshot) => void} [onTask] one that is new or has changed
  * @property {(id: string) => void} [onDeleted]
+ * @property {(preferences: import("../types.d.ts").Preferences) => void} [onPreferences] what the
+ *   owner has chosen, after each join and whenever any device changes it
  * @property {(error: import("./errors.js").SafelightError) => void} [onError] refused for good
  */
 
@@ -70,7 +72,7 @@ export class Gallery {
   }
 
   /** Going on from a position, the reply has no tasks: what changed comes as it does live. */
-  #joined({ tasks, position, log, next, gap }) {
+  #joined({ tasks, position, log, next, gap, preferences }) {
     const isFresh = this.#position === null || gap;
     if (isFresh) {
       this.#tasks.clear();
@@ -81,9 +83,11 @@ export class Gallery {
     this.#log = log;
     for (const task of tasks) this.#put(task);
     this.#tellAll();
+    if (preferences !== undefined) this.#options.onPreferences?.(preferences);
   }
 
   #message(event, payload) {
+    if (event === "preferences") return this.#options.onPreferences?.(payload);
     if (event !== "task" && event !== "task_deleted") return;
     this.#position = Math.max(this.#position, payload.position);
     if (event === "task") this.#put(payload.task);

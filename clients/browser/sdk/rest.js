@@ -12,6 +12,8 @@ import { backoff } from "./world.js";
 export const RETRY_MS = [500, 1000, 2000, 4000, 8000, 10_000];
 /** Past this a request counts as lost; no route here waits on purpose. */
 export const ANSWER_MS = 30_000;
+/** The same for a file that is sent: 64 MB at a megabit a second. */
+export const UPLOAD_MS = 600_000;
 /** A gateway's word that it did not reach the server, and the server's that it cannot now. */
 const PASSING = new Set([502, 503, 504]);
 
@@ -34,13 +36,15 @@ export class Rest {
    * The `data` of the answer. Rejects with a SafelightError; code `network` if there was no answer.
    * @param {string} method
    * @param {string} path relative to the base
-   * @param {{body?: any, headers?: Record<string, string>}} [options]
+   * @param {{body?: any, file?: Blob | BufferSource, headers?: Record<string, string>}} [options]
+   *   a `file` is sent as it is, in place of a body
    */
-  async ask(method, path, { body, headers = {} } = {}) {
-    const response = await this.#fetch(path, {
+  async ask(method, path, { body, file, headers = {} } = {}) {
+    const patience = file === undefined ? ANSWER_MS : UPLOAD_MS;
+    const response = await this.#fetch(path, patience, {
       method,
       headers: { ...this.#headers(body), ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? file : JSON.stringify(body),
     });
     const answer = await response.json().catch(() => null);
     if (!response.ok) throw fromProblem(response.status, answer);
@@ -59,10 +63,10 @@ export class Rest {
     }
   }
 
-  async #fetch(path, options) {
+  async #fetch(path, patience, options) {
     const abort = new AbortController();
     const { signal } = abort;
-    const timer = this.#world.setTimeout(() => abort.abort(), ANSWER_MS);
+    const timer = this.#world.setTimeout(() => abort.abort(), patience);
     try {
       return await this.#world.fetch(new URL(path, this.#base), { ...options, signal });
     } catch (error) {
@@ -85,4 +89,6 @@ export class Rest {
   }
 }
 
-const isPassing = (error) => error.code === "network" || PASSING.has(error.status);
+/** That a backend is down is an answer, for whoever asked to act on; it may last for hours. */
+const isPassing = ({ code, status }) =>
+  code === "network" || (PASSING.has(status) && code !== "backend_unreachable");

@@ -14,6 +14,9 @@ import { makeWorld } from "./world.js";
 /** @typedef {import("../types.d.ts").CreateTask} CreateTask */
 /** @typedef {import("../types.d.ts").AppCreateTask} AppCreateTask */
 /** @typedef {import("../types.d.ts").CreatedData} CreatedData */
+/** @typedef {import("../types.d.ts").Uploaded} Uploaded */
+/** @typedef {import("../types.d.ts").Backend} Backend */
+/** @typedef {import("../types.d.ts").Preferences} Preferences */
 
 /**
  * @typedef {object} ConnectOptions
@@ -71,6 +74,17 @@ export class Client {
   }
 
   /**
+   * Sends a file that tasks may start from: name it as `inputs: [{ upload: id }]`. The same
+   * bytes are the same upload, so a lost answer costs nothing but the time.
+   * @param {Blob | BufferSource} file a File of an `<input>`, say
+   * @returns {Promise<Uploaded>} `{id, url, media_type, width, height, bytes}`
+   */
+  upload(file) {
+    const headers = { "Content-Type": "application/octet-stream" };
+    return this.#rest.insist("POST", "api/uploads", { file, headers });
+  }
+
+  /**
    * Watches a task until its end or until the returned function is called. Watching a
    * task twice shares one channel: the second begins with the snapshot of now.
    * @param {string} id
@@ -116,6 +130,37 @@ export class Client {
     const query = kind === null ? "" : `?${new URLSearchParams({ kind })}`;
     const { models } = await this.#rest.ask("GET", `api/models${query}`);
     return models;
+  }
+
+  /** What a model takes as `params`, as a document of JSON Schema; `x-order` is a form's order. */
+  schema(model) {
+    const name = model.split("/").map(encodeURIComponent).join("/");
+    return this.#rest.ask("GET", `api/models/${name}/schema`);
+  }
+
+  /**
+   * The named backends, each as it was when it was last asked.
+   * @param {{refresh?: boolean}} [options] with `refresh` they are asked first, for a bounded while
+   * @returns {Promise<Backend[]>} none where the server has none
+   */
+  async backends({ refresh = false } = {}) {
+    const path = refresh ? "api/backends?refresh=1" : "api/backends";
+    const { backends } = await this.#rest.ask("GET", path);
+    return backends;
+  }
+
+  /** What the owner has chosen for all devices; a gallery's `onPreferences` tells of changes. */
+  preferences() {
+    return this.#rest.ask("GET", "api/preferences");
+  }
+
+  /**
+   * Chooses for all devices; what is left out stays, null takes a choice back.
+   * @param {{backend?: string | null}} changes
+   * @returns {Promise<Preferences>} as they are from now on
+   */
+  setPreferences(changes) {
+    return this.#rest.insist("PATCH", "api/preferences", { body: changes });
   }
 
   #begin(id, listener) {

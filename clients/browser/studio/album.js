@@ -20,6 +20,7 @@ const MOST_WATCHED = 6;
  * @property {(id: string, url: string) => void} onPreview a blob's address, which makes the
  *   one before void soon
  * @property {(id: string, error: Error) => void} onRefused a task that cannot be watched
+ * @property {(preferences: any) => void} onPreferences what the owner has chosen, on any device
  * @property {(error: Error) => void} onShut the gallery itself is refused
  */
 
@@ -46,6 +47,7 @@ export class Album {
       onTask: (task) => this.learn(task),
       onTasks: (tasks) => this.#listed(tasks),
       onDeleted: (id) => this.#gone(id),
+      onPreferences: (preferences) => this.#listener.onPreferences(preferences),
       onError: (error) => this.#listener.onShut(error),
     });
   }

@@ -2,7 +2,7 @@
 
 import { hasEnded } from "../sdk/index.js";
 import { copy, icon, make, say } from "./dom.js";
-import { cost, curl, duration, fileName, resultUrl, textOf } from "./words.js";
+import { cost, curl, duration, fileName, resultUrl, textOf, thumbUrl } from "./words.js";
 
 /** How long a button says that it has done its work, or asks for a second click. */
 const ANSWER_MS = 2500;
@@ -10,9 +10,10 @@ const ANSWER_MS = 2500;
 /**
  * The list of facts. Replaced as a whole: nothing in it is held on to but the seed's button.
  * @param {any} task
- * @param {{reuseSeed: (seed: number | string) => void, label: (model: string) => string}} actions
+ * @param {{reuseSeed: (seed: number | string) => void, label: (model: string) => string,
+ *   backendLabel: (name: string) => string}} actions
  */
-export function facts(task, { reuseSeed, label }) {
+export function facts(task, { reuseSeed, label, backendLabel }) {
   const seed = make("button", { type: "button", class: "fact-button", title: "Use this seed",
     onclick: () => reuseSeed(task.seed) }, String(task.seed));
   const rows = [
@@ -23,6 +24,8 @@ export function facts(task, { reuseSeed, label }) {
     ["Attempt", task.attempt > 1 ? String(task.attempt) : null],
     ["Cost", cost(task.charge)],
     ["Code", task.error_data?.code ?? null],
+    ["Backend", placeWords(task, backendLabel)],
+    ["Prediction there", placeId(task)],
   ];
   const known = rows.filter(([, value]) => value !== null);
   return known.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
@@ -32,6 +35,18 @@ function modelWords(task, label) {
   const name = label(task.model);
   return task.substituted_for === null ? name : `${name}, for ${task.substituted_for}`;
 }
+
+/** Where it runs or ran, by the address that was written with its claim. */
+function placeWords({ backend, backend_url }, backendLabel) {
+  if (backend === null) return null;
+  const where = backend_url ?? "not begun there";
+  return make("span", {}, `${backendLabel(backend)} `, make("span", { class: "where" }, where));
+}
+
+const placeId = ({ backend, prediction_id }) =>
+  backend === null || prediction_id === null
+    ? null
+    : make("span", { class: "where" }, prediction_id);
 
 function sizeWords(task) {
   const { width, height } = task.artifacts[0] ?? task.input_data;
@@ -58,6 +73,7 @@ export function buttons(task, actions) {
     task.kind === "text" && task.status === "completed" ? copyText(task) : null,
     isFailed ? button("again", "Try again", () => actions.retry(task), "strong") : null,
     button("again", "Use again", () => actions.fill(task)),
+    url !== null && task.kind === "image" ? startFrom(task, actions) : null,
     copyCurl(task, actions),
     hasEnded(task) ? remove(task, actions) : null,
   ].filter((one) => one !== null);
@@ -66,6 +82,15 @@ export function buttons(task, actions) {
 function download(url, task) {
   const link = { class: "tool strong", href: url, download: fileName(task) };
   return make("a", link, icon("save"), "Download");
+}
+
+/** The picture is the beginning of the next one, or of a clip. */
+function startFrom(task, actions) {
+  const url = resultUrl(task);
+  const made = task.artifacts.find((one) => one.url === url);
+  if (made === undefined) return null;
+  const picture = { given: { artifact: made.id }, url: thumbUrl(task), name: task.input_data.prompt };
+  return button("picture", "Start from this", () => actions.startFrom(picture));
 }
 
 function copyText(task) {

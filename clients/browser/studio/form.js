@@ -5,7 +5,9 @@
  * Fields are found by `data-field`, which holds the server's name for them.
  */
 
+import { Backends } from "./backends.js";
 import { byId, say } from "./dom.js";
+import { Inputs, inputsOf } from "./inputs.js";
 import { Models } from "./models.js";
 import { Params } from "./params.js";
 import { SizeFields } from "./size.js";
@@ -20,11 +22,23 @@ export class Form {
   #models = new Models(() => this.#changed());
   #params = new Params(byId("params"));
   #size = new SizeFields(() => this.#keep());
-  #onSubmit;
+  #inputs;
+  #actions;
 
-  /** @param {(body: object) => Promise<void>} onSubmit */
-  constructor(onSubmit) {
-    this.#onSubmit = onSubmit;
+  /**
+   * @param {object} actions
+   * @param {(body: object) => Promise<void>} actions.submit
+   * @param {(file: File) => Promise<any>} actions.upload
+   * @param {(options: object) => Promise<any[]>} actions.askBackends
+   * @param {(backend: string | null) => Promise<any>} actions.chooseBackend
+   * @param {() => void} actions.onBackends there is news of backends
+   */
+  constructor(actions) {
+    this.#actions = actions;
+    this.#inputs = new Inputs(actions.upload, () => this.#changed());
+    const { askBackends: ask, chooseBackend: choose } = actions;
+    /** The choice of a backend; whoever hears of it tells it. */
+    this.backends = new Backends({ ask, choose, onChange: () => this.#news() });
     this.#listen();
     this.#restore();
     const wide = matchMedia(WIDE);
@@ -41,10 +55,21 @@ export class Form {
 
   /** Fills the fields with what a task was made with. */
   fill(task) {
-    const { type: _type, prompt, ...params } = task.input_data;
+    const { type: _type, prompt, inputs: _inputs, ...params } = task.input_data;
     const chosen = { ...this.#models.chosen, [task.kind]: task.substituted_for ?? task.model };
     const sizes = { [task.kind]: { ...this.#size.size, ...sizeOf(params) } };
-    this.#write({ kind: task.kind, prompt, seed: task.seed, models: chosen, sizes, params });
+    const inputs = inputsOf(task);
+    this.#write({ kind: task.kind, prompt, seed: task.seed, models: chosen, sizes, params, inputs });
+    byId("prompt").focus();
+  }
+
+  /** Begins with a picture that is there already. */
+  startFrom(picture) {
+    if (this.#kind === "text") byId("form").elements.kind.value = "image";
+    this.#show();
+    this.#models.chooseWithInput();
+    this.#show();
+    this.#inputs.add(picture);
     byId("prompt").focus();
   }
 
@@ -67,6 +92,10 @@ export class Form {
     const schema = model?.params ?? {};
     const body = { kind: this.#kind, prompt: byId("prompt").value.trim() };
     if (model !== undefined) body.model = model.name;
+    const place = this.backends.chosen?.name;
+    if (model?.backends.includes(place)) body.backend = place;
+    const inputs = this.#inputs.values;
+    if (inputs.length > 0) body.inputs = inputs;
     const params = { ...this.#params.values, ...sizeParams(this.#size.size, schema) };
     if (Object.keys(params).length > 0) body.params = params;
     const seed = byId("seed").value.trim();
@@ -105,7 +134,10 @@ export class Form {
     button.setAttribute("aria-disabled", "true");
     say(byId("develop-words"), "Sending");
     try {
-      await this.#onSubmit(this.body);
+      await this.#inputs.settled();
+      const { missing } = this.#inputs;
+      if (missing !== "") this.#wrong({ inputs: missing });
+      else await this.#actions.submit(this.body);
     } catch (error) {
       this.#refused(error);
     } finally {
@@ -117,8 +149,9 @@ export class Form {
   /** Whatever the server blames a field for goes to that field; the rest above the button. */
   #refused(error) {
     if (error.status === undefined) throw error;
+    if (error.code === "backend_unreachable") return this.#wrong({ backend: error.message });
     const entries = Object.entries(error.fields);
-    const named = entries.map(([field, words]) => [field.split(".").at(-1), words]);
+    const named = entries.map(([field, words]) => [shownAs(field), words]);
     const placed = named.filter(([name]) => document.getElementById(`wrong-${name}`) !== null);
     if (placed.length === 0) return say(byId("wrong"), error.message);
     this.#wrong(Object.fromEntries(placed));
@@ -132,7 +165,7 @@ export class Form {
       input?.setAttribute("aria-describedby", `wrong-${name}`);
     }
     const [first] = Object.keys(fields);
-    if (first !== "prompt") byId("options").open = true;
+    if (byId("options").contains(inputOf(first))) byId("options").open = true;
     inputOf(first)?.focus();
   }
 
@@ -154,11 +187,30 @@ export class Form {
   }
 
   #show() {
+    this.#models.hold(this.backends.chosen);
     this.#models.show(this.#kind);
-    const params = this.#models.model?.params ?? {};
-    this.#params.show(params);
+    const { model } = this.#models;
+    const params = model?.params ?? {};
+    this.#inputs.show(model);
+    this.#params.show(params, { hasInput: this.#inputs.values.length > 0 });
     this.#size.show(this.#kind, params);
+    this.#showPlace();
     this.#note();
+  }
+
+  #showPlace() {
+    this.backends.show(this.#models.model, this.#models.isHeldBack);
+    this.#params.offer("checkpoint", this.backends.place?.checkpoints ?? []);
+  }
+
+  /** Backends are looked at every few seconds: nothing that somebody uses may be made anew. */
+  #news() {
+    const before = this.#models.model;
+    this.#models.hold(this.backends.chosen);
+    this.#models.show(this.#kind);
+    if (this.#models.model === before) this.#showPlace();
+    else this.#show();
+    this.#actions.onBackends();
   }
 
   #note() {
@@ -167,14 +219,15 @@ export class Form {
     say(byId("options-note"), words.filter(Boolean).join(" · "));
   }
 
-  #write({ kind, prompt, seed, models, sizes, params }) {
+  #write({ kind, prompt, seed, models, sizes, params, inputs }) {
     const form = byId("form");
     form.elements.kind.value = kind ?? "image";
     byId("prompt").value = prompt ?? "";
     byId("seed").value = seed ?? "";
     this.#size.choose(sizes ?? {});
     this.#models.show(this.#kind, models);
-    this.#params.show(this.#models.model?.params ?? {}, params);
+    this.#inputs.choose(inputs ?? []);
+    this.#params.show(this.#models.model?.params ?? {}, { chosen: params });
     this.#clearWrong();
     this.#show();
     this.#keep();
@@ -189,6 +242,7 @@ export class Form {
       models: this.#models.chosen,
       sizes: this.#size.chosen,
       params: this.#params.chosen,
+      inputs: this.#inputs.chosen,
     };
     localStorage.setItem(KEPT, JSON.stringify(kept));
   }
@@ -204,6 +258,12 @@ export class Form {
 
 const inputOf = (name) =>
   document.querySelector(`[data-field="${CSS.escape(name)}"] :is(textarea, input, select)`);
+
+/** Which of our fields the server's name for one is about: `inputs.0`, `params.workflow.3.seed`. */
+function shownAs(field) {
+  const [head, second] = field.split(".");
+  return head === "params" ? (second ?? head) : head;
+}
 
 /** Anything that is no number goes as it is: the server says best what is wrong with it. */
 function wireSeed(text) {

@@ -20,7 +20,13 @@ const labels = new Map();
 const door = new Door();
 const client = connect({ url: base, token, onLine });
 const sign = new LineSign(() => client.reconnect());
-const form = new Form(submit);
+const form = new Form({
+  submit,
+  upload: (file) => withToken(() => client.upload(file)),
+  askBackends: (options) => client.backends(options),
+  chooseBackend: (backend) => withToken(() => client.setPreferences({ backend })),
+  onBackends: () => stage.relabel(),
+});
 
 const album = new Album(client, {
   onList: listed,
@@ -28,6 +34,7 @@ const album = new Album(client, {
   onGone: gone,
   onPreview: previewed,
   onRefused: refused,
+  onPreferences: preferred,
   onShut: (error) => shut(error),
 });
 
@@ -35,6 +42,8 @@ const stage = new Stage({
   base,
   hasToken: () => token() !== null,
   label: (model) => labels.get(model) ?? model,
+  backendLabel: (name) => form.backends.label(name),
+  startFrom: (picture) => form.startFrom(picture),
   suggest: (kind, prompt) => form.suggest(kind, prompt),
   fill: (task) => form.fill(task),
   reuseSeed: (seed) => form.reuseSeed(seed),
@@ -51,7 +60,17 @@ let newest; // undefined until the gallery is here
 
 function onLine(line) {
   sign.show(line);
-  if (line.state === "live") loadModels();
+  if (line.state !== "live") return;
+  loadModels();
+  form.backends.load();
+}
+
+/** Which model is the default, and which can be used, depends on the backend that is chosen. */
+function preferred(preferences) {
+  form.backends.tell(preferences);
+  const isNews = preferred.before !== undefined && preferred.before !== preferences.backend;
+  preferred.before = preferences.backend;
+  if (isNews) loadModels();
 }
 
 /** Anew with every connection: a server that was restarted may have other models. */

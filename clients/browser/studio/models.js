@@ -1,10 +1,18 @@
-/** The list of models: which there are for a kind, what they cost, and why one cannot be used. */
+/**
+ * The list of models: which there are for a kind, what they cost, and why one cannot be used.
+ *
+ * One that runs on backends, but not on the chosen one, cannot be used while that is chosen.
+ */
 
 import { byId, make, say } from "./dom.js";
 import { price } from "./words.js";
 
+/** Providers that run on backends of one's own, and need no key but at least one of those. */
+const ON_BACKENDS = new Set(["comfyui"]);
+
 export class Models {
   #models = [];
+  #place;
   #chosen = {};
   #kind = "image";
   #onChange;
@@ -28,10 +36,29 @@ export class Models {
     return this.#of(this.#kind).find((model) => model.name === byId("model").value);
   }
 
+  /** Whether there are models of this kind that only another backend may run. */
+  get isHeldBack() {
+    return this.#of(this.#kind).some((model) => model.usable && !this.#isUsable(model));
+  }
+
   /** The server's list, in its order. */
   load(models) {
     this.#models = models;
     this.show(this.#kind);
+  }
+
+  /** What is shown next is to run on this backend; undefined for whichever the server takes. */
+  hold(place) {
+    this.#place = place;
+  }
+
+  /** Chooses a model that begins with a picture, one of the same provider if there is one. */
+  chooseWithInput() {
+    const { model } = this;
+    if (model?.max_inputs !== 0 || model.kind === "text") return;
+    const able = this.#of(this.#kind).filter((one) => one.max_inputs !== 0 && this.#isUsable(one));
+    const other = able.find(({ provider }) => provider === model.provider) ?? able[0];
+    if (other !== undefined) this.show(this.#kind, { ...this.#chosen, [this.#kind]: other.name });
   }
 
   /** Shows the models of a kind; `chosen` replaces what was chosen before, if given. */
@@ -40,17 +67,38 @@ export class Models {
     this.#chosen = { ...chosen };
     const models = this.#of(kind);
     const wanted = this.#usable(models, this.#chosen[kind]);
-    const options = models.map((model) => option(model, model === wanted));
-    byId("model").replaceChildren(...(options.length > 0 ? options : [nothing(this.#models)]));
+    const options = models.map((model) => option(model, this.#whyNot(model), model === wanted));
+    this.#fill(options.length > 0 ? options : [nothing(this.#models)]);
     this.#showNote();
+  }
+
+  /** A list that somebody has open closes when it is filled anew, even with the same. */
+  #fill(options) {
+    const select = byId("model");
+    const same = (option, index) => option.isEqualNode(select.options[index]);
+    if (options.length !== select.options.length || !options.every(same)) {
+      select.replaceChildren(...options);
+    }
+    const selected = options.findIndex((option) => option.selected);
+    if (select.selectedIndex !== selected) select.selectedIndex = selected;
   }
 
   #of(kind) {
     return this.#models.filter((model) => model.kind === kind);
   }
 
+  #isUsable(model) {
+    return this.#whyNot(model) === "";
+  }
+
+  #whyNot({ usable, provider, backends }) {
+    if (!usable) return ON_BACKENDS.has(provider) ? "no backend" : `no key for ${provider}`;
+    const isElsewhere = this.#place !== undefined && backends.length > 0;
+    return isElsewhere && !backends.includes(this.#place.name) ? `not on ${this.#place.label}` : "";
+  }
+
   #usable(models, name) {
-    const usable = models.filter((model) => model.usable);
+    const usable = models.filter((model) => this.#isUsable(model));
     const named = usable.find((model) => model.name === name);
     return named ?? usable.find((model) => model.default) ?? usable[0];
   }
@@ -61,12 +109,10 @@ export class Models {
   }
 }
 
-function option(model, selected) {
-  const words = model.usable ? model.label : `${model.label} (${whyNot(model)})`;
-  return make("option", { value: model.name, disabled: !model.usable, selected }, words);
+function option(model, whyNot, selected) {
+  const words = whyNot === "" ? model.label : `${model.label} (${whyNot})`;
+  return make("option", { value: model.name, disabled: whyNot !== "", selected }, words);
 }
-
-const whyNot = ({ provider }) => `no key for ${provider}`;
 
 function nothing(models) {
   const words = models.length > 0 ? "None" : "Loading";

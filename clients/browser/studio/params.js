@@ -3,14 +3,17 @@
  *
  * Owns these fields only. Size and seed have fields of their own (`size.js`, `form.js`).
  * A value is remembered by its name, so that it stays when the model changes, and is
- * sent only where it differs from the model's default.
+ * sent only where it differs from the model's default. Fields are made anew only for
+ * another schema: what somebody types into is left alone.
  */
 
 import { make, say } from "./dom.js";
 import { limits } from "./sizes.js";
 
-/** Fields of their own, and what only makes sense with an input picture. */
-const ELSEWHERE = new Set(["width", "height", "aspect_ratio", "strength"]);
+/** Fields of their own. */
+const ELSEWHERE = new Set(["width", "height", "aspect_ratio"]);
+/** What only makes sense with an input picture. */
+const WITH_INPUT = new Set(["strength"]);
 /** A slider with more stops than this cannot be aimed. */
 const MOST_STOPS = 200;
 
@@ -18,6 +21,7 @@ export class Params {
   #box;
   #schema = {};
   #chosen = {};
+  #shown = "";
 
   /** @param {HTMLElement} box */
   constructor(box) {
@@ -35,19 +39,41 @@ export class Params {
     return Object.fromEntries(sent.map((name) => [name, this.#chosen[name]]));
   }
 
-  /** Shows the fields of a schema. `chosen` replaces what was chosen before, if given. */
-  show(params, chosen = this.#chosen) {
-    const known = Object.entries(params).filter(([name]) => !ELSEWHERE.has(name));
+  /**
+   * Shows the fields of a schema.
+   * @param {Record<string, any>} params
+   * @param {{chosen?: object, hasInput?: boolean}} [options] `chosen` replaces what was chosen
+   *   before
+   */
+  show(params, { chosen, hasInput = false } = {}) {
+    const isThere = (name) => !ELSEWHERE.has(name) && (hasInput || !WITH_INPUT.has(name));
+    const known = Object.entries(params).filter(([name]) => isThere(name));
+    const shown = JSON.stringify(known);
+    if (chosen === undefined && shown === this.#shown) return;
+    this.#shown = shown;
     this.#schema = Object.fromEntries(known);
-    this.#chosen = { ...chosen };
+    this.#chosen = { ...(chosen ?? this.#chosen) };
     this.#box.replaceChildren(...known.map(([name, schema]) => this.#field(name, schema)));
+  }
+
+  /** What may be typed into a field, as far as it is known; the first is what is meant by none. */
+  offer(name, values) {
+    const list = document.getElementById(`offers-${name}`);
+    if (list === null) return;
+    const there = Array.from(list.options, (option) => option.value);
+    if (there.join("\n") === values.join("\n")) return;
+    list.replaceChildren(...values.map((value) => make("option", { value })));
+    const input = this.#box.querySelector(`#param-${name}`);
+    if (this.#schema[name].default === undefined) input.placeholder = values[0] ?? "none";
   }
 
   #field(name, schema) {
     const id = `param-${name}`;
     const value = make("output", { class: "value" });
     const input = inputFor(schema, this.#chosen[name]);
+    const offers = make("datalist", { id: `offers-${name}` }, ...examples(schema));
     input.id = id;
+    if (input.type === "text") input.setAttribute("list", offers.id);
     input.addEventListener("input", () => {
       this.#choose(name, schema, input);
       say(value, shown(input));
@@ -58,6 +84,7 @@ export class Params {
       { class: "field", "data-field": name },
       make("label", { for: id, title: schema.description ?? "" }, `${title(name)} `, value),
       input,
+      input.type === "text" ? offers : null,
       make("p", { class: "wrong", id: `wrong-${name}` }),
     );
   }
@@ -75,7 +102,17 @@ function inputFor(schema, chosen) {
   if (isFlag) return make("input", { type: "checkbox", checked: value === true });
   if (schema.enum) return choice(schema.enum, value);
   if (schema.type === "string") return make("input", { type: "text", value, placeholder: "none" });
+  if (schema.type === "object") return area(schema, value);
   return number(schema, value);
+}
+
+const examples = ({ examples = [] }) => examples.map((value) => make("option", { value }));
+
+/** An object, as JSON; what is none stays as it was typed. */
+function area(schema, value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const placeholder = schema.description ?? "JSON";
+  return make("textarea", { class: "code", rows: 5, spellcheck: false, value: text, placeholder });
 }
 
 function choice(names, value) {
@@ -100,7 +137,17 @@ const fineness = (span) => (span <= 3 ? 0.05 : 0.5);
 function read(input, schema) {
   if (schema.type === "boolean") return input.checked;
   if (input.value.trim() === "") return null;
+  if (schema.type === "object") return parsed(input.value);
   return schema.type === "string" ? input.value : Number(input.value);
+}
+
+/** The server says best what is wrong with it. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 const shown = (input) => (input.type === "range" ? input.value : "");

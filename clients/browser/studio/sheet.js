@@ -7,7 +7,7 @@
 
 import { hasEnded } from "../sdk/index.js";
 import { byId, make, say } from "./dom.js";
-import { headline, percent, resultUrl, textOf, whyFailed } from "./words.js";
+import { headline, percent, textOf, thumbUrl, whyFailed } from "./words.js";
 
 const EXCERPT = 160;
 
@@ -108,7 +108,7 @@ class Card {
     this.#fill.style.transform = `scaleX(${task.progress})`;
     say(this.#words, cardWords(task));
     say(this.#badge, badge(task));
-    if (task.status === "completed" && task.kind !== "text") this.#use(resultUrl(task));
+    if (task.status === "completed" && task.kind !== "text") this.#use(thumbUrl(task));
   }
 
   preview(url) {

@@ -13,6 +13,8 @@ import { headline, pace, percent, when, whyFailed } from "./words.js";
 
 const NAME = "Safelight";
 const TICK_MS = 500;
+/** What the facts and the buttons under a print depend on. */
+const DESCRIBED = ["status", "attempt", "model", "backend_url", "prediction_id"];
 const INVITATION =
   "Say what should appear, and watch it develop here. Or begin with one of these:";
 const EXAMPLES = [
@@ -42,7 +44,7 @@ export class Stage {
   /** Shows a task, or brings the one that is shown up to date. */
   show(task, preview) {
     if (task.task_id !== this.id) this.#build(task);
-    const isNew = ["status", "attempt", "model"].some((name) => this.#task?.[name] !== task[name]);
+    const isNew = DESCRIBED.some((name) => this.#task?.[name] !== task[name]);
     this.#task = task;
     document.body.dataset.light = hasEnded(task) ? "on" : "off";
     this.#parts.print.show(task);
@@ -61,9 +63,9 @@ export class Stage {
     if (this.#parts !== null) say(this.#parts.remark, words);
   }
 
-  /** The models have got their labels. */
+  /** The models have got their labels, or the backends. */
   relabel() {
-    if (this.#task !== null) this.#describe(this.#task);
+    if (this.#task !== null) this.#fill(this.#task);
   }
 
   /** Nothing is there yet: an invitation. */
@@ -155,11 +157,17 @@ export class Stage {
 
   /** Whoever stands on one of the buttons stays among them. */
   #describe(task) {
-    const { facts: list, tools } = this.#parts;
+    const { tools } = this.#parts;
     const hadFocus = tools.contains(document.activeElement);
-    list.replaceChildren(...facts(task, this.#actions));
+    this.#fill(task);
     tools.replaceChildren(...buttons(task, this.#actions));
     if (hadFocus) tools.firstElementChild.focus();
+  }
+
+  #fill(task) {
+    const list = this.#parts.facts;
+    const fresh = make("dl", {}, ...facts(task, this.#actions));
+    if (list.innerHTML !== fresh.innerHTML) list.replaceChildren(...fresh.childNodes);
   }
 
   /** Every quarter and every change of status, for those who cannot see the bar. */

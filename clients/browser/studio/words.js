@@ -111,8 +111,24 @@ const EXTENSIONS = {
   "image/png": "png",
   "image/webp": "webp",
   "image/jpeg": "jpg",
+  "image/gif": "gif",
+  "image/avif": "avif",
   "video/mp4": "mp4",
+  "video/webm": "webm",
+  "video/quicktime": "mov",
 };
+
+/** Where the small picture of a result lies; the result itself where there is none. */
+export function thumbUrl(task) {
+  const url = resultUrl(task);
+  return task.artifacts.find((made) => made.url === url)?.thumbnail_url ?? url;
+}
+
+/** @param {number} bytes */
+export function fileSize(bytes) {
+  if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
 
 /** A name for the file that is downloaded: words of the prompt, and the seed. */
 export function fileName(task) {
@@ -122,12 +138,17 @@ export function fileName(task) {
   return `${slug}-${task.seed}.${extension}`;
 }
 
-/** The request that makes this task again, seed and all, as the native body. */
+/**
+ * The request that makes this task again, as the native body; seed and place and all, unless
+ * it is to be another picture wherever that can be made now.
+ */
 export function bodyOf(task, { withSeed = true } = {}) {
-  const { type: _type, prompt, ...params } = task.input_data;
+  const { type: _type, prompt, inputs, ...params } = task.input_data;
   const model = task.substituted_for ?? task.model;
   const body = { kind: task.kind, prompt, model };
   if (Object.keys(params).length > 0) body.params = params;
+  if (inputs !== undefined) body.inputs = inputs;
+  if (withSeed && task.backend !== null) body.backend = task.backend;
   if (withSeed) body.seed = task.seed;
   return body;
 }

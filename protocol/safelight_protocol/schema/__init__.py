@@ -63,6 +63,7 @@ _STRUCTS: dict[str, Any] = {
             replies.SocketError,
             replies.JoinTaskReply,
             replies.JoinGalleryReply,
+            replies.Preferences,
             replies.ListReply,
             replies.GenerateReply,
             replies.GalleryTask,

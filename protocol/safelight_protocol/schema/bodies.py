@@ -88,10 +88,11 @@ def _input() -> Schema:
     one = {
         "task": _or_null({"type": "string", "description": "A task of yours: its first picture."}),
         "artifact": _or_null({"type": "string", "description": "An artifact of yours."}),
+        "upload": _or_null({"type": "string", "description": "An upload of yours."}),
     }
     text = {"type": "string"}
-    told = "What the prediction starts from: one of the two."
-    either = [{"required": [name], "properties": {name: text}} for name in ("task", "artifact")]
+    told = "What the prediction starts from: one of the three."
+    either = [{"required": [name], "properties": {name: text}} for name in one]
     return _object(told, one, [], additionalProperties=False) | {"oneOf": either}
 
 
@@ -210,6 +211,13 @@ def _join_gallery() -> Schema:
     return _object("The payload of a join of `tasks:mine`. Other fields are ignored.", fields, [])
 
 
+def _preferences() -> Schema:
+    told = "The backend for requests that name none; null takes the choice back."
+    fields = {"backend": _or_null({"type": "string", "description": told})}
+    made = "The body of PATCH /api/preferences: what is left out stays as it is."
+    return _object(made, fields, [], additionalProperties=False)
+
+
 def _list() -> Schema:
     fields = {
         "before": {"type": "string", "description": "The `next` of the page before."},
@@ -230,4 +238,5 @@ def body_components() -> Components:
         "JoinTaskPayload": _join_task(),
         "JoinGalleryPayload": _join_gallery(),
         "ListPayload": _list(),
+        "PreferencesChange": _preferences(),
     }

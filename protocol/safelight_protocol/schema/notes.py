@@ -35,6 +35,10 @@ NOTES: dict[str, dict[str, Any]] = {
     "substituted_for": {"description": "The model that was asked for when another stands in."},
     "model": {"description": "The model that runs."},
     "backend": {"description": "Where the provider runs it; null where it has no backends."},
+    "backend_url": {
+        "description": "The address of that backend when the attempt was claimed; it runs"
+        " there or nowhere. Null, or not there, without a backend."
+    },
     "eta": {"description": "Seconds until the end, as a range; null if not known."},
     "step": {"description": "The step that was reached; null where none are counted."},
     "steps": {"description": "How many steps there are; null where none are counted."},

@@ -138,8 +138,8 @@ class AppErrorBody(msgspec.Struct):
 
 
 class Problem(msgspec.Struct):
-    """A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`;
-    in an answer to a batch `index` is the place of the request."""
+    """A problem document (RFC 9457). Some codes add a member, `task_id`, `reference`
+    or `backend`; in an answer to a batch `index` is the place of the request."""
 
     type: str
     title: str
@@ -151,6 +151,7 @@ class Problem(msgspec.Struct):
     error: ErrorBody
     task_id: str | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    backend: str | UnsetType = UNSET
     index: int | UnsetType = UNSET
 
 
@@ -168,6 +169,7 @@ class AppProblem(msgspec.Struct):
     error: AppErrorBody
     task_id: str | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    backend: str | UnsetType = UNSET
     index: int | UnsetType = UNSET
     error_data: ErrorData | UnsetType | None = UNSET
 
@@ -181,6 +183,7 @@ class SocketError(msgspec.Struct):
     details: list[Detail]
     task_id: str | UnsetType = UNSET
     reference: str | UnsetType = UNSET
+    backend: str | UnsetType = UNSET
 
 
 class JoinTaskReply(msgspec.Struct):
@@ -200,6 +203,14 @@ class JoinTaskReply(msgspec.Struct):
     url: str | UnsetType = UNSET
 
 
+class Preferences(msgspec.Struct):
+    """What the owner has chosen, for all devices; `backend` is null where nothing was.
+    `warnings` say what of it is ignored."""
+
+    backend: str | None
+    warnings: list[str]
+
+
 class JoinGalleryReply(msgspec.Struct):
     """The response to a join of `tasks:mine`; changes after `position` follow it."""
 
@@ -209,6 +220,7 @@ class JoinGalleryReply(msgspec.Struct):
     log: str
     gap: bool
     warnings: list[str]
+    preferences: Preferences
 
 
 class ListReply(msgspec.Struct):

@@ -13,7 +13,7 @@ and ends with the task. Imports nothing of the server.
 
 from .errors import Damaged, NotOpen, RequestRefused, Unreachable, WrongAnswer
 from .fold import Event, UnknownEvent
-from .tasks import Client, Model, Page, connect
+from .tasks import Client, Model, Page, Upload, connect
 from .times import Times
 from .watch import Watch
 
@@ -28,6 +28,7 @@ __all__ = [
     "Times",
     "UnknownEvent",
     "Unreachable",
+    "Upload",
     "Watch",
     "WrongAnswer",
     "connect",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from random import random
 from typing import Any, Generic, TypeVar
@@ -27,6 +27,8 @@ from .errors import Damaged, RequestRefused, Unreachable, WrongAnswer, refusal_o
 from .times import USUAL, Times
 
 T = TypeVar("T")
+
+PIECE_BYTES = 256 * 1024
 
 
 class _Answer(msgspec.Struct, Generic[T], frozen=True):
@@ -71,15 +73,24 @@ class Rest:
         answer: type[T],
         *,
         body: object = None,
+        file: bytes | Path | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """One try: `data` of the answer. Raises Unreachable, RequestRefused, WrongAnswer."""
+        """One try: `data` of the answer. A `file` is sent as it is, in place of a body.
+        Raises Unreachable, RequestRefused, WrongAnswer."""
         url = self._base + path
         content = None if body is None else msgspec.json.encode(body)
+        if isinstance(file, Path):
+            size = (await anyio.Path(file).stat()).st_size
+            headers = {**(headers or {}), "Content-Length": str(size)}
         try:
             response = await self._http.request(
-                method, url, params=query, content=content, headers={**self._own, **(headers or {})}
+                method,
+                url,
+                params=query,
+                content=_pieces(file) if isinstance(file, Path) else file or content,
+                headers={**self._own, **(headers or {})},
             )
         except httpx2.HTTPError as trouble:
             raise Unreachable(self._base, _why(trouble)) from None
@@ -142,6 +153,12 @@ class Rest:
         """The token goes to our server and to nobody else."""
         asked, own = urlsplit(url), urlsplit(self._base)
         return self._own if (asked.scheme, asked.netloc) == (own.scheme, own.netloc) else {}
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(file, "rb") as opened:
+        while piece := await opened.read(PIECE_BYTES):
+            yield piece
 
 
 def _why(trouble: httpx2.HTTPError) -> str:

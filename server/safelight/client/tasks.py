@@ -41,6 +41,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model. `price` is in US dollars for one result, None if the server does not know.
 
+    `backends` are those that may run it. A `retired` one is answered for by `replaced_by`.
     `params` maps each parameter to a fragment of JSON Schema.
     """
 
@@ -48,11 +49,25 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     label: str = ""
     provider: str = ""
+    backends: tuple[str, ...] = ()
     usable: bool = True
     default: bool = False
     price: float | None = None
     vip: bool = False
+    retired: bool = False
+    replaced_by: str | None = None
     params: dict[str, dict[str, Any]] = {}
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of yours at the server; `url` shows it to whoever has it."""
+
+    id: str
+    url: str
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
 
 
 class _Health(msgspec.Struct, frozen=True):
@@ -108,6 +123,14 @@ class Client:
             on_warning(warning)
         return _snapshot(raw)
 
+    async def upload(self, file: Path | str | bytes) -> Upload:
+        """Send a file (a path, or its bytes) that tasks may start from: name it as
+        `inputs=[{"upload": upload.id}]`. The same bytes are the same upload."""
+        sent = Path(file) if isinstance(file, str) else file
+        return await self._rest.insist(
+            lambda: self._rest.ask("POST", "/api/uploads", Upload, file=sent)
+        )
+
     def watch(self, id: str, on_event: Callable[[Event], None] | None = None) -> Watch:
         """Snapshots of a task until its end, over any number of connections.
 
@@ -135,6 +158,11 @@ class Client:
         """The models, all or of one kind."""
         found = await self._rest.ask("GET", "/api/models", _Models, query=query_of(kind=kind))
         return found.models
+
+    async def schema(self, model: str) -> dict[str, Any]:
+        """What a model takes as `params`, as a document of JSON Schema."""
+        path = f"/api/models/{quote(model)}/schema"
+        return await self._rest.ask("GET", path, dict[str, Any])
 
     async def cancel(self, id: str) -> Snapshot:
         """Ask for the task's end; its terminal event says whether that came in time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Generator, Iterable, Mapping
 from typing import Any
 
 import anyio
@@ -17,6 +17,9 @@ from safelight_protocol.fields import invalid
 from .context import Context
 
 _encode = msgspec.json.Encoder().encode
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""As ASGI has them."""
 
 
 async def read_json(request: Request, context: Context) -> Any:
@@ -38,7 +41,12 @@ async def read_body(request: Request, context: Context) -> bytes:
 
 def header(request: Request, name: bytes) -> str | None:
     """The first header of that name, which is in lower case; None if there is none."""
-    for one, value in request.scope["headers"]:
+    return header_in(request.scope["headers"], name)
+
+
+def header_in(headers: Headers, name: bytes) -> str | None:
+    """The same of headers alone."""
+    for one, value in headers:
         if one == name:
             return str(value, "latin-1")
     return None

@@ -121,7 +121,8 @@ class ConversationChannel:
 
 
 class GalleryChannel:
-    """All tasks of one owner: the latest snapshot of each that changed."""
+    """All tasks of one owner: the latest snapshot of each that changed; and what the owner
+    has chosen, whenever that changed. `told` is the version of it that the client has."""
 
     def __init__(
         self,
@@ -129,12 +130,14 @@ class GalleryChannel:
         owner: str,
         *,
         position: int,
+        told: int,
         voice: Voice,
         wake: Callable[[], None],
     ) -> None:
         self.owner = owner
         self._context = context
         self._position = position
+        self._told = told
         self._voice = voice
         self._wake = wake
         self._timer: asyncio.TimerHandle | None = None
@@ -161,7 +164,7 @@ class GalleryChannel:
 
     async def pull(self, room: int) -> Frames:
         """The next changes in their order."""
-        frames: Frames = []
+        frames = self._preferences()
         for change in await self._context.gallery.changes(self.owner, self._position, BATCH):
             self._position = change.position
             if change.task is None:
@@ -173,3 +176,12 @@ class GalleryChannel:
                     "task", bounded(msgspec.json.encode(body), change.task_id)
                 )
         return frames
+
+    def _preferences(self) -> Frames:
+        preferences = self._context.preferences
+        version = preferences.version(self.owner)
+        if version == self._told:
+            return []
+        self._told = version
+        chosen = msgspec.json.encode(preferences.of(self.owner))
+        return self._voice.push("preferences", chosen)

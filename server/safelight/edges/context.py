@@ -9,12 +9,16 @@ import msgspec
 from starlette.requests import HTTPConnection
 
 from ..artifacts import ArtifactStore
+from ..backends import Directory
 from ..gallery import Gallery
 from ..log import Log
 from ..orchestrator import Orchestrator
+from ..preferences import Preferences
 from ..registry import Registry
 from ..settings import Settings
+from ..shelf import Shelf
 from ..subscriptions import Subscriptions
+from ..uploads import Uploads
 from .auth import Authenticator
 from .guests import Guests
 from .lanes import Lanes
@@ -39,6 +43,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     gallery: Gallery
     subscriptions: Subscriptions
     artifacts: ArtifactStore
+    uploads: Uploads
+    shelf: Shelf
+    backends: Directory
+    preferences: Preferences
     registry: Registry
     auth: Authenticator
     guests: Guests

@@ -222,6 +222,8 @@ class Conversation:
         asked = read_join_gallery(payload)
         gallery = self._context.gallery
         resumed = asked.after is not None and await gallery.covers(asked.log, asked.after)
+        preferences = self._context.preferences
+        told = preferences.version(self._owner), preferences.of(self._owner)
         page = await gallery.page(self._owner, None, asked.limit)
         position = asked.after if resumed and asked.after is not None else page.position
         reply = {
@@ -231,6 +233,7 @@ class Conversation:
             "log": gallery.log,
             "gap": asked.after is not None and not resumed,
             "warnings": list(asked.warnings),
+            "preferences": told[1],
         }
         frames = self._session.accept(join, bounded(msgspec.json.encode(reply), None))
         if not frames:
@@ -241,6 +244,7 @@ class Conversation:
             self._context,
             self._owner,
             position=position,
+            told=told[0],
             voice=self._voice(topic, None),
             wake=lambda: self._socket.wake(topic),
         )

@@ -1,20 +1,19 @@
 """One file as an HTTP answer: ranges, validators, caching.
 
-Single ranges, If-Range, If-None-Match and HEAD as RFC 9110 says. Not Starlette's
-FileResponse, which keeps the file open for as long as its reader likes (and answers 400
-where section 14.2 lets a server ignore a Range, and several ranges as multipart, which
-no player needs). Knows no tasks: whether the caller may have the file is settled before.
+Single ranges, If-Range, If-None-Match and HEAD as RFC 9110 says, from whatever storage the
+file lies in. Not Starlette's FileResponse, which keeps the file open for as long as its
+reader likes (and answers 400 where section 14.2 lets a server ignore a Range, and several
+ranges as multipart, which no player needs). Knows no tasks: whether the caller may have the
+file is settled before.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from email.utils import formatdate
-from pathlib import Path
+from pathlib import PurePath
 from typing import Literal
 
 import anyio.to_thread
@@ -25,21 +24,24 @@ from starlette.types import Send
 from safelight_protocol.codes import Refused
 from safelight_protocol.identity import shown
 
+from ..incoming import plainly
+from ..media import is_shown
+from ..storage import Lying, Storage
+from ..telemetry import log
 from .problems import problem
 
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 """An id names the same bytes for ever; only the caller's own cache may hold them."""
 
-PIECE_BYTES = 64 * 1024
-"""Of a file, read and sent at once."""
 
+async def artifact_response(
+    request: Request, storage: Storage, name: str, media_type: str, sha256: str
+) -> Response:
+    """The file of that name, or the part of it that a GET or HEAD asks for.
 
-async def artifact_response(request: Request, path: Path, media_type: str, sha256: str) -> Response:
-    """The file at `path`, or the part of it that a GET or HEAD asks for.
-
-    Raises Refused `not_found` if the file is gone.
+    Raises Refused `not_found` if the file is gone, `unavailable` if its storage is away.
     """
-    found = await _stat(path)
+    found = await _stat(storage, name)
     etag = entity_tag(sha256)
     headers = {
         "etag": etag,
@@ -48,7 +50,7 @@ async def artifact_response(request: Request, path: Path, media_type: str, sha25
     }
     if etag_matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    size = found.st_size
+    size = found.bytes
     match _range(request, etag, size):
         case "unsatisfiable":
             return _unsatisfiable(request.headers["range"], size)
@@ -57,41 +59,38 @@ async def artifact_response(request: Request, path: Path, media_type: str, sha25
         case part:
             status = 206
             headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    manner = "inline" if is_shown(media_type) else "attachment"
     headers |= {
         "accept-ranges": "bytes",
         "content-length": str(len(part)),
-        "content-disposition": f'inline; filename="safelight{path.suffix}"',
-        "last-modified": formatdate(found.st_mtime, usegmt=True),
+        "content-disposition": f'{manner}; filename="safelight{PurePath(name).suffix}"',
+        "last-modified": formatdate(found.modified / 1000, usegmt=True),
     }
     sent = range(0) if request.method == "HEAD" else part
-    return _Part(path, sent, status, headers, media_type)
+    return _Part(_pieces(storage, name, sent), status, headers, media_type)
 
 
 class _Part(StreamingResponse):
     """A part of a file, which is open only while a piece of it is read: however many
-    readers take their time, they hold no open files. A file that is deleted meanwhile
-    ends the answer short, and the server then cuts the line."""
-
-    def __init__(
-        self, path: Path, part: range, status: int, headers: dict[str, str], media_type: str
-    ) -> None:
-        super().__init__(_pieces(path, part), status, headers, media_type)
+    readers take their time, they hold no open files. A file that is deleted meanwhile, or
+    whose storage goes away, ends the answer short, and the server then cuts the line."""
 
     async def stream_response(self, send: Send) -> None:
         """Everything, or as much as there is."""
-        with suppress(FileNotFoundError):
+        try:
             await super().stream_response(send)
+        except FileNotFoundError:
+            pass
+        except Refused as trouble:
+            log("artifact.trouble", error=trouble.message, tries=1)
 
 
-async def _pieces(path: Path, part: range) -> AsyncIterator[bytes]:
-    for start in range(part.start, part.stop, PIECE_BYTES):
-        size = min(PIECE_BYTES, part.stop - start)
-        yield await anyio.to_thread.run_sync(_piece, path, start, size)
-
-
-def _piece(path: Path, start: int, size: int) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return os.pread(file.fileno(), size, start)
+async def _pieces(storage: Storage, name: str, part: range) -> AsyncIterator[bytes]:
+    for start in range(part.start, part.stop, storage.piece_bytes):
+        size = min(storage.piece_bytes, part.stop - start)
+        with plainly():
+            piece = await anyio.to_thread.run_sync(storage.read, name, start, size)
+        yield piece
 
 
 def entity_tag(sha256: str) -> str:
@@ -138,9 +137,10 @@ def _unsatisfiable(wanted: str, size: int) -> Response:
     return answer
 
 
-async def _stat(path: Path) -> os.stat_result:
+async def _stat(storage: Storage, name: str) -> Lying:
     try:
-        found = await anyio.to_thread.run_sync(os.stat, path)
+        with plainly():
+            found = await anyio.to_thread.run_sync(storage.stat, name)
     except FileNotFoundError:
         raise Refused("not_found", "The file is no longer there.") from None
     return found

@@ -1,4 +1,4 @@
-"""Bytes: artifacts by their capability, and the latest preview of a running task."""
+"""Bytes: artifacts and thumbnails by their capability, and the latest preview of a task."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
 
+from ..artifacts import name_of
 from .context import context_of
 from .files import artifact_response
+
+EXPIRED = "The file was kept as long as this server keeps files; what it was is still told."
 
 
 async def artifact(request: Request) -> Response:
     """GET /api/artifacts/{id}. The id is the right to see it: images carry no tokens."""
-    context = context_of(request)
-    row = await context.gallery.artifact(request.path_params["id"])
-    if row is None:
-        raise Refused("not_found", "No such artifact, or it was deleted.")
-    path = context.artifacts.path(row.sha256, row.media_type)
-    return await artifact_response(request, path, row.media_type, row.sha256)
+    return await _file(request, small=False)
+
+
+async def thumbnail(request: Request) -> Response:
+    """GET /api/artifacts/{id}/thumbnail: a small WebP of it, or itself where it is small."""
+    return await _file(request, small=True)
 
 
 async def preview(request: Request) -> Response:
@@ -28,3 +31,20 @@ async def preview(request: Request) -> Response:
         raise Refused("not_found", "No preview: the attempt is over or has shown none yet.")
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return Response(shown.data, media_type=shown.header.media_type, headers=headers)
+
+
+async def _file(request: Request, *, small: bool) -> Response:
+    context = context_of(request)
+    row = await context.gallery.artifact(request.path_params["id"])
+    if row is None:
+        raise Refused("not_found", "No such artifact, or it was deleted.")
+    if row.expired_at is not None:
+        raise Refused("gone", EXPIRED)
+    sha256, media_type = row.sha256, row.media_type
+    if small:
+        if row.thumbnail is None:
+            raise Refused("not_found", "There is no thumbnail of this artifact.")
+        if row.thumbnail != sha256:
+            sha256, media_type = row.thumbnail, "image/webp"
+    name = name_of(sha256, media_type)
+    return await artifact_response(request, context.artifacts.storage, name, media_type, sha256)

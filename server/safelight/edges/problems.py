@@ -94,6 +94,11 @@ def socket_error(refused: Refused) -> dict[str, Any]:
     }
 
 
+def refusal(trouble: BaseException) -> Response:
+    """What goes wrong behind a request, as the handlers below answer it."""
+    return problem(trouble if isinstance(trouble, Refused) else unexpected(trouble))
+
+
 def unexpected(defect: BaseException) -> Refused:
     """Log a bug under a fresh reference and make of it a refusal that tells only that."""
     reference = secrets.token_hex(6)

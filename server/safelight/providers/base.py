@@ -27,7 +27,8 @@ class InputFile(msgspec.Struct, frozen=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a task. `uid` and `attempt` mark it at the provider."""
+    """One attempt at a task. `uid` and `attempt` mark it at the provider. `place` is the
+    address at which it was claimed to run on `backend`: it is sent to no other."""
 
     uid: str
     attempt: int
@@ -38,6 +39,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     n: int
     backend: str | None = None
+    place: str | None = None
     inputs: tuple[InputFile, ...] = ()
 
 
@@ -64,6 +66,28 @@ class Made(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A result file that lies at the provider; it is fetched by us, once.
+
+    `key` is its identity within the attempt, e.g. `9/0/ComfyUI_00001_.png`: the same for
+    whoever announces it, and again after a restart. `headers` (credentials) go to the
+    origin of `url` and nowhere else, also not after a redirect. `media_type` is what the
+    provider claims; only for text is it believed. `bytes` and `sha256`, where the provider
+    says them, are what the file must turn out to be.
+
+    Awaiting the report returns when the file is kept and its event is committed. It raises
+    Refused if the file cannot be had: let that go through.
+    """
+
+    kind: Kind
+    key: str
+    url: str
+    headers: dict[str, str] = {}
+    media_type: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
 class Shown(msgspec.Struct, frozen=True):
     """A preview; may be dropped."""
 
@@ -72,7 +96,7 @@ class Shown(msgspec.Struct, frozen=True):
     data: bytes
 
 
-Report = Callable[[Moved | Delta | Made | Shown], Awaitable[None]]
+Report = Callable[[Moved | Delta | Made | Found | Shown], Awaitable[None]]
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ def _parts(root: Path) -> dict[str, dict[str, str]]:
             **frames.chapters((root / FRAMES).read_bytes()),
         },
         "docs/lifecycle.md": lifecycle.parts(),
-        "docs/settings.md": {"settings": tables.settings()},
+        "docs/settings.md": {"settings": tables.settings(), "backends": tables.backends()},
         "docs/operations.md": {"events": tables.log_events(), "statistics": tables.statistics()},
     }
 

@@ -170,6 +170,7 @@ TOLD: dict[str, list[Told]] = {
     "gallery": [
         Told("task", _is("GalleryTask"), "A task changed."),
         Told("task_deleted", _is("GalleryDeletion"), "A task was deleted."),
+        Told("preferences", _is("Preferences"), "The owner has chosen, on whatever device."),
         *_ENDS,
     ],
     "phoenix": [],

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from safelight_protocol.codes import CODES
 from safelight_protocol.schema import Schema, closure, located
 
+from . import openapi_files
+from .openapi_backends import (
+    change_preferences,
+    list_backends,
+    show_backend,
+    show_preferences,
+)
+from .openapi_models import list_models, list_offers, model_schema
+from .operations import PLACE, TEXT, Operation, data, of_task, operation, refused, where
 from .types import REST, as_json, components
-
-PLACE = "#/components/schemas/"
-
-Operation = dict[str, Any]
 
 CREATE_EXAMPLES = {
     "native": {
@@ -36,10 +40,9 @@ BATCH_EXAMPLES = {
     }
 }
 
-_TEXT = {"type": "string"}
 _PREFER = {"type": "string", "examples": ["wait=10"]}
 _KEY = {"type": "string", "minLength": 1, "maxLength": 255}
-_PICTURE: dict[str, Schema] = {"image/*": {}, "video/*": {}}
+_PICTURE: dict[str, Schema] = {"image/*": {}}
 
 
 def document(version: str) -> str:
@@ -71,10 +74,22 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/api/tasks/{id}": {"get": _show(), "delete": _delete()},
         "/api/tasks/{id}/events": {"get": _events()},
         "/api/tasks/{id}/cancel": {"post": _cancel()},
-        "/api/models": {"get": _models()},
+        "/api/models": {"get": list_models()},
+        "/api/models/{name}/schema": {"get": model_schema()},
+        "/api/backends": {"get": list_backends()},
+        "/api/backends/{name}": {"get": show_backend()},
+        "/api/preferences": {"get": show_preferences(), "patch": change_preferences()},
         "/api/llm/generate": {"post": _generate()},
-        "/api/llm/models": {"get": _offers()},
-        "/api/artifacts/{id}": {"get": _artifact()},
+        "/api/llm/models": {"get": list_offers()},
+        "/api/artifacts/{id}": {"get": openapi_files.artifact()},
+        "/api/artifacts/{id}/thumbnail": {"get": openapi_files.thumbnail()},
+        "/api/uploads": {"post": openapi_files.upload()},
+        "/api/uploads/{id}": {
+            "get": openapi_files.show_upload(),
+            "delete": openapi_files.delete_upload(),
+        },
+        **openapi_files.views("image"),
+        **openapi_files.views("video"),
         "/api/previews/{token}": {"get": _preview()},
         "/healthz": {"get": _plain("healthz", "Whether the process answers", "HealthData")},
         "/readyz": {"get": _readyz()},
@@ -82,7 +97,7 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/": {"get": _page("studio", "The Studio's page", "text/html")},
         "/studio/{path}": {
             "get": _page("studioFile", "A file of the Studio", "*/*")
-            | {"parameters": [_in("path", "path", "The file's path.", _TEXT)]}
+            | {"parameters": [where("path", "path", "The file's path.", TEXT)]}
         },
     }
 
@@ -90,15 +105,17 @@ def _paths() -> dict[str, dict[str, Operation]]:
 def _create() -> Operation:
     forms = {"anyOf": [{"$ref": PLACE + "CreateTask"}, {"$ref": PLACE + "AppCreateTask"}]}
     body = {"application/json": {"schema": forms, "examples": CREATE_EXAMPLES}}
-    made = _data("CreatedData", "A new task was accepted; it is on disk.") | {
-        "headers": {"Location": {"description": "The task.", "schema": _TEXT}},
+    made = data("CreatedData", "A new task was accepted; it is on disk.") | {
+        "headers": {"Location": {"description": "The task.", "schema": TEXT}},
         "links": _links(),
     }
     there = made | {"description": "The task was there already, or ended within the wait."}
-    refused = _refused(
+    problems = refused(
         "invalid",
         "unknown_model",
+        "unknown_backend",
         "provider_not_configured",
+        "backend_unreachable",
         "id_conflict",
         "gone",
         "too_large",
@@ -107,36 +124,37 @@ def _create() -> Operation:
         "storage_full",
         app=True,
     )
-    return _operation("createTask", "Make a task, or attach to the one this request is") | {
+    return operation("createTask", "Make a task, or attach to the one this request is") | {
         "parameters": [
-            _in("header", "Idempotency-Key", "The same key is the same request.", _KEY),
-            _in("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", _PREFER),
+            where("header", "Idempotency-Key", "The same key is the same request.", _KEY),
+            where("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", _PREFER),
         ],
         "requestBody": {"required": True, "content": body},
-        "responses": {"202": made, "200": there} | refused,
+        "responses": {"202": made, "200": there} | problems,
     }
 
 
 def _batch() -> Operation:
     shared = "Request number i has the key `K/i`, unless it has one of its own."
     body = {"schema": {"$ref": PLACE + "CreateTasks"}, "examples": BATCH_EXAMPLES}
-    done = _data("BatchData", "The verdict on each request, whatever they are.")
-    return _operation("createTasks", "Make up to 100 tasks, each as one alone would be made") | {
-        "parameters": [_in("header", "Idempotency-Key", shared, _KEY)],
+    done = data("BatchData", "The verdict on each request, whatever they are.")
+    return operation("createTasks", "Make up to 100 tasks, each as one alone would be made") | {
+        "parameters": [where("header", "Idempotency-Key", shared, _KEY)],
         "requestBody": {"required": True, "content": {"application/json": body}},
-        "responses": {"200": done} | _refused("invalid", "too_large"),
+        "responses": {"200": done} | refused("invalid", "too_large"),
     }
 
 
 def _generate() -> Operation:
-    located = {"headers": {"Location": {"description": "The task.", "schema": _TEXT}}}
-    text = _data("TextData", "The text.") | located
-    later = _data("TextData", "The text takes longer; its task goes on.") | located
-    refused = _refused(
+    located = {"headers": {"Location": {"description": "The task.", "schema": TEXT}}}
+    text = data("TextData", "The text.") | located
+    later = data("TextData", "The text takes longer; its task goes on.") | located
+    problems = refused(
         "missing_prompt",
         "invalid",
         "unknown_model",
         "provider_not_configured",
+        "backend_unreachable",
         "gone",
         "too_large",
         "key_reused",
@@ -146,19 +164,13 @@ def _generate() -> Operation:
         app=True,
     )
     body = {"application/json": {"schema": {"$ref": PLACE + "GenerateText"}}}
-    return _operation("generateText", "Have a text written, and wait for it") | {
+    return operation("generateText", "Have a text written, and wait for it") | {
         "parameters": [
-            _in("header", "Idempotency-Key", "The same key is the same request.", _KEY),
-            _in("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the text.", _PREFER),
+            where("header", "Idempotency-Key", "The same key is the same request.", _KEY),
+            where("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the text.", _PREFER),
         ],
         "requestBody": {"required": True, "content": body},
-        "responses": {"200": text, "202": later} | refused,
-    }
-
-
-def _offers() -> Operation:
-    return _operation("listTextModels", "The text models that may be named, for people") | {
-        "responses": {"200": _data("OffersData", "The models.")} | _refused(),
+        "responses": {"200": text, "202": later} | problems,
     }
 
 
@@ -174,35 +186,35 @@ def _links() -> dict[str, Any]:
 def _list() -> Operation:
     limit = {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
     before = {"type": "integer", "minimum": 0}
-    return _operation("listTasks", "The owner's tasks, newest first") | {
+    return operation("listTasks", "The owner's tasks, newest first") | {
         "parameters": [
-            _in("query", "limit", "How many, at most.", limit),
-            _in("query", "before", "The `next` of the page before.", before),
+            where("query", "limit", "How many, at most.", limit),
+            where("query", "before", "The `next` of the page before.", before),
         ],
-        "responses": {"200": _data("TaskListData", "A page.")} | _refused("invalid"),
+        "responses": {"200": data("TaskListData", "A page.")} | refused("invalid"),
     }
 
 
 def _show() -> Operation:
     links = {name: link for name, link in _links().items() if name != "getTask"}
-    found = _data("TaskData", "Its snapshot and cursor.") | {"links": links}
-    return _of_task("getTask", "A task as it is now") | {
-        "responses": {"200": found} | _refused("not_found", "gone", app=True)
+    found = data("TaskData", "Its snapshot and cursor.") | {"links": links}
+    return of_task("getTask", "A task as it is now") | {
+        "responses": {"200": found} | refused("not_found", "gone", app=True)
     }
 
 
 def _delete() -> Operation:
-    deleted = _data("DeletedData", "It is gone; its id stays taken.")
-    return _of_task("deleteTask", "Remove an ended task, its log and its files") | {
-        "responses": {"200": deleted} | _refused("not_found", "still_running", "gone")
+    deleted = data("DeletedData", "It is gone; its id stays taken.")
+    return of_task("deleteTask", "Remove an ended task, its log and its files") | {
+        "responses": {"200": deleted} | refused("not_found", "still_running", "gone")
     }
 
 
 def _cancel() -> Operation:
-    asked = _data("TaskData", "The cancel was asked; the task's end says what came of it.")
-    ended = _data("TaskData", "The task had ended; this is its end.")
-    return _of_task("cancelTask", "End a task before its end") | {
-        "responses": {"202": asked, "200": ended} | _refused("not_found", "gone", "unavailable")
+    asked = data("TaskData", "The cancel was asked; the task's end says what came of it.")
+    ended = data("TaskData", "The task had ended; this is its end.")
+    return of_task("cancelTask", "End a task before its end") | {
+        "responses": {"202": asked, "200": ended} | refused("not_found", "gone", "unavailable")
     }
 
 
@@ -213,126 +225,55 @@ def _events() -> Operation:
         "description": "Events `progress`: `id` is the cursor, `data` a TaskEvent. After missed"
         " events first one `gap`, whose data is a GapData.",
     }
-    answer = _data("EventsData", "A stream, or with `wait` or JSON preferred one answer.")
+    answer = data("EventsData", "A stream, or with `wait` or JSON preferred one answer.")
     answer["content"]["text/event-stream"] = {"schema": stream["schema"]}
     answer["description"] += f" {stream['description']}"
-    made = _of_task("followTask", "Follow a task from any event on")
+    made = of_task("followTask", "Follow a task from any event on")
     made["parameters"] += [
-        _in("header", "Last-Event-ID", "A cursor; wins over `after`.", _TEXT),
-        _in("query", "after", "A cursor, or a seq with `log`. Left open: from the start.", _TEXT),
-        _in("query", "log", "The log of a bare seq.", _TEXT),
-        _in("query", "wait", "Ask for JSON, and wait so many seconds for an event.", wait),
+        where("header", "Last-Event-ID", "A cursor; wins over `after`.", TEXT),
+        where("query", "after", "A cursor, or a seq with `log`. Left open: from the start.", TEXT),
+        where("query", "log", "The log of a bare seq.", TEXT),
+        where("query", "wait", "Ask for JSON, and wait so many seconds for an event.", wait),
     ]
     over = {"description": "The stream was read to its end; do not come back."}
     return made | {
-        "responses": {"200": answer, "204": over} | _refused("invalid", "not_found", "gone")
-    }
-
-
-def _models() -> Operation:
-    kind = _in("query", "kind", "Only models of this kind.", {"$ref": PLACE + "Kind"})
-    return _operation("listModels", "What can be asked for, and with which parameters") | {
-        "parameters": [kind],
-        "responses": {"200": _data("ModelsData", "The models.")} | _refused("invalid"),
-    }
-
-
-def _artifact() -> Operation:
-    id = _in("path", "id", "The artifact's id, which is all the right it takes.", _TEXT)
-    some = {
-        "200": {"description": "The bytes; they never change.", "content": _PICTURE},
-        "206": {"description": "A range of them.", "content": _PICTURE},
-        "304": {"description": "If-None-Match named them."},
-    }
-    return _operation("getArtifact", "A result file", open_to_all=True) | {
-        "parameters": [
-            id,
-            _in("header", "Range", "One range of bytes.", _TEXT),
-            _in("header", "If-None-Match", "The ETag of an earlier answer.", _TEXT),
-        ],
-        "responses": some | _refused("not_found", "range_not_satisfiable"),
+        "responses": {"200": answer, "204": over} | refused("invalid", "not_found", "gone")
     }
 
 
 def _preview() -> Operation:
     shown = {"200": {"description": "The newest there is.", "content": _PICTURE}}
-    return _operation("getPreview", "The latest preview of a running task", open_to_all=True) | {
-        "parameters": [_in("path", "token", "From a push `preview_ready`.", _TEXT)],
-        "responses": shown | _refused("not_found"),
+    return operation("getPreview", "The latest preview of a running task", open_to_all=True) | {
+        "parameters": [where("path", "token", "From a push `preview_ready`.", TEXT)],
+        "responses": shown | refused("not_found"),
     }
 
 
 def _readyz() -> Operation:
     made = _plain("readyz", "Whether the server takes tasks", "ReadyData")
-    return made | {"responses": made["responses"] | _refused("shutting_down")}
+    return made | {"responses": made["responses"] | refused("shutting_down")}
 
 
-def _plain(name: str, summary: str, data: str) -> Operation:
-    return _operation(name, summary, open_to_all=True) | {"responses": {"200": _data(data, "Yes.")}}
+def _plain(name: str, summary: str, of: str) -> Operation:
+    return operation(name, summary, open_to_all=True) | {"responses": {"200": data(of, "Yes.")}}
 
 
 def _longpoll() -> Operation:
     """The socket over requests; what its strings hold is in asyncapi.json."""
-    field = {"status": {"type": "integer"}, "token": _TEXT, "messages": {"type": "array"}}
+    field = {"status": {"type": "integer"}, "token": TEXT, "messages": {"type": "array"}}
     schema = {"type": "object", "required": ["status"], "properties": field}
     body = {"content": {"application/json": {"schema": schema}}}
     found = {"responses": {"200": {"description": "Always; the status is inside."} | body}}
-    asked = {"parameters": [_in("query", "vsn", "The frames' version.", _TEXT)]}
-    lines = {"requestBody": {"content": {"application/x-ndjson": {"schema": _TEXT}}}}
+    asked = {"parameters": [where("query", "vsn", "The frames' version.", TEXT)]}
+    lines = {"requestBody": {"content": {"application/x-ndjson": {"schema": TEXT}}}}
     return {
-        "get": _operation("poll", "Frames of the socket, or a new session") | asked | found,
-        "post": _operation("pollSend", "Frames for the socket") | asked | lines | found,
-        "options": _operation("pollAllowed", "A browser's preflight", open_to_all=True)
+        "get": operation("poll", "Frames of the socket, or a new session") | asked | found,
+        "post": operation("pollSend", "Frames for the socket") | asked | lines | found,
+        "options": operation("pollAllowed", "A browser's preflight", open_to_all=True)
         | {"responses": {"200": {"description": "Yes."}}},
     }
 
 
 def _page(name: str, summary: str, media_type: str) -> Operation:
     found = {"200": {"description": "It.", "content": {media_type: {}}}}
-    return _operation(name, summary, open_to_all=True) | {
-        "responses": found | _refused("not_found")
-    }
-
-
-def _operation(name: str, summary: str, *, open_to_all: bool = False) -> Operation:
-    """The beginning of an operation; with `open_to_all` it needs no token."""
-    return {"operationId": name, "summary": summary} | ({"security": [{}]} if open_to_all else {})
-
-
-def _of_task(name: str, summary: str) -> Operation:
-    form = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-    return _operation(name, summary) | {"parameters": [_in("path", "id", "The task.", form)]}
-
-
-def _in(place: str, name: str, description: str, schema: Schema) -> Operation:
-    required = {"required": True} if place == "path" else {}
-    return {"name": name, "in": place, "description": description} | required | {"schema": schema}
-
-
-def _data(name: str, description: str) -> Operation:
-    """An answer in the shape that the deployed app decodes."""
-    schema = {
-        "type": "object",
-        "required": ["success", "data", "message"],
-        "properties": {
-            "success": {"type": "boolean", "const": True},
-            "data": {"$ref": PLACE + name},
-            "message": _TEXT,
-        },
-    }
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _refused(*codes: str, app: bool = False) -> dict[str, Operation]:
-    """Answers by status, for these codes and those that every door may give."""
-    forms: Schema = {"$ref": PLACE + "Problem"}
-    if app:
-        forms = {"anyOf": [forms, {"$ref": PLACE + "AppProblem"}]}
-    content = {"application/problem+json": {"schema": forms}}
-    by_status: dict[str, list[str]] = {}
-    for name in ("unauthorized", "forbidden", "internal", *codes):
-        by_status.setdefault(str(CODES[name].http), []).append(f"`{name}`: {CODES[name].meaning}")
-    return {
-        status: {"description": " ".join(told), "content": content}
-        for status, told in sorted(by_status.items())
-    }
+    return operation(name, summary, open_to_all=True) | {"responses": found | refused("not_found")}

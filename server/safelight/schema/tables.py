@@ -14,11 +14,11 @@ import msgspec
 from safelight_protocol.codes import CODES
 from safelight_protocol.schema import Schema, common, spelt
 
-from ..settings import NAMES, PREFIX, Settings
+from ..settings import BACKEND_NAMES, NAMES, PREFIX, BackendSettings, Settings
 from ..telemetry import EVENTS, STATISTICS
 from .decisions import DECISIONS
 from .markdown import code, table
-from .meanings import meaning
+from .meanings import backend_meaning, meaning
 from .types import components
 
 OBJECTS = ("Snapshot", "ResultData", "Artifact", "ErrorData", "Charge", "Eta", "Timings")
@@ -88,22 +88,50 @@ def decisions() -> str:
 
 def settings() -> str:
     """Every setting, in the order of `Settings`."""
-    schema = msgspec.json.schema_components([Settings], ref_template="{name}")[1]["Settings"]
     rows = [
         [
             code(name),
             meaning(name),
-            _takes(schema["properties"][name]),
-            code(_default(name)),
-            code(PREFIX + name.upper()),
+            _TABLES.get(name) or _takes(field),
+            code(_default(Settings, name)),
+            code(PREFIX + name.upper()) if name != "backends" else "",
         ]
-        for name in NAMES
+        for name, field in _properties(Settings, NAMES)
     ]
     return table(["setting", "what it is for", "takes", "default", "variable"], rows)
 
 
-def _default(name: str) -> str:
-    field = next(f for f in msgspec.structs.fields(Settings) if f.name == name)
+def backends() -> str:
+    """Every field of a backend, in the order of `BackendSettings`."""
+    rows = [
+        [
+            code(f"backends.<name>.{name}"),
+            backend_meaning(name),
+            _takes(field),
+            code(_default(BackendSettings, name)),
+            code(f"{PREFIX}BACKENDS__<NAME>__{name.upper()}"),
+        ]
+        for name, field in _properties(BackendSettings, BACKEND_NAMES)
+    ]
+    return table(["field", "what it is for", "takes", "default", "variable"], rows)
+
+
+_TABLES = {
+    "tokens": 'a table of owner = "token" or owner = ["token", …]',
+    "backends": "tables, [backends.kerniegen] say",
+}
+
+
+def _properties(type_: Any, names: tuple[str, ...]) -> list[tuple[str, Schema]]:
+    made = msgspec.json.schema_components([type_], ref_template="{name}")[1]
+    return [(name, made[type_.__name__]["properties"][name]) for name in names]
+
+
+def _default(type_: Any, name: str) -> str | None:
+    """As in JSON; None where there is no default."""
+    field = next(f for f in msgspec.structs.fields(type_) if f.name == name)
+    if field.required:
+        return None
     value: Any = (
         field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     )
@@ -120,11 +148,9 @@ def _takes(schema: Schema) -> str:
         return str(schema["description"])
     match schema:
         case {"enum": list(values)}:
-            return "one of " + ", ".join(values)
+            return "one of " + ", ".join(values) if len(values) > 1 else str(values[0])
         case {"type": "array", "items": dict(item)}:
             return f"a list, each of it {_takes(item)}"
-        case {"type": "object"}:
-            return 'a table of owner = "token" or owner = ["token", …]'
     return "true or false"
 
 

@@ -10,14 +10,15 @@ import functools
 
 import msgspec
 
-from safelight_protocol.schema import Components, closure, located, swift, typescript, wire
+from safelight_protocol.schema import Components, Schema, closure, located, swift, typescript, wire
 
+from ..edges.backends import BackendShown
 from ..edges.told import Status
-from ..registry import Model, Offer
+from ..registry import DIALECT, Model, Offer
 from ..registry.params import Param
+from ..shelf import Filed
 from ..subscriptions import PreviewHeader
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+from ..uploads import Uploaded
 
 
 class ModelsData(msgspec.Struct):
@@ -30,6 +31,32 @@ class OffersData(msgspec.Struct):
     """The text models that may be named here, the default first."""
 
     models: list[Offer]
+
+
+class BackendsData(msgspec.Struct):
+    """The named backends, in the order of the settings."""
+
+    backends: list[BackendShown]
+
+
+class ImagesData(msgspec.Struct):
+    """A page of images, newest first, and the `before` of the next one."""
+
+    images: list[Filed]
+    next: str | None
+
+
+class VideosData(msgspec.Struct):
+    """A page of videos, newest first, and the `before` of the next one."""
+
+    videos: list[Filed]
+    next: str | None
+
+
+class UploadGone(msgspec.Struct):
+    """An upload that was deleted."""
+
+    id: str
 
 
 EVENTS = ("TaskEvent", "Snapshot")
@@ -49,6 +76,16 @@ REST = (
     "ModelsData",
     "OffersData",
     "Param",
+    "BackendsData",
+    "Backend",
+    "Preferences",
+    "PreferencesChange",
+    "Uploaded",
+    "UploadGone",
+    "Filed",
+    "ImagesData",
+    "VideosData",
+    "RunModel",
     "HealthData",
     "ReadyData",
     "Problem",
@@ -67,6 +104,7 @@ SOCKET = (
     "StatusPush",
     "GalleryTask",
     "GalleryDeletion",
+    "Preferences",
     "PreviewHeader",
     "PreviewReady",
     "Accepted",
@@ -83,6 +121,10 @@ IN_SWIFT = (
     "EventsData",
     "DeletedData",
     "ModelsData",
+    "BackendsData",
+    "Backend",
+    "Preferences",
+    "PreferencesChange",
     "Problem",
     "JoinTaskPayload",
     "JoinTaskReply",
@@ -98,7 +140,14 @@ IN_SWIFT = (
     "SocketError",
 )
 BUILT_BY_APPS = frozenset(
-    ("CreateTask", "Input", "JoinTaskPayload", "JoinGalleryPayload", "ListPayload")
+    (
+        "CreateTask",
+        "Input",
+        "JoinTaskPayload",
+        "JoinGalleryPayload",
+        "ListPayload",
+        "PreferencesChange",
+    )
 )
 
 
@@ -112,13 +161,34 @@ def components() -> Components:
             "ModelsData": ModelsData,
             "OffersData": OffersData,
             "Param": Param,
+            "BackendsData": BackendsData,
+            "Backend": BackendShown,
+            "Uploaded": Uploaded,
+            "UploadGone": UploadGone,
+            "Filed": Filed,
+            "ImagesData": ImagesData,
+            "VideosData": VideosData,
         }
     )
+    made["RunModel"] = _run_model(made["CreateTask"])
     made["StatusPush"]["properties"]["status"] = {"$ref": "TaskStatus"}
+    made["Backend"]["properties"]["url"] = {
+        "type": "string",
+        "description": "Its address, without credentials.",
+    }
     params = made["Model"]["properties"]["params"]
     params["description"] = "Each parameter as a fragment of JSON Schema."
     params["additionalProperties"] = {"$ref": "Param"}
     return made
+
+
+def _run_model(create: Schema) -> Schema:
+    """The native body, whose kind is known by where it is sent."""
+    required = [name for name in create["required"] if name != "kind"]
+    return create | {
+        "description": "The native body of a create, without its kind.",
+        "required": required,
+    }
 
 
 def document(title: str, roots: tuple[str, ...], *, union: bool) -> str:

@@ -17,6 +17,7 @@ from . import database
 from . import statements as sql
 from .checkpoints import Checkpoints, running
 from .database import DatabaseTooNew, DataDirectoryBusy, Handle, Link
+from .preferences import Preference
 from .reader import ChangeRow, EventRow, LiveRow, Reader
 from .records import (
     ArtifactRow,
@@ -25,12 +26,18 @@ from .records import (
     Clearing,
     Created,
     Creation,
+    Expiring,
     Fenced,
     Item,
     Removal,
     StoreTrouble,
     Sweep,
     Swept,
+    Tried,
+    Unused,
+    Upload,
+    UploadRow,
+    Withdrawal,
 )
 from .writer import Writer
 
@@ -45,13 +52,20 @@ __all__ = [
     "DataDirectoryBusy",
     "DatabaseTooNew",
     "EventRow",
+    "Expiring",
     "Fenced",
     "LiveRow",
+    "Preference",
     "Removal",
     "Store",
     "StoreTrouble",
     "Sweep",
     "Swept",
+    "Tried",
+    "Unused",
+    "Upload",
+    "UploadRow",
+    "Withdrawal",
 ]
 
 
@@ -82,7 +96,8 @@ class Store:
 
     async def put(self, item: Item) -> Any:
         """Write one item and return after its commit: the task of a Change, Created
-        of a Creation, the hashes that nothing uses any more of a Removal.
+        of a Creation, the hashes that nothing uses any more of a Removal, a Preference as
+        it is, and what the items about files say that they come to.
 
         Raises Fenced, Refused (of a Creation) or StoreTrouble.
         """

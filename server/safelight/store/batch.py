@@ -1,9 +1,10 @@
-"""One transaction's work: fences, creations, removals, then one statement a table.
+"""One transaction's work: changes, creations, removals, then one statement a table.
 
 Lives for one batch. The caller begins the transaction and commits it, in the same visits
 to the connection's thread in which this asks and writes. What each item comes to is
 returned in the items' order; an exception stands for an item that was refused, and leaves
-the others alone.
+the others alone. A change whose task has moved meanwhile fails the transaction: it is for
+the caller to find out which one that is.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ from typing import Any
 
 import msgspec
 
+from . import filing, preferences
 from . import statements as sql
 from .alike import Alike
 from .creations import Creations
+from .preferences import Preference
 from .records import (
-    STRIDE,
     Change,
     Clearing,
     Creation,
     Fenced,
+    FileItem,
     Item,
     Removal,
     Sweep,
     Swept,
     is_stride,
-    mutable,
+    mutable_row,
+    stride_row,
     task_of,
 )
 from .visit import Visits
@@ -46,8 +50,10 @@ class Batch:
         self._alike = alike
         self._run = run
         self.last_change = last_change
+        self._strides: list[Sequence[Any]] = []
+        self._moves: list[Sequence[Any]] = []
         self._tables: dict[str, list[Any]] = {}
-        self._events: list[tuple[Any, ...]] = []
+        self._events: list[Sequence[Any]] = []
 
     async def write(self, items: Sequence[Item]) -> list[Any]:
         """Decide and write every item; changes come before creations, these before removals,
@@ -58,7 +64,7 @@ class Batch:
         creations = [(i, item) for i, item in places if isinstance(item, Creation)]
         removals = [(i, item) for i, item in places if isinstance(item, Removal)]
         if changes:
-            outcomes |= await self._change(changes)
+            outcomes |= self._change(changes)
             self._flush()
         if creations:
             made = Creations(self._visits, self._run, self._next_change, self._alike)
@@ -67,6 +73,14 @@ class Batch:
         if removals:
             outcomes |= await self._remove(removals)
             self._flush()
+        chosen = [(i, item) for i, item in places if isinstance(item, Preference)]
+        if chosen:
+            preferences.write(self._visits, [item for _, item in chosen])
+            outcomes |= dict(chosen)
+        files = [(i, item) for i, item in places if isinstance(item, FileItem)]
+        if files:
+            came_to = await filing.write(self._visits, [item for _, item in files])
+            outcomes |= {i: one for (i, _), one in zip(files, came_to, strict=True)}
         for i, item in places:
             if isinstance(item, Sweep):
                 rows = await self._rows(sql.DUE_LOGS, item.before, item.tasks)
@@ -76,22 +90,13 @@ class Batch:
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_CLEARED)
         return [outcomes[i] for i in range(len(items))]
 
-    async def _change(self, changes: list[tuple[int, Change]]) -> dict[int, Any]:
-        members = [
-            {
-                "uid": c.before.uid,
-                "claim": c.before.claim,
-                "seq": c.before.seq,
-                "state": c.before.state,
-            }
-            for _, c in changes
-        ]
-        owned = {row["place"] for row in await self._all(sql.OWNED, members)}
+    def _change(self, changes: list[tuple[int, Change]]) -> dict[int, Any]:
+        """Nothing is asked: the statements that move the tasks fail if one is not as it was."""
         outcomes: dict[int, Any] = {}
         moved: set[str] = set()
-        for index, (place, change) in enumerate(changes):
+        for place, change in changes:
             uid = change.before.uid
-            if index not in owned or uid in moved:  # a second change of one batch is stale
+            if uid in moved:  # a second change of one batch is stale
                 outcomes[place] = Fenced(f"task {uid} has moved")
                 continue
             moved.add(uid)
@@ -100,20 +105,20 @@ class Batch:
         return outcomes
 
     def _gather(self, change: Change) -> None:
-        after = change.after
-        changed = self._next_change()
+        before, after = change.before, change.after
+        uid = before.uid
+        fence = (uid, before.claim, before.seq, before.state._value_, self._next_change())
         if is_stride(change):
-            stride = (after.uid, changed, *(getattr(after, name) for name in STRIDE))
-            self._row(sql.ADVANCE_TASKS, stride)
+            self._strides.append((*fence, *stride_row(after)))
         else:
             self._alike.moved(after)
-            self._row(sql.UPDATE_TASKS, {"uid": after.uid, "changed": changed, **mutable(after)})
+            self._moves.append((*fence, *mutable_row(after)))
         if change.event is not None:
-            self._events.append((after.uid, after.seq, self._run, change.event.decode()))
+            self._events.append((uid, after.seq, self._run, change.event.decode()))
         if change.artifact is not None:
             self._row(sql.INSERT_ARTIFACTS, msgspec.structs.asdict(change.artifact))
         if change.snapshot is not None:
-            self._row(sql.INSERT_SNAPSHOTS, {"uid": after.uid, "body": change.snapshot.decode()})
+            self._row(sql.INSERT_SNAPSHOTS, {"uid": uid, "body": change.snapshot.decode()})
 
     async def _remove(self, removals: list[tuple[int, Removal]]) -> dict[int, Any]:
         uids = msgspec.json.encode([removal.task.uid for _, removal in removals]).decode()
@@ -169,12 +174,13 @@ class Batch:
         self._tables.setdefault(statement, []).append(row)
 
     def _flush(self) -> None:
-        """What was gathered is written with what is asked next."""
+        """What was gathered is written with what is asked next, the fenced rows first."""
+        self._visits.update(sql.ADVANCE_TASKS, self._strides)
+        self._visits.update(sql.UPDATE_TASKS, self._moves)
         for statement, rows in self._tables.items():
             self._visits.later(statement, msgspec.json.encode(rows).decode())
-        if self._events:
-            self._visits.insert(sql.INSERT_EVENTS, self._events)
-        self._tables, self._events = {}, []
+        self._visits.insert(sql.INSERT_EVENTS, self._events)
+        self._strides, self._moves, self._tables, self._events = [], [], {}, []
 
     async def _all(self, statement: str, value: Any) -> list[sqlite3.Row]:
         return await self._rows(statement, msgspec.json.encode(value).decode())

@@ -149,10 +149,11 @@ class Creations:
         self._born["id", owner, id] = task
         self._born.setdefault(("inflight", owner, fingerprint), task)
         self._alike.born(owner, fingerprint, uid)
-        named = (uid, owner, id, fingerprint, task.created_at, self._next_change())
+        n = self._next_change()
+        named = (n, uid, owner, id, fingerprint, task.created_at, n)
         self._tasks.append((*named, *mutable_row(task)))
         asked, resolved = _encode(task.asked).decode(), _encode(task.resolved).decode()
-        self._requests.append((uid, asked, resolved))
+        self._requests.append((n, asked, resolved))
         self._events.append((uid, task.seq, self._run, birth.event.decode()))
 
 

@@ -7,14 +7,17 @@ here; the log keeps the tails of live tasks in memory, above.
 from __future__ import annotations
 
 import sqlite3
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from safelight_protocol.task import State, Task
 
+from . import preferences
 from . import statements as sql
 from .database import Link, is_ill
+from .filing import Files
 from .records import ArtifactRow, StoreTrouble, artifact_of, task_of
 
 
@@ -34,6 +37,8 @@ class LiveRow(msgspec.Struct, frozen=True):
     created_at: int
     not_before: int | None
     provider: str
+    backend: str | None = None
+    place: str | None = None
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
@@ -52,6 +57,7 @@ class Reader:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.files = Files(self._all)
 
     async def renew(self) -> None:
         """Read with a fresh handle from now on; the disk was in trouble."""
@@ -59,8 +65,8 @@ class Reader:
 
     async def live(self) -> list[LiveRow]:
         """Every task that has not ended, oldest first."""
-        rows = await self._all(sql.LIVE)
-        return [LiveRow(row[0], _STATES[row[1]], row[2], row[3], row[4]) for row in rows]
+        rows = sorted(await self._all(sql.LIVE), key=itemgetter(0))
+        return [LiveRow(row[1], _STATES[row[2]], *row[3:]) for row in rows]
 
     async def task(self, owner: str, id: str) -> Task | None:
         """One task by the name its owner knows."""
@@ -137,11 +143,15 @@ class Reader:
     async def artifact(self, id: str) -> tuple[ArtifactRow, str] | None:
         """An artifact by its capability, with its owner."""
         rows = await self._all(sql.ARTIFACT, id)
-        return (artifact_of(rows[0]), str(rows[0]["owner"])) if rows else None
+        return (artifact_of(rows[0]), str(rows[0]["task_owner"])) if rows else None
 
     async def artifacts_of(self, uid: str) -> list[ArtifactRow]:
         """The artifacts of a task, oldest first."""
         return [artifact_of(row) for row in await self._all(sql.ARTIFACTS_OF, uid)]
+
+    async def preferences(self) -> dict[str, str]:
+        """The backend that each owner has chosen; those who have not are left out."""
+        return {row["owner"]: row["backend"] for row in await self._all(preferences.ALL)}
 
     async def check(self) -> None:
         """Raise StoreTrouble if the database cannot be read."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +17,8 @@ from safelight_protocol.codes import Refused
 from safelight_protocol.events import Charge
 from safelight_protocol.identity import Found, Reuse
 from safelight_protocol.task import Asked, Resolved, State, Task
+
+from .preferences import Preference
 
 
 class StoreTrouble(Refused):
@@ -39,7 +41,11 @@ class Fenced(Exception):
 
 
 class ArtifactRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An artifact of a task; `id` is the random capability in its URL."""
+    """An artifact of a task; `id` is the random capability in its URL.
+
+    `source` is what its provider knows it by, where it was fetched; `thumbnail` the hash of
+    its small picture, which may be its own; `expired_at` is when its bytes went.
+    """
 
     id: str
     uid: str
@@ -51,6 +57,10 @@ class ArtifactRow(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     attempt: int
     created_at: int
+    owner: str = ""
+    source: str | None = None
+    thumbnail: str | None = None
+    expired_at: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +136,65 @@ class Clearing(msgspec.Struct, frozen=True):
     events: int
 
 
-Item = Change | Creation | Removal | Sweep | Clearing
+class Tried(msgspec.Struct, frozen=True):
+    """A file could not be fetched, for so many times now; `error` is what went wrong."""
+
+    uid: str
+    attempt: int
+    key: str
+    tries: int
+    error: str
+    at: int
+
+
+class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that an owner sent; `id` is the random capability in its URL."""
+
+    id: str
+    owner: str
+    sha256: str
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
+    created_at: int
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """Take a file in, if the owner's come to no more than `quota` bytes with it. Comes to the
+    row, which is the older one if the owner has sent the same bytes before."""
+
+    row: UploadRow
+    quota: int
+
+
+class Withdrawal(msgspec.Struct, frozen=True):
+    """Delete an upload. Comes to what nothing names any more, or None if it is not there."""
+
+    owner: str
+    id: str
+
+
+class Expiring(msgspec.Struct, frozen=True):
+    """Let go of the bytes of artifacts, or of uploads, that were made by `before`: `limit` of
+    them at most. Comes to what nothing names any more."""
+
+    before: int
+    limit: int
+    now: int
+    uploads: bool
+
+
+class Unused(msgspec.Struct, frozen=True):
+    """Bytes that nothing names any more."""
+
+    sha256: str
+    media_type: str
+
+
+FileItem = Tried | Upload | Withdrawal | Expiring
+
+Item = Change | Creation | Removal | Sweep | Clearing | Preference | FileItem
 """What the writer takes."""
 
 MUTABLE = (
@@ -146,6 +214,7 @@ MUTABLE = (
     "ended_at",
     "seed",
     "spent",
+    "place",
 )
 """The columns that a change writes, named as the fields of Task."""
 
@@ -158,14 +227,14 @@ _resolved = msgspec.json.Decoder(Resolved)
 _spent = msgspec.json.Decoder(Charge)
 
 
-_mutable_fields = itemgetter(*(Task.__struct_fields__.index(name) for name in MUTABLE))
+_mutable_fields = attrgetter(*MUTABLE)
 _enum_place, *_flag_places = map(MUTABLE.index, ("state", "handle_told", "canceling"))
 _spent_place = MUTABLE.index("spent")
 
 
 def mutable_row(task: Task) -> list[Any]:
     """The mutable columns of a task, in the order of MUTABLE."""
-    values = list(_mutable_fields(msgspec.structs.astuple(task)))
+    values = list(_mutable_fields(task))
     values[_enum_place] = values[_enum_place]._value_
     for place in _flag_places:
         values[place] = int(values[place])
@@ -178,6 +247,9 @@ def mutable(task: Task) -> dict[str, Any]:
     """The same by their names."""
     return dict(zip(MUTABLE, mutable_row(task), strict=True))
 
+
+stride_row: Callable[[Task], tuple[Any, ...]] = attrgetter(*STRIDE)
+"""The columns of STRIDE, in their order."""
 
 _beside_stride = attrgetter(*(name for name in MUTABLE if name not in STRIDE))
 

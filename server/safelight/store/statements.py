@@ -1,7 +1,7 @@
 """Every SQL statement of the store, each with its purpose and the race it closes.
 
 Writes are set-based: what a batch does to a table is one statement, its members coming in
-as one JSON array, or, where rows are new, few statements with all values bound: to take
+as one JSON array, or, where they are many, few statements with all values bound: to take
 apart a JSON array of rows costs as much as writing them. SQLite 3.35 is enough.
 """
 
@@ -10,50 +10,38 @@ from __future__ import annotations
 from .records import MUTABLE, STRIDE, ArtifactRow
 
 LIVE_STATES = "('queued', 'starting', 'running', 'canceling')"
+DONE_STATES = "('completed', 'failed', 'canceled')"
 
-_FENCE = "t.claim = m.claim AND t.seq = m.seq AND t.state = m.state"
-"""The state is part of the fence since a silent move (no event) keeps the seq."""
+# A member of an update by rows has its task's uid, the fence, its `changed`, and what is new.
+# The state is part of the fence since a silent move (no event) keeps the seq.
+FENCE = ("claim", "seq", "state")
+_OWN = "".join(f" AND tasks.{name} = m.column{n}" for n, name in enumerate(FENCE, 2))
 
-_MEMBERS = """
-    SELECT key AS place,
-           json_extract(value, '$.uid') AS uid,
-           json_extract(value, '$.claim') AS claim,
-           json_extract(value, '$.seq') AS seq,
-           json_extract(value, '$.state') AS state
-    FROM json_each(?1)
-"""
 
-# The places of the members of a batch that still own their task. Read first, inside the
-# transaction, so that every later statement of the batch sees the same answer.
-OWNED = f"""
-WITH m AS ({_MEMBERS})
-SELECT m.place FROM m JOIN tasks t ON t.uid = m.uid WHERE {_FENCE}
-"""
+def _moving(columns: tuple[str, ...]) -> str:
+    """Bring tasks forward that are still as they were read; see `Visits.update`. The fence is
+    asked in the same breath in which the row is written, so nothing can come between."""
+    new = enumerate(("changed", *columns), 2 + len(FENCE))
+    return f"""
+    UPDATE tasks SET {", ".join(f"{name} = m.column{n}" for n, name in new)}
+    FROM (VALUES) AS m WHERE tasks.uid = m.column1{_OWN}
+    """
 
-# Statements that end in VALUES get their rows from visit.py.
+
+# Statements with a bare VALUES get their rows from visit.py.
 INSERT_EVENTS = "INSERT INTO events (uid, seq, run, body) VALUES"
 
-UPDATE_TASKS = f"""
-UPDATE tasks SET
-    {", ".join(f"{name} = json_extract(m.value, '$.{name}')" for name in MUTABLE)},
-    changed = json_extract(m.value, '$.changed')
-FROM (SELECT json_extract(value, '$.uid') AS uid, value FROM json_each(?1)) AS m
-WHERE tasks.uid = m.uid
-"""
+UPDATE_TASKS = _moving(MUTABLE)
 
-# The same for members that are arrays: uid, `changed`, and the columns of STRIDE.
-ADVANCE_TASKS = f"""
-UPDATE tasks SET changed = json_extract(m.value, '$[1]'),
-    {", ".join(f"{name} = json_extract(m.value, '$[{n}]')" for n, name in enumerate(STRIDE, 2))}
-FROM (SELECT json_extract(value, '$[0]') AS uid, value FROM json_each(?1)) AS m
-WHERE tasks.uid = m.uid
-"""
+# Most moves are this one.
+ADVANCE_TASKS = _moving(STRIDE)
 
-# Rows go in in the order of their creation, so that `n` is that order too.
-INSERT_TASKS = f"""
-INSERT INTO tasks (uid, owner, id, fingerprint, created_at, changed, {", ".join(MUTABLE)}) VALUES"""
+# `n` is the change by which a task is born: so it is the order of their creation, and says
+# where an owner's feed has a task that has not changed since.
+_NEW = ("n", "uid", "owner", "id", "fingerprint", "created_at", "changed", *MUTABLE)
+INSERT_TASKS = f"INSERT INTO tasks ({', '.join(_NEW)}) VALUES"
 
-INSERT_REQUESTS = "INSERT INTO requests (uid, asked, resolved) VALUES"
+INSERT_REQUESTS = "INSERT INTO requests (n, asked, resolved) VALUES"
 
 INSERT_SNAPSHOTS = """
 INSERT OR REPLACE INTO snapshots (uid, body)
@@ -71,17 +59,25 @@ SELECT {", ".join(f"json_extract(value, '$.{name}')" for name in _ARTIFACT_COLUM
 FROM json_each(?1)
 """
 
-TASK = "SELECT t.*, r.asked, r.resolved FROM tasks t JOIN requests r ON r.uid = t.uid"
+TASK = "SELECT t.*, r.asked, r.resolved FROM tasks t JOIN requests r ON r.n = t.n"
 
 BY_UID = f"{TASK} WHERE t.uid IN (SELECT value FROM json_each(?1))"
 
-BY_ID = f"{TASK} WHERE t.owner = ?1 AND t.id = ?2"
+
+def _named(owner: str, id: str, column: str) -> str:
+    """A column of the task with this name: one that its owner gave it, or its uid."""
+    return f"""coalesce(
+        (SELECT {column} FROM tasks INDEXED BY tasks_by_id
+          WHERE owner = {owner} AND id = {id} AND id <> uid),
+        (SELECT {column} FROM tasks WHERE uid = {id} AND owner = {owner} AND id = uid))"""
+
+
+BY_ID = f"{TASK} WHERE t.n = {_named('?1', '?2', 'n')}"
 
 # What the creations of a batch meet. Each is asked for one owner (?2) and a JSON array of
 # ids, keys or fingerprints, and answers with the value and the uid.
-BY_IDS = """
-SELECT named.value,
-       (SELECT uid FROM tasks WHERE owner = ?2 AND id = named.value),
+BY_IDS = f"""
+SELECT named.value, {_named("?2", "named.value", "uid")},
        EXISTS (SELECT 1 FROM tombstones WHERE owner = ?2 AND id = named.value)
 FROM json_each(?1) AS named
 """
@@ -91,10 +87,10 @@ SELECT named.value, (SELECT uid FROM keys WHERE owner = ?2 AND key = named.value
 FROM json_each(?1) AS named
 """
 
-# What alike.py begins with: all that runs and is not canceling, oldest first.
+# What alike.py begins with: all that runs and is not canceling, each owner's oldest first.
 MEETABLE_TASKS = f"""
 SELECT owner, fingerprint, uid FROM tasks INDEXED BY tasks_live
-WHERE state IN {LIVE_STATES} AND state <> 'canceling' ORDER BY n
+WHERE state IN {LIVE_STATES} AND state <> 'canceling' ORDER BY owner, n
 """
 
 # The newest alike that completed.
@@ -113,7 +109,12 @@ SELECT value AS uid, (SELECT max(seq) + 1 FROM events WHERE uid = value) AS seq,
 FROM json_each(?1)
 """
 
-FILES_OF = "SELECT uid, sha256 FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))"
+FILES_OF = """
+SELECT uid, sha256 FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT uid, thumbnail FROM artifacts
+WHERE thumbnail IS NOT NULL AND uid IN (SELECT value FROM json_each(?1))
+"""
 
 # After as many of their events as one transaction may delete. What is left of those is out
 # of sight from here on, and goes later.
@@ -122,9 +123,13 @@ REMOVE = (
     INSERT INTO leftovers (uid)
     SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM events WHERE uid = value)
     """,
-    "DELETE FROM requests WHERE uid IN (SELECT value FROM json_each(?1))",
+    """
+    DELETE FROM requests
+    WHERE n IN (SELECT n FROM tasks WHERE uid IN (SELECT value FROM json_each(?1)))
+    """,
     "DELETE FROM snapshots WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM fetches WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM tasks WHERE uid IN (SELECT value FROM json_each(?1))",
 )
 
@@ -178,35 +183,45 @@ FROM json_each(?1)
 """
 
 
-def _newest(table: str) -> str:
+def _newest(table: str, where: str) -> str:
     """The last change in a table: the newest of each owner's, who are few. The index has
     them side by side, so that the owners' tasks are not gone through."""
+    table = f"{table} INDEXED BY {table}_by_change WHERE {where}"
     return f"""
     WITH RECURSIVE owners(owner) AS (
         SELECT min(owner) FROM {table}
         UNION ALL
-        SELECT (SELECT min(owner) FROM {table} WHERE owner > owners.owner)
+        SELECT (SELECT min(owner) FROM {table} AND owner > owners.owner)
         FROM owners WHERE owners.owner IS NOT NULL)
-    SELECT max((SELECT max(changed) FROM {table} WHERE owner = owners.owner)) FROM owners
+    SELECT max((SELECT max(changed) FROM {table} AND owner = owners.owner)) FROM owners
     """
 
 
+MOVED = "(changed <> n OR ended_at IS NOT NULL)"
+"""The condition of `tasks_by_change`, in its words: else SQLite cannot tell that it is the same."""
+
+# The number of a task that has not changed since its birth is a change too; and a number is
+# not given twice as long as its task is there.
 LAST_CHANGE = f"""
-SELECT max(coalesce(({_newest("tasks")}), 0), coalesce(({_newest("tombstones")}), 0))
+SELECT max(coalesce(({_newest("tasks", MOVED)}), 0),
+           coalesce(({_newest("tombstones", "true")}), 0),
+           coalesce((SELECT max(n) FROM tasks), 0))
 """
 
 EXPIRED = """
 SELECT t.*, r.asked, r.resolved
-FROM tasks t INDEXED BY tasks_ended JOIN requests r ON r.uid = t.uid
+FROM tasks t INDEXED BY tasks_ended JOIN requests r ON r.n = t.n
 WHERE t.ended_at <= ?1 ORDER BY t.ended_at LIMIT ?2
 """
 
 # Of each live task only what it takes to wait in line: there may be many of them at a start.
+# Each owner's are in order; to sort them all is for the caller, who does it faster.
 LIVE = f"""
-SELECT t.uid, t.state, t.created_at, t.not_before,
-       json_extract(r.resolved, '$.provider') AS provider
-FROM tasks t INDEXED BY tasks_live JOIN requests r ON r.uid = t.uid
-WHERE t.state IN {LIVE_STATES} ORDER BY t.n
+SELECT t.n, t.uid, t.state, t.created_at, t.not_before,
+       json_extract(r.resolved, '$.provider') AS provider,
+       json_extract(r.resolved, '$.backend') AS backend, t.place
+FROM tasks t INDEXED BY tasks_live JOIN requests r ON r.n = t.n
+WHERE t.state IN {LIVE_STATES}
 """
 
 # None of a task that was removed, even if they are still there.
@@ -232,15 +247,33 @@ LOG_END = """
 SELECT (SELECT position FROM logs WHERE run = l.run + 1) AS position FROM logs l WHERE l.id = ?1
 """
 
-PAGE = f"{TASK} WHERE t.owner = ?1 AND t.n < ?2 ORDER BY t.n DESC LIMIT ?3"
+
+def _numbers(index: str, states: str) -> str:
+    return f"""SELECT * FROM (SELECT n FROM tasks INDEXED BY {index}
+        WHERE owner = ?1 AND state IN {states} AND n < ?2 ORDER BY n DESC LIMIT ?3)"""
+
+
+# An owner's tasks, newest first: of either index as many as a page has, by their numbers.
+PAGE = f"""
+WITH page AS MATERIALIZED (
+    {_numbers("tasks_live", LIVE_STATES)} UNION ALL {_numbers("tasks_done", DONE_STATES)}
+    ORDER BY n DESC LIMIT ?3)
+SELECT t.*, r.asked, r.resolved
+FROM page CROSS JOIN tasks t ON t.n = page.n JOIN requests r ON r.n = t.n ORDER BY page.n DESC
+"""
 
 TOMBSTONE = "SELECT 1 FROM tombstones WHERE owner = ?1 AND id = ?2"
 
-# One owner's changes after a position, tasks and deletions together, in order.
-CHANGES = """
+# One owner's changes after a position, in order: of tasks that changed since their birth, of
+# others (each of them is live), and deletions.
+CHANGES = f"""
 SELECT uid, id, changed FROM (
-    SELECT * FROM (SELECT uid, id, changed FROM tasks
-        WHERE owner = ?1 AND changed > ?2 ORDER BY changed LIMIT ?3)
+    SELECT * FROM (SELECT uid, id, changed FROM tasks INDEXED BY tasks_by_change
+        WHERE owner = ?1 AND {MOVED} AND changed > ?2 ORDER BY changed LIMIT ?3)
+    UNION ALL
+    SELECT * FROM (SELECT uid, id, n AS changed FROM tasks INDEXED BY tasks_live
+        WHERE owner = ?1 AND state IN {LIVE_STATES} AND n > ?2 AND changed = n
+        ORDER BY n LIMIT ?3)
     UNION ALL
     SELECT * FROM (SELECT NULL, id, changed FROM tombstones
         WHERE owner = ?1 AND changed > ?2 ORDER BY changed LIMIT ?3)
@@ -248,17 +281,17 @@ SELECT uid, id, changed FROM (
 """
 
 ARTIFACT = """
-SELECT a.*, t.owner FROM artifacts a JOIN tasks t ON t.uid = a.uid WHERE a.id = ?1
+SELECT a.*, t.owner AS task_owner FROM artifacts a JOIN tasks t ON t.uid = a.uid WHERE a.id = ?1
 """
 
 ARTIFACTS_OF = "SELECT * FROM artifacts WHERE uid = ?1 ORDER BY created_at, id"
 
-USED_HASHES = """
-SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM artifacts WHERE sha256 = value)
-"""
+# Bytes that several name stay until the last of them goes.
+IN_USE = """(
+    EXISTS (SELECT 1 FROM artifacts WHERE sha256 = value AND expired_at IS NULL)
+    OR EXISTS (SELECT 1 FROM artifacts WHERE thumbnail = value AND expired_at IS NULL)
+    OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = value))"""
 
-# Bytes that several artifacts share stay until the last of them goes.
-UNUSED_HASHES = """
-SELECT value FROM json_each(?1)
-WHERE NOT EXISTS (SELECT 1 FROM artifacts WHERE sha256 = value)
-"""
+USED_HASHES = f"SELECT value FROM json_each(?1) WHERE {IN_USE}"
+
+UNUSED_HASHES = f"SELECT value FROM json_each(?1) WHERE NOT {IN_USE}"

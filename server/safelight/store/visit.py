@@ -23,6 +23,11 @@ AT_ONCE = 64
 """Rows of one INSERT; fewer go by powers of two, so that few statements are ever prepared."""
 
 
+CHANGED = "SELECT CASE changes() WHEN ?1 THEN 1 ELSE json('too few') END"
+"""Fails (a text that is no JSON is SQLite's way to say so) unless the statement before it has
+changed so many rows: then what follows in the same visit, the COMMIT too, is not carried out."""
+
+
 class Thread(Protocol):
     """What is visited. `execute_all` carries out one statement after another and appends the
     rows of each to `done`; it raises what the first to fail raises, and stops there."""
@@ -54,6 +59,18 @@ class Visits:
             bound = tuple(chain.from_iterable(part))
             self._waiting.append((_statement(head, len(part[0]), count), bound))
 
+    def update(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Update by rows, each of which must find its own, before whatever is asked next; else
+        `CHANGED` fails. `statement` has a bare `VALUES` where the rows go, the first column of
+        which finds nothing where it is NULL: so rows are filled up to a power of two."""
+        for start in range(0, len(rows), AT_ONCE):
+            part = rows[start : start + AT_ONCE]
+            width, count = len(part[0]), 1 << (len(part) - 1).bit_length()
+            empty = (None,) * (width * (count - len(part)))
+            bound = (*chain.from_iterable(part), *empty)
+            self._waiting.append((_statement(statement, width, count), bound))
+            self._waiting.append((CHANGED, (len(part),)))
+
     async def ask(self, *questions: Statement) -> list[Rows]:
         """The rows of each question; all that waits is carried out first, in the same visit.
 
@@ -79,6 +96,6 @@ def _portions(rows: int) -> Iterator[int]:
 
 
 @cache
-def _statement(head: str, width: int, rows: int) -> str:
+def _statement(text: str, width: int, rows: int) -> str:
     row = f"({', '.join('?' * width)})"
-    return f"{head} {', '.join([row] * rows)}"
+    return text.replace("VALUES", f"VALUES {', '.join([row] * rows)}")

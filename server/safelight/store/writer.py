@@ -24,8 +24,8 @@ from .alike import Alike
 from .batch import Batch
 from .checkpoints import Checkpoints
 from .database import Handle, Link, is_ill, scalar, settle
-from .records import Item, StoreTrouble
-from .visit import Visits
+from .records import Fenced, Item, StoreTrouble
+from .visit import CHANGED, Visits
 
 DEFECTS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError)
 """Errors that our own statements cause; all others are the file's or the disk's."""
@@ -34,6 +34,9 @@ MAX_BATCH = 512
 """Members of one transaction; from some dozens on the flush that they share costs each of
 them next to nothing, and a bound keeps the wait of the first member short."""
 
+
+Waiting = tuple[Item, asyncio.Future[Any]]
+"""A member of a group, and who waits for what it comes to."""
 
 TURNS = 8
 """Turns of the event loop in which a group may grow before it is written."""
@@ -63,7 +66,7 @@ class Writer:
         self._run = run
         self._last_change = last_change
         self._on_group = on_group
-        self._waiting: list[tuple[Item, asyncio.Future[Any]]] = []
+        self._waiting: list[Waiting] = []
         self._work = asyncio.Event()
         self._closing = False
         self.groups = 0
@@ -121,16 +124,16 @@ class Writer:
         self._closing = True
         self._work.set()
 
-    async def _write(self, group: list[tuple[Item, asyncio.Future[Any]]]) -> None:
+    async def _write(self, group: list[Waiting]) -> None:
         try:
             outcomes = await self._commit([item for item, _ in group])
         except StoreTrouble as trouble:
             outcomes = [trouble] * len(group)
         except Exception as defect:  # of whatever kind: the writer must outlive it
-            if len(group) > 1:
-                for member in group:
-                    await self._write([member])
-                return
+            if len(group) > 1:  # somebody's in it: half and half, until it is alone
+                half = len(group) // 2
+                await self._write(group[:half])
+                return await self._write(group[half:])
             outcomes = [defect]
         for (_, future), outcome in zip(group, outcomes, strict=True):
             _settle(future, outcome)
@@ -148,6 +151,8 @@ class Writer:
             await _roll_back(connection)
             if isinstance(error, DEFECTS):
                 raise
+            if visits.failed == CHANGED and _code(error) == sqlite3.SQLITE_ERROR:
+                raise Fenced("the task has moved") from None
             if is_ill(error):
                 await self._doubt(error)
             unknown = visits.failed == "COMMIT" and is_ill(error)
@@ -206,5 +211,9 @@ def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
 
 
 def _trouble(error: Exception, *, unknown: bool) -> StoreTrouble:
-    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    full = _code(error) == sqlite3.SQLITE_FULL
     return StoreTrouble(f"the database cannot be written: {error}", full=full, unknown=unknown)
+
+
+def _code(error: Exception) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

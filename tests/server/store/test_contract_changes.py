@@ -52,7 +52,7 @@ async def test_a_row_comes_back_as_it_was(store: Store, state: State) -> None:
         **{"faults": 2, "attempt": 4, "claim": 7, "progress": 0.1235, "handle": "é\U0001d11e'\""},
         **{"canceling": True, "handle_told": True, "not_before": NOW, "deadline": NOW + 1},
         **{"claimed_at": NOW + 2, "ended_at": NOW + 3, "seq": 1, "seed": str(2**64 - 1)},
-        **{"spent": Charge("unknown", 7, "EUR", 'attempt 1: "é"')},
+        **{"spent": Charge("unknown", 7, "EUR", 'attempt 1: "é"'), "place": "http://h/ö"},
     )
     await store.put(Change(before=born, after=full))
     assert (await store.read.tasks(["u1"]))["u1"] == full

@@ -41,7 +41,7 @@ TERMS: tuple[happened.Happening, ...] = (
     happened.Stopped(),
 )
 MOVES: dict[State, tuple[happened.Happening, ...]] = {
-    State.QUEUED: (happened.Claimed(NOW + 60_000), happened.CancelAsked()),
+    State.QUEUED: (happened.Claimed(NOW + 60_000, "http://here"), happened.CancelAsked()),
     State.STARTING: (happened.Wrote("a"), happened.HandleSaved("p"), *TERMS),
     State.RUNNING: (happened.Wrote("b"), happened.CancelAsked(), *TERMS),
     State.CANCELING: (happened.Wrote("c"), *TERMS),
@@ -52,8 +52,9 @@ TALKING = (State.STARTING, State.RUNNING)
 
 def left_of(task: Task) -> LiveRow:
     """What a start is told of a live task."""
-    provider = task.resolved.provider
-    return LiveRow(task.uid, task.state, task.created_at, task.not_before, provider)
+    ran = task.resolved
+    times = (task.created_at, task.not_before)
+    return LiveRow(task.uid, task.state, *times, ran.provider, ran.backend, task.place)
 
 
 class Kept:

@@ -156,7 +156,7 @@ public enum Wire {
         public let high: Double
     }
 
-    /// An attempt was claimed: where it runs. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open.
+    /// An attempt was claimed: where it runs, a backend by name and address. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open.
     public struct Started: Codable, Hashable, Sendable {
         public let type: String
         /// The id of the task, as its channel and its address spell it.
@@ -181,6 +181,8 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
+        public let backendURL: String?
         /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
         public let seed: Seed?
         /// True when texts were cut, so that it fits into a frame of the socket.
@@ -200,6 +202,7 @@ public enum Wire {
             case model
             case provider
             case backend
+            case backendURL = "backend_url"
             case seed
             case truncated
         }
@@ -332,6 +335,7 @@ public enum Wire {
         public let bytes: Int
         /// SHA-256 of the bytes, in hex.
         public let sha256: String
+        public let thumbnailURL: String?
         /// True when texts were cut, so that it fits into a frame of the socket.
         public let truncated: Bool?
 
@@ -354,6 +358,7 @@ public enum Wire {
             case height
             case bytes
             case sha256
+            case thumbnailURL = "thumbnail_url"
             case truncated
         }
     }
@@ -509,6 +514,8 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
+        public let backendURL: String?
         /// The provider's own id of the prediction.
         public let predictionID: String?
         public let generationID: String?
@@ -528,6 +535,7 @@ public enum Wire {
             case model
             case provider
             case backend
+            case backendURL = "backend_url"
             case predictionID = "prediction_id"
             case generationID = "generation_id"
             case seed
@@ -538,7 +546,7 @@ public enum Wire {
         }
     }
 
-    /// A result file that we hold. `id` is a random capability; `bytes` is the size.
+    /// A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none.
     public struct Artifact: Codable, Hashable, Sendable {
         public let id: String
         /// Where to get it; relative to this server or absolute.
@@ -556,6 +564,7 @@ public enum Wire {
         public let sha256: String
         /// Which prediction of the task this is about.
         public let attempt: Int
+        public let thumbnailURL: String?
 
         private enum CodingKeys: String, CodingKey {
             case id
@@ -567,6 +576,7 @@ public enum Wire {
             case bytes
             case sha256
             case attempt
+            case thumbnailURL = "thumbnail_url"
         }
     }
 
@@ -707,6 +717,8 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
+        public let backendURL: String?
         /// The model that was asked for when another stands in.
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
@@ -752,6 +764,7 @@ public enum Wire {
             case model
             case provider
             case backend
+            case backendURL = "backend_url"
             case substitutedFor = "substituted_for"
             case predictionID = "prediction_id"
             case seed
@@ -816,7 +829,7 @@ public enum Wire {
         }
     }
 
-    /// A problem document (RFC 9457). Some codes add a member, `task_id` or `reference`; in an answer to a batch `index` is the place of the request.
+    /// A problem document (RFC 9457). Some codes add a member, `task_id`, `reference` or `backend`; in an answer to a batch `index` is the place of the request.
     public struct Problem: Codable, Hashable, Sendable {
         public let type: String
         public let title: String
@@ -829,6 +842,8 @@ public enum Wire {
         /// The id of the task, as its channel and its address spell it.
         public let taskID: String?
         public let reference: String?
+        /// Where the provider runs it; null where it has no backends.
+        public let backend: String?
         public let index: Int?
 
         private enum CodingKeys: String, CodingKey {
@@ -842,6 +857,7 @@ public enum Wire {
             case error
             case taskID = "task_id"
             case reference
+            case backend
             case index
         }
     }
@@ -869,6 +885,8 @@ public enum Wire {
         /// The id of the task, as its channel and its address spell it.
         public let taskID: String?
         public let reference: String?
+        /// Where the provider runs it; null where it has no backends.
+        public let backend: String?
 
         private enum CodingKeys: String, CodingKey {
             case reason
@@ -877,6 +895,7 @@ public enum Wire {
             case details
             case taskID = "task_id"
             case reference
+            case backend
         }
     }
 
@@ -912,6 +931,14 @@ public enum Wire {
         public let log: String
         /// True when events were missed; then the snapshot is the new start.
         public let gap: Bool
+        public let warnings: [String]
+        public let preferences: Preferences
+    }
+
+    /// What the owner has chosen, for all devices; `backend` is null where nothing was. `warnings` say what of it is ignored.
+    public struct Preferences: Codable, Hashable, Sendable {
+        /// Where the provider runs it; null where it has no backends.
+        public let backend: String?
         public let warnings: [String]
     }
 
@@ -1000,21 +1027,53 @@ public enum Wire {
 
     /// One model as GET /api/models shows it.
     ///
-    /// `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `params` maps each parameter to a fragment of JSON Schema.
+    /// `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
     public struct Model: Codable, Hashable, Sendable {
         public let name: String
         public let label: String
+        public let description: String
         public let kind: Kind
         public let provider: String
+        public let backends: [String]
         public let usable: Bool
         public let `default`: Bool
         public let price: Double?
         public let vip: Bool
+        public let aliases: [String]
+        public let retired: Bool
+        public let shutdownDate: String?
+        public let replacedBy: String?
+        public let workflow: String?
+        public let minInputs: Int
+        public let maxInputs: Int?
+        public let required: [String]
         /// Each parameter as a fragment of JSON Schema.
         public let params: [String: Param]
+
+        private enum CodingKeys: String, CodingKey {
+            case name
+            case label
+            case description
+            case kind
+            case provider
+            case backends
+            case usable
+            case `default`
+            case price
+            case vip
+            case aliases
+            case retired
+            case shutdownDate = "shutdown_date"
+            case replacedBy = "replaced_by"
+            case workflow
+            case minInputs = "min_inputs"
+            case maxInputs = "max_inputs"
+            case required
+            case params
+        }
     }
 
-    /// One parameter, in words of JSON Schema; null says nothing.
+    /// One parameter, in words of JSON Schema; null says nothing. `max_bytes` bounds an object as JSON, and its `format` is one of those in formats.py.
     public struct Param: Codable, Hashable, Sendable {
         public let type: String
         public let description: String?
@@ -1024,22 +1083,90 @@ public enum Wire {
         public let `enum`: [String]?
         public let pattern: String?
         public let maxLength: Int?
+        public let multipleOf: Int?
+        public let maxBytes: Int?
+        public let format: String?
         public let examples: [String]?
     }
 
-    /// What the prediction starts from: one of the two.
+    /// The named backends, in the order of the settings.
+    public struct BackendsData: Codable, Hashable, Sendable {
+        public let backends: [Backend]
+    }
+
+    /// One backend as it was when it was last asked. `status` is `up`, `down` or `unknown` (not asked yet, or silent after it was up). `models` may be asked for with it, `checkpoints` are those it has. `reason` says why nothing is sent there now, `unreachable` what becomes of a new task then: `refuse` or `queue`. `default` is the settings' choice, `chosen` the owner's.
+    public struct Backend: Codable, Hashable, Sendable {
+        public let name: String
+        public let label: String
+        public let type: String
+        /// Its address, without credentials.
+        public let url: String
+        public let status: String
+        public let version: String?
+        public let queue: BackendQueue
+        public let ours: BackendTasks
+        public let models: [String]
+        public let checkpoints: [String]
+        public let devices: [[String: JSONValue]]
+        public let checkedAt: String?
+        public let latencyMs: Double?
+        public let error: String?
+        public let reason: String?
+        public let unreachable: String
+        public let `default`: Bool
+        public let chosen: Bool
+
+        private enum CodingKeys: String, CodingKey {
+            case name
+            case label
+            case type
+            case url
+            case status
+            case version
+            case queue
+            case ours
+            case models
+            case checkpoints
+            case devices
+            case checkedAt = "checked_at"
+            case latencyMs = "latency_ms"
+            case error
+            case reason
+            case unreachable
+            case `default`
+            case chosen
+        }
+    }
+
+    /// Everybody's prompts on a backend, as it says itself; null where it does not say.
+    public struct BackendQueue: Codable, Hashable, Sendable {
+        public let running: Int?
+        public let pending: Int?
+    }
+
+    /// Our own tasks for a backend: those that run there, and those that wait here.
+    public struct BackendTasks: Codable, Hashable, Sendable {
+        public let running: Int
+        public let waiting: Int
+    }
+
+    /// What the prediction starts from: one of the three.
     public struct Input: Codable, Hashable, Sendable {
         /// A task of yours: its first picture.
         public var task: String?
         /// An artifact of yours.
         public var artifact: String?
+        /// An upload of yours.
+        public var upload: String?
 
         public init(
             task: String? = nil,
-            artifact: String? = nil
+            artifact: String? = nil,
+            upload: String? = nil
         ) {
             self.task = task
             self.artifact = artifact
+            self.upload = upload
         }
     }
 
@@ -1178,6 +1305,18 @@ public enum Wire {
         }
     }
 
+    /// The body of PATCH /api/preferences: what is left out stays as it is.
+    public struct PreferencesChange: Codable, Hashable, Sendable {
+        /// The backend for requests that name none; null takes the choice back.
+        public var backend: String?
+
+        public init(
+            backend: String? = nil
+        ) {
+            self.backend = backend
+        }
+    }
+
     /// A snapshot, as REST shows it.
     public struct TaskData: Codable, Hashable, Sendable {
         /// The id of the task, as its channel and its address spell it.
@@ -1196,6 +1335,8 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
+        public let backendURL: String?
         /// The model that was asked for when another stands in.
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
@@ -1245,6 +1386,7 @@ public enum Wire {
             case model
             case provider
             case backend
+            case backendURL = "backend_url"
             case substitutedFor = "substituted_for"
             case predictionID = "prediction_id"
             case seed
@@ -1289,6 +1431,8 @@ public enum Wire {
         public let provider: String
         /// Where the provider runs it; null where it has no backends.
         public let backend: String?
+        /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
+        public let backendURL: String?
         /// The model that was asked for when another stands in.
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
@@ -1344,6 +1488,7 @@ public enum Wire {
             case model
             case provider
             case backend
+            case backendURL = "backend_url"
             case substitutedFor = "substituted_for"
             case predictionID = "prediction_id"
             case seed
@@ -1403,7 +1548,9 @@ public enum Wire {
 
         public static let invalid = ErrorCode(rawValue: "invalid")
         public static let unknownModel = ErrorCode(rawValue: "unknown_model")
+        public static let unknownBackend = ErrorCode(rawValue: "unknown_backend")
         public static let providerNotConfigured = ErrorCode(rawValue: "provider_not_configured")
+        public static let backendNotConfigured = ErrorCode(rawValue: "backend_not_configured")
         public static let unauthorized = ErrorCode(rawValue: "unauthorized")
         public static let forbidden = ErrorCode(rawValue: "forbidden")
         public static let notFound = ErrorCode(rawValue: "not_found")
@@ -1418,6 +1565,7 @@ public enum Wire {
         public static let internal = ErrorCode(rawValue: "internal")
         public static let unavailable = ErrorCode(rawValue: "unavailable")
         public static let shuttingDown = ErrorCode(rawValue: "shutting_down")
+        public static let backendUnreachable = ErrorCode(rawValue: "backend_unreachable")
         public static let storageFull = ErrorCode(rawValue: "storage_full")
         public static let badFrame = ErrorCode(rawValue: "bad_frame")
         public static let slowReader = ErrorCode(rawValue: "slow_reader")
@@ -1430,8 +1578,13 @@ public enum Wire {
         public static let taskCreationFailed = ErrorCode(rawValue: "task_creation_failed")
         public static let generationFailed = ErrorCode(rawValue: "generation_failed")
         public static let providerFailed = ErrorCode(rawValue: "provider_failed")
+        public static let artifactUnavailable = ErrorCode(rawValue: "artifact_unavailable")
         public static let invalidInput = ErrorCode(rawValue: "invalid_input")
         public static let seedConflict = ErrorCode(rawValue: "seed_conflict")
+        public static let modelNotFound = ErrorCode(rawValue: "model_not_found")
+        public static let missingNode = ErrorCode(rawValue: "missing_node")
+        public static let nodeFailed = ErrorCode(rawValue: "node_failed")
+        public static let outOfMemory = ErrorCode(rawValue: "out_of_memory")
         public static let timeout = ErrorCode(rawValue: "timeout")
         public static let lost = ErrorCode(rawValue: "lost")
         public static let outcomeUnknown = ErrorCode(rawValue: "outcome_unknown")
