@@ -39,7 +39,9 @@ SETTINGS = {
     "cancel_timeout_seconds": 1,
     "drain_seconds": 0.3,
     "local_concurrency": 1,
+    "png_text": False,
 }
+"""Files stay as the provider made them: the provider's own hashes are what they are held to."""
 MODES = ((False, True), (True, True), (False, False), (True, False))
 """(billed, resumable) of the provider, in turns."""
 

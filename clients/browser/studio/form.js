@@ -149,12 +149,18 @@ export class Form {
   /** Whatever the server blames a field for goes to that field; the rest above the button. */
   #refused(error) {
     if (error.status === undefined) throw error;
-    if (error.code === "backend_unreachable") return this.#wrong({ backend: error.message });
+    if (error.code === "backend_unreachable") return this.#refusedByPlace(error);
     const entries = Object.entries(error.fields);
     const named = entries.map(([field, words]) => [shownAs(field), words]);
     const placed = named.filter(([name]) => document.getElementById(`wrong-${name}`) !== null);
     if (placed.length === 0) return say(byId("wrong"), error.message);
     this.#wrong(Object.fromEntries(placed));
+  }
+
+  /** Why it is down stands there already, if that is known. */
+  #refusedByPlace(error) {
+    const isTold = byId("place-note").textContent !== "";
+    this.#wrong({ backend: isTold ? "The task was refused; nothing was made." : error.message });
   }
 
   #wrong(fields) {

@@ -44,7 +44,7 @@ export function outlook(backend) {
   if (backend.status === "unknown") {
     return `${label} does not answer just now. It may be loading a model; what runs there goes on.`;
   }
-  const why = error ? ` (${error.replace(/\.$/, "")})` : "";
+  const why = error ? `: ${error.replace(/\.$/, "")}` : "";
   const then = unreachable === "queue" ? "waits for it" : "is refused until it is back";
   return `${label} is down${why}. A new task ${then}.`;
 }
