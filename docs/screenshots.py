@@ -1,12 +1,13 @@
 """Makes the pictures of the Studio in docs/images: `.venv/bin/python docs/screenshots.py`.
 
-Starts a server of its own on a free port, with a data directory that is thrown away,
-fills its gallery over REST, and takes pictures of the page in Chromium (found by its
-name, or named by the first argument). It takes about a minute.
+Starts a server and a KernieGen of its own on free ports, with data directories that are
+thrown away, fills its gallery over REST, and takes pictures of the page in Chromium (found
+by its name, or named by the first argument). It takes about a minute.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -43,16 +44,19 @@ RUNNING = {
     "params": {"width": 1024, "height": 1024, "steps": 12},
     "seed": 27,
 }
+NOBODY = "http://127.0.0.1:9"
 SHOWN_AT = 0.5
 """Of the running task: far enough to see what it will be, still in the red light."""
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(what: str = "serve", **settings: str) -> Iterator[str]:
     """The address of a server that lives as long as the block."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "safelight", "serve", "--port", "0", "--data-dir", folder]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as child:
+        command = [sys.executable, "-m", "safelight", what, "--port", "0", "--data-dir", folder]
+        given = {f"SAFELIGHT_{name.upper()}": value for name, value in settings.items()}
+        pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, cwd=folder, env=os.environ | given, **pipe) as child:
             assert child.stdout is not None
             try:
                 lines = (line for line in child.stdout if line.startswith(GREETING))
@@ -62,6 +66,16 @@ def server() -> Iterator[str]:
                 yield greeting.removeprefix(GREETING).strip()
             finally:
                 child.terminate()
+
+
+def two_backends(one: str) -> dict[str, str]:
+    """The settings for one that is up and one that is down."""
+    return {
+        "backends__kerniegen__url": one,
+        "backends__kerniegen__label": "KernieGen",
+        "backends__attic__url": NOBODY,
+        "backends__attic__label": "The attic",
+    }
 
 
 def create(http: httpx2.Client, body: dict[str, Any]) -> str:
@@ -119,6 +133,19 @@ def take_phone(browser: Browser, url: str, id: str) -> None:
     page.close()
 
 
+def take_backends(browser: Browser, url: str) -> None:
+    """The choice between two backends, of which one is down."""
+    page = open_page(browser, url, (1440, 1400), 1.5)
+    page.select_option("#model", "comfyui/txt2img")
+    page.locator("#place-list label", has_text="The attic").click()
+    page.wait_for_selector("#place-note:not(:empty)")
+    top, end = (page.locator(part).bounding_box() for part in ("#bench", "#places"))
+    assert top is not None and end is not None
+    clip = top | {"height": end["y"] + end["height"] + 12 - top["y"]}
+    page.screenshot(path=IMAGES / "backends.png", clip=clip, animations="disabled")
+    page.close()
+
+
 def main() -> None:
     chromium = sys.argv[1] if len(sys.argv) > 1 else shutil.which("chromium")
     IMAGES.mkdir(exist_ok=True)
@@ -130,6 +157,8 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             take_phone(browser, url, id)
             take_desk(browser, url, http)
+            with server("kerniegen") as one, server(**two_backends(one)) as other:
+                take_backends(browser, other)
             browser.close()
 
 

@@ -86,3 +86,30 @@ test("trying again leaves the seed open and asks for the model that was asked fo
   const body = words.bodyOf(snapshot({ substituted_for: "google/x" }), { withSeed: false });
   assert.deepEqual(body, { kind: "image", prompt: "a lamp", model: "google/x" });
 });
+
+test("a task that began with a picture is made again with it, at its place if it is the same", () => {
+  const input_data = { type: "image", prompt: "grey", steps: 3, inputs: [{ upload: "u1" }] };
+  const task = snapshot({ input_data, model: "comfyui/img2img", backend: "attic", seed: 7 });
+  const body = { kind: "image", prompt: "grey", model: "comfyui/img2img", params: { steps: 3 } };
+  const inputs = [{ upload: "u1" }];
+  assert.deepEqual(words.bodyOf(task), { ...body, inputs, backend: "attic", seed: 7 });
+  assert.deepEqual(words.bodyOf(task, { withSeed: false }), { ...body, inputs });
+});
+
+test("the small picture is shown where there is one", () => {
+  const made = { id: "a", url: "/a", thumbnail_url: "/a/thumbnail" };
+  const task = (artifact) => snapshot({ artifacts: [artifact], result_data: { image_url: "/a" } });
+  assert.equal(words.thumbUrl(task(made)), "/a/thumbnail");
+  assert.equal(words.thumbUrl(task({ ...made, thumbnail_url: null })), "/a");
+  assert.equal(words.thumbUrl(task({ ...made, url: "/b" })), "/a");
+});
+
+for (const [bytes, expected] of [
+  [70, "1 kB"],
+  [53_400, "53 kB"],
+  [3_240_000, "3.2 MB"],
+]) {
+  test(`a file of ${bytes} bytes has ${expected}`, () => {
+    assert.equal(words.fileSize(bytes), expected);
+  });
+}

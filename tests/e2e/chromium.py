@@ -66,7 +66,7 @@ class Studio:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} ({message.location['url']})")
 
     def _socket(self, socket: WebSocket) -> None:
         socket.on("framesent", lambda data: _keep(self.sent, data))

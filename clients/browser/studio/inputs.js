@@ -130,7 +130,7 @@ export class Inputs {
   #draw() {
     const shown = this.#shown;
     byId("inputs-list").replaceChildren(...shown.map((one) => this.#item(one)));
-    say(byId("inputs-note"), this.#least > 0 ? "" : "optional");
+    say(byId("inputs-note"), this.#least > 0 ? "" : "(optional)");
     const isFull = shown.length >= this.#most;
     say(byId("inputs-pick-words"), isFull ? "Choose another" : "Choose a picture");
   }

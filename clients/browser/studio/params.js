@@ -64,6 +64,8 @@ export class Params {
     if (there.join("\n") === values.join("\n")) return;
     list.replaceChildren(...values.map((value) => make("option", { value })));
     const input = this.#box.querySelector(`#param-${name}`);
+    if (values.length > 0) input.setAttribute("list", list.id);
+    else input.removeAttribute("list");
     if (this.#schema[name].default === undefined) input.placeholder = values[0] ?? "none";
   }
 
@@ -71,9 +73,8 @@ export class Params {
     const id = `param-${name}`;
     const value = make("output", { class: "value" });
     const input = inputFor(schema, this.#chosen[name]);
-    const offers = make("datalist", { id: `offers-${name}` }, ...examples(schema));
+    const offers = make("datalist", { id: `offers-${name}` });
     input.id = id;
-    if (input.type === "text") input.setAttribute("list", offers.id);
     input.addEventListener("input", () => {
       this.#choose(name, schema, input);
       say(value, shown(input));
@@ -105,8 +106,6 @@ function inputFor(schema, chosen) {
   if (schema.type === "object") return area(schema, value);
   return number(schema, value);
 }
-
-const examples = ({ examples = [] }) => examples.map((value) => make("option", { value }));
 
 /** An object, as JSON; what is none stays as it was typed. */
 function area(schema, value) {
