@@ -101,8 +101,8 @@ class _Parsed:
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
-        self._seen.append("head")
+        """The head is whole; only now does the parser say whether more may follow."""
+        self._seen.append("head" if self._parser.should_keep_alive() else "goodbye")
 
     def on_body(self, body: bytes) -> None:
         """The parser has seen the end of the head before we have."""

@@ -8,7 +8,7 @@ from itertools import chain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.tail import Entry, Tail, words_of
+from safelight.tail import MAX_UNFOLDED, Entry, Tail, words_of
 from safelight_protocol import inputs as happened
 from safelight_protocol.events import TaskEvent, encode_event, error_data
 from safelight_protocol.frames import V2
@@ -47,7 +47,7 @@ def test_a_snapshot_is_the_fold_of_all_events(
     """Whenever it is asked for, whatever later progress made superfluous, and however few of
     the events are kept."""
     folded = opening(fresh())
-    tail = Tail(folded, bound)
+    tail = Tail(folded, bound, folded.seq)
     for number, event in enumerate(told_of(list(chain(*told)))):
         tail.append(event, entry_of(event))
         folded = fold(folded, event)
@@ -58,7 +58,7 @@ def test_a_snapshot_is_the_fold_of_all_events(
 
 def test_the_only_one_is_the_next_one() -> None:
     """Of none, of more, and of what is not kept there is no only one."""
-    tail = Tail(opening(fresh()), 4)
+    tail = Tail(opening(fresh()), 4, 0)
     assert tail.only(0) is None
     made = [entry_of(event) for event in told_of([moved(1), moved(2)])]
     for event, entry in zip(told_of([moved(1), moved(2)]), made, strict=True):
@@ -68,11 +68,21 @@ def test_the_only_one_is_the_next_one() -> None:
     assert [tail.only(last - 2), tail.only(last), tail.only(last + 1)] == [None, None, None]
 
 
+def test_what_waits_for_its_fold_has_a_bound() -> None:
+    """A long text that nobody asks for is not kept twice, as entries and as events."""
+    tail = Tail(opening(fresh()), 4, 0)
+    told = told_of([happened.Wrote("a")] * (2 * MAX_UNFOLDED + 5))
+    for event in told:
+        tail.append(event, entry_of(event))
+        assert len(tail._unfolded or ()) < MAX_UNFOLDED
+    assert tail.snapshot.text == "a" * (2 * MAX_UNFOLDED + 5)
+
+
 def test_what_an_event_holds() -> None:
     """Its frame and a hundred bytes: neither its JSON beside that, nor what it was made of."""
     count, words = 200, words_of(V2(), "task:t1")
     told = told_of([moved(step) for step in range(1, count + 50)])[-count:]
-    tail = Tail(opening(fresh()), 1024)
+    tail = Tail(opening(fresh()), 1024, 0)
     length = len(entry_of(told[-1]).wire(words))
     tracemalloc.start()
     try:

@@ -68,6 +68,7 @@ UNUSUAL = {
     ),
     "a goodbye": request(b"GET / HTTP/1.1", b"Connection: close"),
     "a goodbye among others": request(b"GET / HTTP/1.1", b"Connection: keep-alive, close"),
+    "a goodbye to a proxy": request(b"GET / HTTP/1.1", b"Proxy-Connection: close"),
     "an upgrade": request(b"GET / HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket"),
     "half an upgrade": request(b"GET / HTTP/1.1", b"Upgrade: websocket"),
     "a preference": request(b"GET / HTTP/1.1", b"PREFER: wait=1"),

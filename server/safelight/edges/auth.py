@@ -59,7 +59,8 @@ def _one_origin(asking: tuple[str, int], ours: tuple[str, int] | None) -> bool:
 
 
 class Authenticator:
-    """Checks against the settings; holds digests of the tokens, not the tokens."""
+    """Checks against the settings, of whose tokens it holds digests; of what was sent it holds
+    the last heads that were let in, tokens and all, in memory alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._owners = {_digest(token): owner for token, owner in settings.tokens.items()}

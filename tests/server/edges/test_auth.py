@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from safelight.edges.auth import SUBPROTOCOL, Authenticator
+from safelight.edges.auth import MOST_REMEMBERED, SUBPROTOCOL, Authenticator
 from safelight.settings import Settings
 from safelight_protocol.codes import Refused
 
@@ -301,3 +301,43 @@ def test_a_scope_fails_at_any_check(changed: dict[str, Any], code: str) -> None:
     with pytest.raises(Refused) as refused:
         OPEN.admit(scope(**changed))
     assert refused.value.code.name == code
+
+
+def headers_of(*named: tuple[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.encode(), value.encode()) for name, value in named)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+@pytest.mark.parametrize("origin_first", [True, False])
+def test_a_known_token_lets_no_foreign_page_in(kind: Any, origin_first: bool) -> None:
+    """Whether the headers are remembered or not, and wherever the page is named."""
+    gate = Authenticator(Settings(tokens={"plain": "bob"}))
+    mine = ("authorization", "Bearer plain")
+    page = ("origin", "http://evil.example")
+    both = [page, mine] if origin_first else [mine, page]
+    assert gate.admit({"headers": kind(headers_of(mine))}).owner == "bob"
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            gate.admit({"headers": kind(headers_of(*both))})
+        assert refused.value.code.name == "forbidden"
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_of_two_tokens_the_last_counts(kind: Any) -> None:
+    """As it does where all is looked at in turn."""
+    two = headers_of(("authorization", "Bearer plain"), ("authorization", f"Bearer {PADDED}"))
+    for _ in range(2):
+        assert KEYED.admit({"headers": kind(two)}).owner == "ann"
+
+
+def test_what_is_remembered_of_who_asks_has_a_bound() -> None:
+    """However many heads are admitted; and those that are refused are not kept at all."""
+    gate = Authenticator(Settings(tokens={"plain": "bob"}))
+    for n in range(3 * MOST_REMEMBERED):
+        mine = headers_of(("authorization", "Bearer plain"), ("x", str(n)))
+        assert gate.admit({"headers": mine}).owner == "bob"
+        assert len(gate._admitted) <= MOST_REMEMBERED
+    held = len(gate._admitted)
+    with pytest.raises(Refused):
+        gate.admit({"headers": headers_of(("authorization", "Bearer wrong"))})
+    assert len(gate._admitted) == held
