@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import socket
 import tomllib
 from pathlib import Path
@@ -74,3 +75,12 @@ def test_an_unknown_path_is_an_empty_404(tmp_path: Path, path: str) -> None:
     with kerniegen(tmp_path / "kernie") as kernie:
         answer = httpx2.get(kernie.url + path)
     assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_a_signal_ends_it_without_a_word(tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM are no errors: nothing is printed for them."""
+    with kerniegen(tmp_path / "kernie") as kernie:
+        assert kernie.interrupt() in (0, -signal.SIGINT)
+        kernie.start()
+        assert kernie.stop() in (0, -signal.SIGTERM)
+        assert "Traceback" not in kernie.stderr()

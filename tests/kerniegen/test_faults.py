@@ -215,10 +215,13 @@ def test_a_stalled_server_answers_nobody_and_lives_on(kernie: Kernie, client: As
 
 
 def test_a_hanging_request_is_never_answered(kernie: Kernie) -> None:
-    """`hang-http` takes the request and keeps silent; other requests are answered."""
+    """`hang-http` takes the request and keeps silent; other requests are answered. The log has
+    it from its beginning on."""
     kernie.arm("hang-http=queue@1")
+    before = kernie.begun("/queue")
     with pytest.raises(httpx2.ReadTimeout):
         httpx2.get(kernie.url + "/queue", timeout=0.3)
+    assert kernie.begun("/queue") == before + 1
     assert httpx2.get(kernie.url + "/queue").status_code == 200
 
 

@@ -140,6 +140,19 @@ def test_a_picture_in_decides_the_picture_out(client: Asker) -> None:
     assert redness(near) > redness(far) + 20
 
 
+def test_a_picture_in_gives_several_out(client: Asker) -> None:
+    """A latent that is repeated gives so many pictures out of one, each another."""
+    grey = io.BytesIO()
+    Image.new("RGB", (256, 256), (90, 90, 90)).save(grey, "PNG")
+    answer = client.http.post("/upload/image", files={"image": ("grey.png", grey.getvalue())})
+    graph = img2img(answer.json()["name"])
+    graph["14"] = node("RepeatLatentBatch", samples=["5", 0], amount=3)
+    graph["3"]["inputs"]["latent_image"] = ["14", 0]
+    assert len(set(client.files(client.run(graph)))) == 3
+    graph["8"]["inputs"]["samples"] = ["14", 0]
+    assert len(client.files(client.run(graph))) == 3, "also without a sampler"
+
+
 def redness(image: Image.Image) -> float:
     """How much redder than green a picture is on average."""
     red, green, _ = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))

@@ -12,6 +12,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,24 @@ def cases() -> list[tuple[str, str]]:
 
 
 class Stage:
-    """One server per release, started when first asked for, and what came of each talk."""
+    """One server per release, on which its talks are played one after the other, while those
+    of the other release are played on the other. Most of a talk is waiting."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._servers: dict[str, Kernie] = {}
-        self._found: dict[tuple[str, str], list[Difference]] = {}
+        self._players = {release: ThreadPoolExecutor(1) for release in RECORDED}
+        self._found: dict[tuple[str, str], Future[list[Difference]]] = {}
 
     def differences(self, release: str, name: str) -> list[Difference]:
-        """Play a talk, once, and compare."""
+        """What differs in a talk, which is played once."""
+        return self.begun(release, name).result()
+
+    def begun(self, release: str, name: str) -> Future[list[Difference]]:
+        """Play a talk when its server is free."""
         if (release, name) not in self._found:
-            self._found[release, name] = self._play(release, name)
+            player = self._players[release]
+            self._found[release, name] = player.submit(self._play, release, name)
         return self._found[release, name]
 
     def _play(self, release: str, name: str) -> list[Difference]:
@@ -116,17 +124,27 @@ class Stage:
         return self._servers[release]
 
     def close(self) -> None:
-        """End the servers."""
+        """End the servers, and what nobody waited for."""
+        for player in self._players.values():
+            player.shutdown(cancel_futures=True)
         for server in self._servers.values():
             server.close()
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The servers of this file."""
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
+    """The servers of this file, and every talk that will be asked about begun."""
     found = Stage(tmp_path_factory.mktemp("kerniegen"))
-    yield found
-    found.close()
+    try:
+        for item in request.session.items:
+            asked = getattr(item, "callspec", None)
+            if asked is not None and item.path == request.path:
+                found.begun(asked.params["release"], asked.params["name"])
+        yield found
+    finally:
+        found.close()
 
 
 def reason(place: str) -> str | None:

@@ -169,6 +169,11 @@ def test_a_wrong_variable_is_refused(
         ("http://localhost:8188", "http://127.0.0.1:8188"),
         ("http://[::1]:8188", "http://[0:0::1]:8188/"),
         ("http://[::1]", "http://localhost/"),
+        ("http://0.0.0.0:8188", "http://127.0.0.1:8188"),
+        ("http://127.1:8188", "http://127.0.0.1:8188"),
+        ("http://0x7f000001:8188", "http://127.0.0.1:8188"),
+        ("http://[::ffff:127.0.0.1]:8188", "http://127.0.0.1:8188"),
+        ("http://ip6-localhost:8188", "http://127.0.0.1:8188"),
     ],
 )
 def test_two_backends_at_one_address_are_refused(tmp_path: Path, one: str, other: str) -> None:
@@ -260,3 +265,11 @@ def test_the_examples_of_the_docs_are_read(tmp_path: Path) -> None:
     loaded = [read(tmp_path, text).settings for text in shown]
     assert [list(one.backends) for one in loaded] == [[], ["kerniegen", "studio"]]
     assert loaded[1].default_backend == "kerniegen"
+
+
+def test_a_setting_below_a_table_is_told_where_it_belongs(tmp_path: Path) -> None:
+    """The commonest slip in TOML: a setting of the server written below a backend's table."""
+    file = tmp_path / "safelight.toml"
+    file.write_text('[backends.desk]\nurl = "http://127.0.0.1:8189"\ndefault_backend = "desk"\n')
+    with pytest.raises(SettingsError, match="default_backend is a setting of its own"):
+        load(str(file), {}, {})

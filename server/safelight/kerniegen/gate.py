@@ -47,6 +47,7 @@ class Gate:
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
+        self._studio.journal.event("begun", **note)  # of one that hangs there is no more
         try:
             await self._request(scope, receive, _noting(send, note))
         finally:

@@ -86,6 +86,14 @@ def _samplers(samplers: list[str]) -> list[NodeClass]:
 def _coders() -> list[NodeClass]:
     return [
         NodeClass(
+            name="RepeatLatentBatch",
+            display="Repeat Latent Batch",
+            category="latent/batch",
+            inputs=lambda: {"required": {"samples": ("LATENT", {}), "amount": ("INT", AMOUNT)}},
+            outputs=("LATENT",),
+            run=_repeat,
+        ),
+        NodeClass(
             name="CLIPTextEncode",
             display="CLIP Text Encode (Prompt)",
             category="conditioning",
@@ -118,6 +126,7 @@ SEED = {"default": 0, "min": 0, "max": MAX_SEED, "control_after_generate": True}
 STEPS = {"default": 20, "min": 1, "max": 10000}
 CFG = {"default": 8.0, "min": 0.0, "max": 100.0, "step": 0.1, "round": 0.01}
 DENOISE = {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}
+AMOUNT = {"default": 1, "min": 1, "max": 64}
 AT_STEP = {"default": 0, "min": 0, "max": 10000}
 
 
@@ -249,6 +258,11 @@ def _decode(run: Context, samples: Latent, vae: Model) -> Made:
         return Made((list(samples.images),))
     blank = Image.new("RGB", (samples.width, samples.height), (127, 127, 127))
     return Made(([blank] * samples.count,))
+
+
+def _repeat(run: Context, samples: Latent, amount: int) -> Made:
+    count, images = samples.count * amount, samples.images * amount
+    return Made((Latent(samples.width, samples.height, count, images),))
 
 
 def _encode(run: Context, pixels: Images, vae: Model) -> Made:

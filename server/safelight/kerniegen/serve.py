@@ -7,6 +7,7 @@ same port, with nothing remembered but its files.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -87,6 +88,8 @@ class Server(uvicorn.Server):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
+        # The lifespan is cut off like everything else; that is no news.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self.should_exit = self.force_exit = True
 
 

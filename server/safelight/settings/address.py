@@ -6,11 +6,15 @@ Pure text; nothing is looked up.
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
+import unicodedata
 from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 _PORTS = {"http": 80, "https": 443}
-_HERE = {"localhost", "127.0.0.1", "[::1]"}
+_HERE = {"localhost", "ip6-localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"}  # noqa: S104
+_NUMERIC = re.compile(r"[0-9a-fx.]+")
 
 
 @lru_cache(maxsize=256)
@@ -57,10 +61,22 @@ def is_at(url: str, host: str, port: int) -> bool:
 
 
 def _host(host: str) -> str:
-    """A host name as it is compared; IPv6 addresses in their shortest form."""
-    name = host.lower().rstrip(".")
+    """A host name as it is compared; addresses in their one usual spelling, whether they
+    were written in parts, in hexadecimal, or as IPv4 within IPv6."""
+    name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        return name
+        return _in_parts(name)
+    address = getattr(address, "ipv4_mapped", None) or address
     return f"[{address.compressed}]" if address.version == 6 else address.compressed
+
+
+def _in_parts(name: str) -> str:
+    """`127.1` and `0x7f000001` are addresses too; anything else is a name."""
+    if not _NUMERIC.fullmatch(name):
+        return name
+    try:
+        return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        return name

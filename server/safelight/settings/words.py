@@ -17,7 +17,7 @@ from msgspec import Meta
 
 from safelight_protocol.identity import shown
 
-from .fields import SECRET
+from .fields import SECRET, Settings
 
 MASK = "*****"
 
@@ -47,6 +47,10 @@ def unknown(name: str, known: Iterable[str], where: str) -> SettingsError:
     """The refusal of a name. The value is not told: it could be a token under a misspelt
     name."""
     names = tuple(known)
+    table, _, own = name.rpartition(".")
+    if table and own in Settings.__struct_fields__:
+        expected = f"it above the first [table]: {own} is a setting of its own"
+        return wrong(name, "a setting in a table", expected, where)
     near = difflib.get_close_matches(name, names, n=1)
     expected = f"{near[0]}?" if near else f"one of {', '.join(names)}"
     return wrong(name, "an unknown setting", expected, where)
