@@ -22,6 +22,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 
 from .incoming import CHUNK, Incoming, plainly, refuse_larger
@@ -29,21 +30,21 @@ from .media import EXTENSIONS, dimensions, media_type_of
 from .pins import Pins
 from .storage import Storage
 from .storage.disk import Disk
+from .store import ArtifactRow
 from .telemetry import log
-from .thumbnails import is_bearable, is_small, thumbnail
+from .thumbnails import is_bearable, is_large, thumbnail
 
 T = TypeVar("T")
 
 THUMBNAILS_AT_ONCE = 2
-"""Pictures that are decoded at once: each may take 160 MB for a moment."""
+"""Pictures that are decoded at once, and beside them one that is large."""
 
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}(\.[a-z0-9]+)")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """A file that is safe. `media_type` is what the bytes are, not what was claimed; `width`
-    and `height` are None where the header does not tell. `thumbnail` is the hash of a WebP
-    that was kept with it, its own hash if it is small itself, or None."""
+    and `height` are None where the header does not tell."""
 
     sha256: str
     name: str
@@ -51,7 +52,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     width: int | None
     height: int | None
-    thumbnail: str | None = None
 
 
 class Stray(msgspec.Struct, frozen=True):
@@ -63,14 +63,12 @@ class Stray(msgspec.Struct, frozen=True):
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be kept: its `kind`, the media type that is claimed (believed for text
-    only), the hash that it must have, a chunk to put into it if it is a PNG, and whether a
-    `small` picture of it is."""
+    only), the hash that it must have, and a chunk to put into it if it is a PNG."""
 
     kind: Kind
     media_type: str | None = None
     sha256: str | None = None
     text: bytes | None = None
-    small: bool = True
 
 
 def new_id(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -106,6 +104,7 @@ class ArtifactStore:
         self.max_bytes = max_bytes
         self._quality = quality
         self._drawing = anyio.CapacityLimiter(THUMBNAILS_AT_ONCE)
+        self._drawing_large = anyio.CapacityLimiter(1)
         self._pins = Pins()
         self._stored = 0
         self._stored_bytes = 0
@@ -129,8 +128,8 @@ class ArtifactStore:
     ) -> Kept:
         """Store bytes, or a copy of a file, and return once they are safe for good.
 
-        The file and its thumbnail are pinned against `remove` until `release(kept)`: call
-        that when the event that names them is committed or given up, in a `finally`.
+        The file is pinned against `remove` until `release(kept)`: call that when the row
+        that names it is committed or given up, in a `finally`.
 
         Raises Refused: `too_large`, `provider_failed` for bytes that are none of
         EXTENSIONS, and `storage_full` or `unavailable` for a disk that is full or ill;
@@ -139,7 +138,7 @@ class ArtifactStore:
         wanted = Wanted(kind=kind, media_type=media_type, text=text)
         with anyio.CancelScope(shield=True):
             incoming, kept = await self._threaded(self._take, data, wanted)
-            kept = await self._settle(incoming, kept, wanted)
+            await self._settle(incoming, kept)
         return kept
 
     async def receive(self, chunks: AsyncIterator[bytes], wanted: Wanted) -> Kept:
@@ -148,7 +147,8 @@ class ArtifactStore:
 
         Raises Damaged too, if the bytes have not the hash that was wanted.
         """
-        incoming = await self._threaded(self._begin, wanted)
+        with anyio.CancelScope(shield=True):
+            incoming = await self._threaded(self._begin, wanted)
         try:
             waiting = bytearray()
             async for chunk in chunks:
@@ -158,15 +158,30 @@ class ArtifactStore:
                     waiting.clear()
             with anyio.CancelScope(shield=True):
                 kept = await self._threaded(self._finish, incoming, bytes(waiting), wanted)
-                kept = await self._settle(incoming, kept, wanted)
+                await self._settle(incoming, kept)
             return kept
         finally:
             incoming.drop()
 
     def release(self, kept: Kept | str) -> None:
-        """Undo the pins of one `keep` (or of one hash); what is not pinned is left alone."""
-        hashes = [kept] if isinstance(kept, str) else [kept.sha256, kept.thumbnail]
-        self._pins.release(sha256 for sha256 in hashes if sha256 is not None)
+        """Undo the pin of one `keep`, or of one hash; what is not pinned is left alone."""
+        self._pins.release([kept if isinstance(kept, str) else kept.sha256])
+
+    def draws(self, media_type: str, width: int | None, height: int | None) -> bool:
+        """Whether such a file is given a thumbnail."""
+        return self._quality is not None and is_bearable(media_type, width, height)
+
+    async def draw(self, of: ArtifactRow) -> Kept | None:
+        """Make a thumbnail and keep it, pinned as by `keep`; None where the file itself is
+        to be shown. Raises Refused too, `not_found` for bytes that are gone."""
+        if self._quality is None or not is_bearable(of.media_type, of.width, of.height):
+            return None
+        path = await self.local(of.sha256, of.media_type)
+        if path is None:
+            raise Refused("not_found", "The file is no longer there.")
+        limiter = self._drawing_large if is_large(of.width, of.height) else self._drawing
+        small = await anyio.to_thread.run_sync(thumbnail, path, self._quality, limiter=limiter)
+        return None if small is None else await self.keep(small, kind="image")
 
     async def local(self, sha256: str, media_type: str) -> Path | None:
         """A local file with these bytes, to be read soon; None if they are gone."""
@@ -252,44 +267,13 @@ class ArtifactStore:
             height=height,
         )
 
-    async def _settle(self, incoming: Incoming, kept: Kept, wanted: Wanted) -> Kept:
-        """A file that is written becomes one that is kept, and its thumbnail with it."""
-        small = None
-        try:
-            small = await self._draw(incoming, kept) if wanted.small else None
-            known = await self._threaded(self._publish, incoming, kept)
-        except BaseException:
-            if small is not None:
-                self.release(small)
-            raise
-        finally:
-            incoming.drop()
+    async def _settle(self, incoming: Incoming, kept: Kept) -> None:
+        """A file that is written becomes one that is kept."""
+        known = await self._threaded(self._publish, incoming, kept)
         if not known:
             self._stored += 1
             self._stored_bytes += kept.bytes
         log("artifact.stored", bytes=kept.bytes, media_type=kept.media_type, known=known)
-        return kept if small is None else msgspec.structs.replace(kept, thumbnail=small)
-
-    async def _draw(self, incoming: Incoming, kept: Kept) -> str | None:
-        """The hash of the thumbnail, which is kept and pinned; None if there is none."""
-        about = (kept.media_type, kept.width, kept.height)
-        if self._quality is None or not is_bearable(*about):
-            return None
-        if is_small(*about, kept.bytes):
-            self._pins.pin(kept.sha256)
-            return kept.sha256
-        draw = self._drawing
-        path, quality = incoming.path, self._quality
-        small = await anyio.to_thread.run_sync(thumbnail, path, quality, limiter=draw)
-        return None if small is None else await self._threaded(self._keep_small, small)
-
-    def _keep_small(self, data: bytes) -> str:
-        incoming, kept = self._take(data, Wanted(kind="image"))
-        try:
-            self._publish(incoming, kept)
-        finally:
-            incoming.drop()
-        return kept.sha256
 
     def _publish(self, incoming: Incoming, kept: Kept) -> bool:
         """Pin and give the file its name; whether it was there before.
@@ -302,8 +286,10 @@ class ArtifactStore:
             with self._pins.turn(kept.sha256):
                 return self.storage.publish(incoming.path, kept.name)
         except BaseException:
-            self.release(kept.sha256)
+            self.release(kept)
             raise
+        finally:
+            incoming.drop()
 
     def _remove(self, sha256: str, media_type: str, since: int) -> bool:
         with self._pins.turn(sha256):

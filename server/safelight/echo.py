@@ -45,6 +45,10 @@ class Echo:
         known, self._text = self._text, ""
         return delta[len(known) :] if delta.startswith(known) else delta
 
+    def knows_files(self) -> bool:
+        """Whether any file was named before that has not been said again."""
+        return self._files.total() > 0
+
     def has_file(self, sha256: str) -> bool:
         """Whether this file was named before; each one that we have counts once."""
         if self._files[sha256] <= 0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import anyio
 import anyio.to_thread
@@ -102,7 +103,10 @@ class Fetcher:
                 headers |= found.headers
             self.requests += 1
             client = await self._client(url.scheme)
-            request = client.build_request("GET", url, headers=headers)
+            try:
+                request = client.build_request("GET", url, headers=headers)
+            except ValueError:
+                raise _no("what is to be sent along is no header") from None
             answer = await client.send(request, stream=True)
             try:
                 if not answer.has_redirect_location:
@@ -117,10 +121,16 @@ class Fetcher:
 
     async def _client(self, scheme: str) -> httpx2.AsyncClient:
         """Certificates are read (in a thread: it takes a while) for https only. What is meant
-        for this machine is not to go through a proxy of the environment's."""
+        for this machine is not to go through a proxy of the environment's. Nobody's cookies are
+        kept: they would be sent to another port of the same host."""
         secure, silence = scheme == "https", self._silence
         make = partial(
-            httpx2.AsyncClient, timeout=silence, limits=LIMITS, verify=secure, trust_env=False
+            httpx2.AsyncClient,
+            timeout=silence,
+            limits=LIMITS,
+            verify=secure,
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         )
         async with self._making:
             if scheme not in self._clients:
@@ -159,6 +169,8 @@ def _address(text: str, base: httpx2.URL | None = None) -> httpx2.URL:
         raise _no("its address is none") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise _no("its address is neither http nor https")
+    if not 0 < (url.port or 80) < 65536:
+        raise _no("its address has a port that is none")
     return url
 
 

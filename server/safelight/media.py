@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import ImageFile
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
-
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 
 from .films import mp4_size, webm_size
+from .stills import picture_size
 
 EXTENSIONS = {
     "image/png": ".png",
@@ -38,16 +32,6 @@ EXTENSIONS = {
 }
 """What is kept. Every other type is refused, so that no page or script of a
 provider's is ever served from our origin."""
-
-HEADERS: dict[str, type[ImageFile.ImageFile]] = {
-    "image/png": PngImageFile,
-    "image/jpeg": JpegImageFile,
-    "image/webp": WebPImageFile,
-    "image/gif": GifImageFile,
-    "image/avif": AvifImageFile,
-}
-"""Who reads a header. Not `Image.open`, which refuses that of a very large picture: whoever
-decodes one looks at its size first (thumbnails.py)."""
 
 _HEAD_BYTES = 64
 _AVIF = (b"avif", b"avis")
@@ -119,12 +103,7 @@ def dimensions(path: Path, media_type: str) -> tuple[int | None, int | None]:
         return size or (None, None)
     if not media_type.startswith("image/"):
         return None, None
-    try:
-        with HEADERS[media_type](path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError) as trouble:
-        if getattr(trouble, "errno", None) is not None:
-            raise  # the disk's fault, not the picture's
-        raise Refused("provider_failed", f"The {media_type} made has no readable header.") from (
-            trouble
-        )
+    size = picture_size(path, media_type)
+    if size is None:
+        raise Refused("provider_failed", f"The {media_type} made has no readable header.")
+    return size

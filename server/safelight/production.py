@@ -7,6 +7,7 @@ capability, its hash stays inside.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,17 +20,10 @@ from safelight_protocol.task import Task
 from .artifacts import ArtifactStore, Kept, Wanted, new_id
 from .fetches import Fetches
 from .insist import patiently
-from .pngtext import chunk
+from .pngtext import Inserter, chunk
 from .providers.base import Found, Made, Shown
 from .store import ArtifactRow
 from .subscriptions import Preview, PreviewHeader, Subscriptions
-
-
-class Beside(msgspec.Struct, frozen=True):
-    """What the row of an artifact has beside what its event tells."""
-
-    source: str | None
-    thumbnail: str | None
 
 
 class Production:
@@ -50,7 +44,7 @@ class Production:
         self._public_url = (public_url or "").rstrip("/")
         self._fetches = fetches
         self._png_text = png_text
-        self._beside: dict[str, Beside] = {}
+        self._sources: dict[str, str | None] = {}
 
     @asynccontextmanager
     async def keep(self, task: Task, made: Made | Found) -> AsyncIterator[Artifact | None]:
@@ -82,16 +76,17 @@ class Production:
         self, task: Task, made: Made | Found, kept: Kept, source: str | None
     ) -> AsyncIterator[Artifact]:
         artifact = self._artifact(task, made, kept)
-        self._beside[artifact.id] = Beside(source, kept.thumbnail)
+        self._sources[artifact.id] = source
         try:
             yield artifact
         finally:
-            del self._beside[artifact.id]
+            del self._sources[artifact.id]
             self._artifacts.release(kept)
 
     def _artifact(self, task: Task, made: Made | Found, kept: Kept) -> Artifact:
         name = new_id()
         url = f"{self._public_url}/api/artifacts/{name}"
+        draws = self._artifacts.draws(kept.media_type, kept.width, kept.height)
         return Artifact(
             id=name,
             url=url,
@@ -102,7 +97,7 @@ class Production:
             bytes=kept.bytes,
             sha256=kept.sha256,
             attempt=task.attempt,
-            thumbnail_url=None if kept.thumbnail is None else f"{url}/thumbnail",
+            thumbnail_url=f"{url}/thumbnail" if draws else None,
         )
 
     def _wanted(self, task: Task, found: Found) -> Wanted:
@@ -117,10 +112,7 @@ class Production:
         """The same for each time that the attempt makes the file: so are its bytes then."""
         if not self._png_text:
             return None
-        seed, model = wire_seed(task.seed_used), task.resolved.model
-        return chunk(
-            {"prompt": task.asked.prompt, "seed": seed, "model": model, "task_id": task.id}
-        )
+        return _text_of(task)
 
     def row(self, task: Task, happening: Happening, now: int) -> ArtifactRow | None:
         """The row that is written with the event, if the input is a file."""
@@ -128,13 +120,11 @@ class Production:
             return None
         made = msgspec.structs.asdict(happening.artifact)
         del made["url"], made["thumbnail_url"]
-        beside = self._beside.get(happening.artifact.id, Beside(None, None))
         return ArtifactRow(
             uid=task.uid,
             owner=task.owner,
             created_at=now,
-            source=beside.source,
-            thumbnail=beside.thumbnail,
+            source=self._sources.get(happening.artifact.id),
             **made,
         )
 
@@ -157,3 +147,16 @@ class Production:
     def statistics(self) -> dict[str, int]:
         """Those of the fetches."""
         return self._fetches.statistics()
+
+
+def may_be_told_as(task: Task, data: bytes) -> tuple[str, str]:
+    """The hashes that a file's event may have, without our text in it and with it: between
+    two times that its attempt makes it, the setting may have changed."""
+    inserter = Inserter(_text_of(task))
+    with_text = inserter.feed(data) + inserter.end()
+    return hashlib.sha256(data).hexdigest(), hashlib.sha256(with_text).hexdigest()
+
+
+def _text_of(task: Task) -> bytes:
+    seed, model = wire_seed(task.seed_used), task.resolved.model
+    return chunk({"prompt": task.asked.prompt, "seed": seed, "model": model, "task_id": task.id})

@@ -80,3 +80,16 @@ def refused_by(refused: Refused, run: Run) -> Again | Never:
 def is_exhaustion(defect: Exception) -> bool:
     """Whether the machine had no more of something for the moment."""
     return isinstance(defect, OSError) and defect.errno in EXHAUSTED
+
+
+def without_input(run: Run, defect: Exception) -> Never | None:
+    """The end of an attempt whose input was deleted while it was about to be sent: nothing
+    was begun. None for every other trouble."""
+    paths = [str(one.path) for one in run.prediction.inputs]
+    if not isinstance(defect, FileNotFoundError) or run.handle is not None:
+        return None
+    if str(defect.filename) not in paths:
+        return None
+    place = paths.index(str(defect.filename))
+    message = f"inputs.{place} was deleted, or has expired, before the task began"
+    return Never("invalid_input", message, charge=FREE)

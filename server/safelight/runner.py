@@ -33,6 +33,7 @@ from .doubt import Doubt, Resolver, look_up
 from .echo import Echo
 from .endings import Finishing
 from .guard import Guard
+from .production import may_be_told_as
 from .providers.base import (
     Again,
     Delta,
@@ -50,7 +51,7 @@ from .providers.base import (
     Unclear,
 )
 from .retry import Dice, RetryPolicy, charge_of
-from .run import EXHAUSTED_SECONDS, Run, is_exhaustion, prediction_of, refused_by
+from .run import EXHAUSTED_SECONDS, Run, is_exhaustion, prediction_of, refused_by, without_input
 from .stray import spared
 from .telemetry import log as record
 
@@ -174,9 +175,10 @@ class Runner:
             except Failure as failure:
                 return failure.outcome
             except Refused as refused:
-                return refused_by(refused, run)
+                return await self._apart(run, refused_by(refused, run))
             except Exception as defect:
-                return self._broken(run, defect)
+                why = without_input(run, defect) or self._broken(run, defect)
+                return await self._apart(run, why)
         return await self._abandoned(run, timed_out=limit.cancelled_caught)
 
     async def _start_and_follow(self, run: Run) -> Outcome:
@@ -211,17 +213,26 @@ class Runner:
         if limit.cancelled_caught:
             run.scope.cancel()
 
-    async def _ask_to_end(self, run: Run) -> None:
-        """A provider that cannot be asked has not confirmed; that is all it means."""
+    async def _apart(self, run: Run, outcome: Outcome) -> Outcome:
+        """What we ceased to follow may run on at its provider: it is ended before another
+        attempt begins beside it, or stays in doubt."""
+        if not isinstance(outcome, Again) or run.handle is None or not run.provider.resumable:
+            return outcome
+        return outcome if await self._ask_to_end(run) else Unclear(outcome.message)
+
+    async def _ask_to_end(self, run: Run) -> bool:
+        """Whether its provider confirmed in time; one that cannot be asked has not."""
         run.asked = True
         with anyio.move_on_after(self._cancel_seconds):
             handle = run.handle or await look_up(run.provider, run.prediction)
             if not isinstance(handle, str):
-                return
+                return isinstance(handle, Gone)
             try:
                 await spared(run.provider.cancel(run.prediction, handle))
+                return True
             except Exception as defect:
                 self._note_defect(run, defect)
+        return False
 
     def _broken(self, run: Run, defect: Exception) -> Again | Unclear:
         """The provider's code raised what no contract names. None of its words are told."""
@@ -295,15 +306,17 @@ class Runner:
                     await self._tell(run.task, Wrote(news[start : start + MAX_DELTA]))
             case Made() | Found():
                 async with self._keep(run.task, report) as artifact:
-                    if artifact is not None and not _is_echo(echo, report, artifact):
+                    if artifact is not None and not _is_echo(run.task, echo, report):
                         await self._tell(run.task, Produced(artifact))
             case Shown():
                 self._show(run.task, report)
 
 
-def _is_echo(echo: Echo, report: Made | Found, artifact: Artifact) -> bool:
+def _is_echo(task: Task, echo: Echo, report: Made | Found) -> bool:
     """Whether bytes were told before; a file that was found is known by its key instead."""
-    return isinstance(report, Made) and echo.has_file(artifact.sha256)
+    if isinstance(report, Found) or not echo.knows_files():
+        return False
+    return any(echo.has_file(sha256) for sha256 in may_be_told_as(task, report.data))
 
 
 def _note_fault(run: Run, outcome: Again | Never) -> None:

@@ -13,6 +13,7 @@ from safelight_protocol.events import timestamp, wire_seed
 from safelight_protocol.fields import invalid
 from safelight_protocol.task import Task
 
+from .artifacts import ArtifactStore
 from .store import ArtifactRow, Store
 
 PROMPT_CHARACTERS = 2_000
@@ -52,8 +53,9 @@ class FiledPage(msgspec.Struct, frozen=True):
 class Shelf:
     """Reads over one owner's files; `public_url` makes the URLs absolute."""
 
-    def __init__(self, store: Store, public_url: str | None) -> None:
+    def __init__(self, store: Store, artifacts: ArtifactStore, public_url: str | None) -> None:
         self.read = store.read
+        self._artifacts = artifacts
         self._public_url = (public_url or "").rstrip("/")
 
     async def page(self, owner: str, kind: str, before: str | None, limit: int) -> FiledPage:
@@ -82,10 +84,11 @@ class Shelf:
     def _filed(self, row: ArtifactRow, task: Task) -> Filed:
         ran, there = task.resolved, row.expired_at is None
         url = self.url(f"/api/artifacts/{row.id}")
+        draws = self._artifacts.draws(row.media_type, row.width, row.height)
         return Filed(
             id=row.id,
             url=url if there else None,
-            thumbnail_url=f"{url}/thumbnail" if there and row.thumbnail else None,
+            thumbnail_url=f"{url}/thumbnail" if there and draws else None,
             kind=row.kind,
             media_type=row.media_type,
             width=row.width,

@@ -15,7 +15,7 @@ from safelight_protocol.codes import Refused
 
 from .artifacts import ArtifactStore, Kept, Wanted, new_id
 from .incoming import refuse_larger
-from .insist import insist
+from .insist import insist, see_through
 from .store import Store, Unused, Upload, UploadRow, Withdrawal
 from .telemetry import log
 
@@ -29,6 +29,13 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     width: int | None
     height: int | None
     bytes: int
+
+
+class Coming(msgspec.Struct):
+    """Bytes on their way in, in so many uploads."""
+
+    bytes: int = 0
+    uploads: int = 0
 
 
 class Uploads:
@@ -51,11 +58,24 @@ class Uploads:
         self._quota = quota
         self._public_url = (public_url or "").rstrip("/")
         self._clock = clock
+        self._coming: dict[str, Coming] = {}
 
     async def take(self, owner: str, chunks: AsyncIterator[bytes]) -> Uploaded:
         """Keep a file; its row is written when this returns. Raises Refused `too_large`,
         `invalid` for what is no picture, film or sound, `too_many` above the quota."""
-        kept = await self._keep(chunks)
+        kept = await self._keep(owner, chunks)
+        taken = await see_through(self._name(owner, kept))
+        return Uploaded(
+            id=taken.id,
+            url=f"{self._public_url}/api/uploads/{taken.id}",
+            media_type=taken.media_type,
+            width=taken.width,
+            height=taken.height,
+            bytes=taken.bytes,
+        )
+
+    async def _name(self, owner: str, kept: Kept) -> UploadRow:
+        """The row of a file; it is pinned until the row is written, whoever waits for it."""
         try:
             row = UploadRow(
                 id=new_id(),
@@ -71,19 +91,16 @@ class Uploads:
         finally:
             self._artifacts.release(kept)
         log("upload.taken", owner=owner, bytes=row.bytes, known=taken.id != row.id)
-        return Uploaded(
-            id=taken.id,
-            url=f"{self._public_url}/api/uploads/{taken.id}",
-            media_type=taken.media_type,
-            width=taken.width,
-            height=taken.height,
-            bytes=taken.bytes,
-        )
+        return taken
 
-    async def _keep(self, chunks: AsyncIterator[bytes]) -> Kept:
-        wanted = Wanted(kind="image", small=False)
+    async def _keep(self, owner: str, chunks: AsyncIterator[bytes]) -> Kept:
+        """What comes at the same moment is bounded by the quota too: it lies on our disk."""
+        coming = self._coming.setdefault(owner, Coming())
+        coming.uploads += 1
+        mine = Coming()
         try:
-            return await self._artifacts.receive(_up_to(chunks, self.max_bytes), wanted)
+            pieces = self._bounded(chunks, mine, coming)
+            return await self._artifacts.receive(pieces, Wanted(kind="image"))
         except Refused as refused:
             if refused.code.name != "provider_failed":
                 raise
@@ -91,6 +108,24 @@ class Uploads:
             found = refused.message.removeprefix("The file made is ")
             wrong: dict[str, object] = {"field": "file", "found": found, "expected": expected}
             raise Refused("invalid", f"file: found {found}", [wrong]) from None
+        finally:
+            coming.bytes -= mine.bytes
+            coming.uploads -= 1
+            if not coming.uploads:
+                del self._coming[owner]
+
+    async def _bounded(
+        self, chunks: AsyncIterator[bytes], mine: Coming, coming: Coming
+    ) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            mine.bytes += len(chunk)
+            coming.bytes += len(chunk)
+            refuse_larger(mine.bytes, self.max_bytes)
+            if coming.bytes > self._quota:
+                found, expected = f"{coming.bytes} bytes at once", f"{self._quota} bytes or less"
+                wrong: dict[str, object] = dict(field="uploads", found=found, expected=expected)
+                raise Refused("too_many", "Your uploads have no room for this one.", [wrong])
+            yield chunk
 
     async def find(self, id: str) -> UploadRow | None:
         """An upload by its capability."""
@@ -104,11 +139,3 @@ class Uploads:
             raise Refused("not_found", "No such upload, or it was deleted.")
         for one in unused:
             await self._artifacts.remove(one.sha256, one.media_type, since)
-
-
-async def _up_to(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in chunks:
-        size += len(chunk)
-        refuse_larger(size, limit)
-        yield chunk

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from ..artifacts import ArtifactStore
 from ..backends import Directory
+from ..drawings import Drawings
 from ..gallery import Gallery
 from ..log import Log
 from ..orchestrator import Orchestrator
@@ -43,6 +44,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     gallery: Gallery
     subscriptions: Subscriptions
     artifacts: ArtifactStore
+    drawings: Drawings
     uploads: Uploads
     shelf: Shelf
     backends: Directory

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Literal
 
 import anyio.to_thread
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
@@ -24,6 +25,7 @@ from starlette.types import Send
 from safelight_protocol.codes import Refused
 from safelight_protocol.identity import shown
 
+from ..artifacts import name_of
 from ..incoming import plainly
 from ..media import is_shown
 from ..storage import Lying, Storage
@@ -34,23 +36,32 @@ CACHE_CONTROL = "private, max-age=31536000, immutable"
 """An id names the same bytes for ever; only the caller's own cache may hold them."""
 
 
-async def artifact_response(
-    request: Request, storage: Storage, name: str, media_type: str, sha256: str
-) -> Response:
-    """The file of that name, or the part of it that a GET or HEAD asks for.
+class Shown(msgspec.Struct, frozen=True):
+    """A file of ours at an address: `since` is when the address came to be, in milliseconds
+    since 1970. When the bytes did is nobody's business: another owner may have sent them.
+    What is not `settled` may be another file the next time."""
+
+    sha256: str
+    media_type: str
+    since: int
+    settled: bool = True
+
+
+async def artifact_response(request: Request, storage: Storage, file: Shown) -> Response:
+    """The file, or the part of it that a GET or HEAD asks for.
 
     Raises Refused `not_found` if the file is gone, `unavailable` if its storage is away.
     """
-    found = await _stat(storage, name)
-    etag = entity_tag(sha256)
+    name = name_of(file.sha256, file.media_type)
+    size = (await _stat(storage, name)).bytes
+    etag = entity_tag(file.sha256)
     headers = {
         "etag": etag,
-        "cache-control": CACHE_CONTROL,
+        "cache-control": CACHE_CONTROL if file.settled else "no-cache",
         "x-content-type-options": "nosniff",
     }
     if etag_matches(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    size = found.bytes
     match _range(request, etag, size):
         case "unsatisfiable":
             return _unsatisfiable(request.headers["range"], size)
@@ -59,15 +70,15 @@ async def artifact_response(
         case part:
             status = 206
             headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-    manner = "inline" if is_shown(media_type) else "attachment"
+    manner = "inline" if is_shown(file.media_type) else "attachment"
     headers |= {
         "accept-ranges": "bytes",
         "content-length": str(len(part)),
         "content-disposition": f'{manner}; filename="safelight{PurePath(name).suffix}"',
-        "last-modified": formatdate(found.modified / 1000, usegmt=True),
+        "last-modified": formatdate(file.since / 1000, usegmt=True),
     }
     sent = range(0) if request.method == "HEAD" else part
-    return _Part(_pieces(storage, name, sent), status, headers, media_type)
+    return _Part(_pieces(storage, name, sent), status, headers, file.media_type)
 
 
 class _Part(StreamingResponse):

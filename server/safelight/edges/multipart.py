@@ -14,7 +14,9 @@ from safelight_protocol.codes import Refused
 MOST_HEADER_BYTES = 8 * 1024
 
 _BOUNDARY = re.compile(
-    r"multipart/form-data\s*;.*?boundary=(\"?)([^\s\";]{1,70})\1\s*(;|$)", re.IGNORECASE
+    r"multipart/form-data\s*;.*?boundary="
+    r"(?:\"([^\"\r\n]{0,69}[^\"\s])\"|([^\s\";]{1,70}))\s*(?:;|$)",
+    re.IGNORECASE,
 )
 _NAME = re.compile(rb'^content-disposition:[^\r\n]*?[;\s]name="?([^";\r\n]*)', re.I | re.M)
 
@@ -22,7 +24,7 @@ _NAME = re.compile(rb'^content-disposition:[^\r\n]*?[;\s]name="?([^";\r\n]*)', r
 def boundary_of(content_type: str) -> bytes | None:
     """What separates the parts, or None for what is no form."""
     found = _BOUNDARY.match(content_type.strip())
-    return None if found is None else found[2].encode("latin-1", "replace")
+    return None if found is None else (found[1] or found[2]).encode("latin-1", "replace")
 
 
 class Multipart:
@@ -38,7 +40,10 @@ class Multipart:
         self.ended = False
 
     def feed(self, piece: bytes) -> bytes:
-        """The bytes of the part that are certain by now. Raises Refused `invalid`."""
+        """The bytes of the part that are certain by now; what comes behind the end is passed
+        over. Raises Refused `invalid`."""
+        if self.ended:
+            return b""
         self._waiting += piece
         out = bytearray()
         while not self.ended:

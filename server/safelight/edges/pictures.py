@@ -7,9 +7,8 @@ from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
 
-from ..artifacts import name_of
 from .context import context_of
-from .files import artifact_response
+from .files import Shown, artifact_response
 
 EXPIRED = "The file was kept as long as this server keeps files; what it was is still told."
 
@@ -20,7 +19,7 @@ async def artifact(request: Request) -> Response:
 
 
 async def thumbnail(request: Request) -> Response:
-    """GET /api/artifacts/{id}/thumbnail: a small WebP of it, or itself where it is small."""
+    """GET /api/artifacts/{id}/thumbnail: a small WebP of it, or itself where there is none."""
     return await _file(request, small=True)
 
 
@@ -40,11 +39,10 @@ async def _file(request: Request, *, small: bool) -> Response:
         raise Refused("not_found", "No such artifact, or it was deleted.")
     if row.expired_at is not None:
         raise Refused("gone", EXPIRED)
-    sha256, media_type = row.sha256, row.media_type
+    shown = Shown(row.sha256, row.media_type, row.created_at)
     if small:
-        if row.thumbnail is None:
+        if not row.media_type.startswith("image/"):
             raise Refused("not_found", "There is no thumbnail of this artifact.")
-        if row.thumbnail != sha256:
-            sha256, media_type = row.thumbnail, "image/webp"
-    name = name_of(sha256, media_type)
-    return await artifact_response(request, context.artifacts.storage, name, media_type, sha256)
+        made = await context.drawings.small(row)
+        shown = Shown(made.sha256, made.media_type, row.created_at, made.settled)
+    return await artifact_response(request, context.artifacts.storage, shown)

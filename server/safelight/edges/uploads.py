@@ -16,11 +16,10 @@ from starlette.responses import Response
 
 from safelight_protocol.codes import Refused
 
-from ..artifacts import name_of
 from ..incoming import refuse_larger
 from .bodies import answer, header, plain
 from .context import context_of
-from .files import artifact_response
+from .files import Shown, artifact_response
 from .multipart import MOST_HEADER_BYTES, boundary_of, field
 
 
@@ -32,10 +31,11 @@ async def create(request: Request) -> Response:
     most = context.uploads.max_bytes
     boundary = boundary_of(header(request, b"content-type") or "")
     announced = header(request, b"content-length") or ""
+    most = most if boundary is None else most + MOST_HEADER_BYTES
     if announced.isdecimal():
-        refuse_larger(int(announced[:18]), most if boundary is None else most + MOST_HEADER_BYTES)
+        refuse_larger(int(announced[:18]), most)
     with anyio.CancelScope() as scope, context.guests.staying(scope.cancel):
-        async with aclosing(_pieces(request, boundary)) as pieces:
+        async with aclosing(_pieces(request, boundary, most)) as pieces:
             taken = await context.uploads.take(owner, pieces)
         return answer(plain(taken), "Upload kept", 201)
     raise Refused("shutting_down", "The server is going down; the upload did not come whole.")
@@ -47,9 +47,8 @@ async def show(request: Request) -> Response:
     row = await context.uploads.find(request.path_params["id"])
     if row is None:
         raise Refused("not_found", "No such upload, or it was deleted.")
-    name = name_of(row.sha256, row.media_type)
-    storage = context.artifacts.storage
-    return await artifact_response(request, storage, name, row.media_type, row.sha256)
+    shown = Shown(row.sha256, row.media_type, row.created_at)
+    return await artifact_response(request, context.artifacts.storage, shown)
 
 
 async def delete(request: Request) -> Response:
@@ -60,7 +59,19 @@ async def delete(request: Request) -> Response:
     return answer({"id": id}, "Upload deleted")
 
 
-async def _pieces(request: Request, boundary: bytes | None) -> AsyncGenerator[bytes, None]:
-    async with aclosing(request.stream()) as stream:
+async def _pieces(
+    request: Request, boundary: bytes | None, most: int
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(_up_to(request, most)) as stream:
         async for piece in stream if boundary is None else field(stream, boundary, "file"):
+            yield piece
+
+
+async def _up_to(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    """The body, to that many bytes: also of a form whose other parts do not end."""
+    size = 0
+    async with aclosing(request.stream()) as stream:
+        async for piece in stream:
+            size += len(piece)
+            refuse_larger(size, most)
             yield piece

@@ -16,6 +16,7 @@ from safelight_protocol.codes import Refused
 
 from .records import (
     ArtifactRow,
+    Drawn,
     Expiring,
     FileItem,
     Tried,
@@ -65,6 +66,10 @@ WHERE expired_at IS NULL AND created_at <= ?1 ORDER BY created_at LIMIT ?2
 MARK_EXPIRED = """
 UPDATE artifacts SET expired_at = ?2 WHERE id IN (SELECT value FROM json_each(?1))
 """
+
+DRAWN = "SELECT count(*) FROM artifacts WHERE sha256 = ?1 AND expired_at IS NULL"
+
+NOTE_DRAWN = "UPDATE artifacts SET thumbnail = ?2 WHERE sha256 = ?1 AND expired_at IS NULL"
 
 MADE_BY = """
 SELECT * FROM artifacts INDEXED BY artifacts_by_owner
@@ -121,6 +126,10 @@ async def _write(visits: Visits, item: FileItem) -> Any:
         case Tried():
             visits.later(NOTE_TRIED, *msgspec.structs.astuple(item))
             return None
+        case Drawn():
+            (found,) = await visits.ask((DRAWN, (item.sha256,)))
+            visits.later(NOTE_DRAWN, item.sha256, item.thumbnail)
+            return found[0][0] > 0
         case Upload():
             return await _upload(visits, item)
         case Withdrawal(owner=owner, id=id):
