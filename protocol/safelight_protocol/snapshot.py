@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from .events import Artifact, Charge, ErrorData, Eta, ResultData, Status, TaskEvent, timestamp
-from .task import Asked, Task
+from .task import Task
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -101,6 +101,11 @@ def _made(
     updated: str,
 ) -> Snapshot:
     ran, asked = task.resolved, task.asked
+    data = {**ran.params, "type": asked.kind, "prompt": asked.prompt}
+    if asked.inputs:
+        # As they were named: without them a task that began with files could not be made
+        # again from what is told of it.
+        data["inputs"] = [dict([given.named]) for given in asked.inputs]
     return Snapshot(
         task_id=task.id,
         seq=seq,
@@ -108,7 +113,7 @@ def _made(
         progress=progress,
         attempt=attempt,
         kind=asked.kind,
-        input_data={**ran.params, "type": asked.kind, "prompt": asked.prompt} | _begun_with(asked),
+        input_data=data,
         model=ran.model,
         provider=ran.provider,
         backend=ran.backend,
@@ -119,14 +124,6 @@ def _made(
         created_at=created,
         updated_at=updated,
     )
-
-
-def _begun_with(asked: Asked) -> dict[str, Any]:
-    """The files that were named, as they were named: without them a task that began with some
-    could not be made again from what is told of it. Nothing where none were."""
-    if not asked.inputs:
-        return {}
-    return {"inputs": [dict([given.named]) for given in asked.inputs]}
 
 
 def fold(snapshot: Snapshot, event: TaskEvent) -> Snapshot:
@@ -178,11 +175,13 @@ def _body(snapshot: Snapshot, event: TaskEvent) -> dict[str, Any]:
 
 
 def brief(snapshot: Snapshot, length: int) -> Snapshot:
-    """The snapshot with prompt, text and content cut to `length` characters each."""
+    """The snapshot with prompt, text and content cut to `length` characters each, and without
+    its parameters if one of them is an object: a whole graph may be as long as a book."""
     data, result = snapshot.input_data, snapshot.result_data
     content = result.content if result is not None else UNSET
     texts = (data.get("prompt"), snapshot.text, content)
-    if all(not isinstance(text, str) or len(text) <= length for text in texts):
+    is_short = all(not isinstance(text, str) or len(text) <= length for text in texts)
+    if is_short and not any(isinstance(value, dict) for value in data.values()):
         return snapshot
     if result is not None and isinstance(content, str):
         result = msgspec.structs.replace(result, content=content[:length])

@@ -9,7 +9,6 @@ what that backend has. Decides nothing itself: `identity.decide` does.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from safelight_protocol.codes import Refused
@@ -131,11 +130,11 @@ class Admission:
         `outcome` is set by then, unless nothing was made. After that its end is told: Refused
         or StoreTrouble if nothing was made."""
 
-        def learn(written: asyncio.Future[Created]) -> None:
-            trouble = written.exception()
+        def learn(came_to: Created | BaseException) -> None:
+            trouble = came_to if isinstance(came_to, BaseException) else None
             if isinstance(trouble, StoreTrouble) and trouble.unknown and admitted.step:
                 return finish(self._look_up(admitted, settled, trouble), tell)
-            admitted.outcome = None if trouble else written.result()
+            admitted.outcome = came_to if isinstance(came_to, Created) else None
             try:
                 settled()
             except Exception as defect:
@@ -143,7 +142,7 @@ class Admission:
             tell(trouble)
 
         try:
-            self._store.begin(admitted.creation()).add_done_callback(learn)
+            self._store.hand(admitted.creation(), learn)
         except BaseException:
             settled()
             raise

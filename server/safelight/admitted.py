@@ -13,7 +13,7 @@ import msgspec
 from safelight_protocol import lifecycle
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
-from safelight_protocol.events import encode_event
+from safelight_protocol.events import Queued, encode_event
 from safelight_protocol.identity import (
     Comparison,
     Difference,
@@ -24,6 +24,7 @@ from safelight_protocol.identity import (
     fingerprint,
 )
 from safelight_protocol.lifecycle import Step
+from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
 from .dispatch import host_for
@@ -43,7 +44,8 @@ class Admitted:
     """One create on its way into the store.
 
     `uid` is that of the task it would make, at the time `now`; `step` is there once that
-    task was born, and `event` are the bytes of its first event.
+    task was born, `host` is where it waits for its turn, and `event` and `body` are its
+    first event and the bytes of that; `told` what is known of it when it has been told.
     """
 
     __slots__ = (
@@ -57,11 +59,18 @@ class Admitted:
         "_reason",
         "_registry",
         "_resolution",
+        "body",
         "event",
+        "host",
         "outcome",
         "step",
+        "told",
         "uid",
     )
+
+    event: Queued
+    body: bytes
+    host: str
 
     def __init__(
         self,
@@ -86,8 +95,8 @@ class Admitted:
         self._notes: tuple[str, ...] = ()
         self._comparisons: dict[str, Comparison] | None = None
         self.step: Step | None = None
-        self.event = b""
         self.outcome: Created | None = None
+        self.told: Snapshot | None = None
 
     def creation(self) -> Creation:
         """What the store is asked for. It refers to this, and is not kept here: a cycle of the
@@ -181,10 +190,11 @@ class Admitted:
             created_at=self._now,
             updated_at=self._now,
         )
-        step = self.step = lifecycle.born(task, self._reason(host_for(resolution.resolved)))
-        assert step.event is not None, "a birth has an event"
-        self.event = encode_event(step.event)
-        return Birth(task=step.task, fingerprint=self._likeness, event=self.event)
+        self.host = host_for(resolution.resolved)
+        step = self.step = lifecycle.born(task, self._reason(self.host))
+        assert isinstance(step.event, Queued), "so a birth is told"
+        self.event, self.body = step.event, encode_event(step.event)
+        return Birth(task=step.task, fingerprint=self._likeness, event=self.body)
 
 
 def _unborn() -> Birth:

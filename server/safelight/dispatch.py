@@ -110,6 +110,15 @@ class Dispatcher:
             self._order += 1
             heapq.heappush(self._later, (not_before, self._order, waiting))
 
+    def join(self, uid: str, host: str, limit: int) -> bool:
+        """`enqueue` and `watch` a new task. Whether that is news to whoever takes: the task may
+        be taken at once, or is the first to be overdue; most join a line."""
+        self._queued[uid] = waiting = _Waiting(uid, host, 0, True)
+        self._waiting[host] += 1
+        self._line_up(waiting)
+        self.watch(uid, limit)
+        return self._has_place(host) or self._alarms[0][1] == uid
+
     def remove(self, uid: str) -> None:
         """The task has ended: it waits no more and gives its place back."""
         self._leave(uid)

@@ -58,16 +58,19 @@ class Log:
         """The cursor of an event, the same at every door."""
         return f"{self.id}-{seq}"
 
+    def begin(self, task: Task, event: Queued, body: bytes) -> Snapshot:
+        """Take in the first event of a new task, which has just been committed; returns what
+        whoever has read it knows."""
+        snapshot, entry = begun(task, event), Entry(event.seq, self._store.run, body)
+        self._live[task.uid] = Tail(snapshot, self._bound, event.seq, first=entry)
+        return snapshot
+
     def append(self, task: Task, event: TaskEvent, body: bytes) -> None:
         """Take in an event that has just been committed."""
         tail = self._live.get(task.uid)
-        entry = Entry(event.seq, self._store.run, body)
-        if tail is None and type(event) is Queued and event.seq == 1:
-            self._live[task.uid] = tail = Tail(begun(task, event), self._bound)
-            return tail.begin(entry)
         if tail is None:
-            tail = self._live[task.uid] = Tail(opening(task), self._bound)
-        tail.append(event, entry)
+            tail = self._live[task.uid] = Tail(opening(task), self._bound, 0)
+        tail.append(event, Entry(event.seq, self._store.run, body))
         if task.ended:
             self._keep_ended(task.uid, self._live.pop(task.uid))
 
@@ -115,7 +118,7 @@ class Log:
         self._live[task.uid] = tail
 
     async def _rebuilt(self, task: Task) -> Tail:
-        tail = Tail(opening(task), self._bound)
+        tail = Tail(opening(task), self._bound, 0)
         while rows := await self._store.read.events(task.uid, tail.seq, 1000):
             for row in rows:
                 tail.append(decode_event(row.body), Entry(row.seq, row.run, row.body))

@@ -27,6 +27,9 @@ _json = json.JSONEncoder().encode
 
 Render = Callable[[str, str, Mapping[str, Any], str], str]
 
+Line = tuple[str, str, Mapping[str, Any], int]
+"""Event, level, fields, and when: nanoseconds since 1970."""
+
 
 class Logbook:
     """Writes to `out`. A line waits at most for the end of this turn of the loop; where no
@@ -35,7 +38,7 @@ class Logbook:
     def __init__(self, form: Literal["console", "json"], out: TextIO) -> None:
         self._render: Render = _as_json if form == "json" else _on_console
         self._out = out
-        self._lines: list[str] = []
+        self._lines: list[Line] = []
         self._lock = Lock()
 
     def takes(self, fields: Mapping[str, Any]) -> bool:
@@ -43,13 +46,12 @@ class Logbook:
         return PLAIN.issuperset(map(type, fields.values()))
 
     def add(self, event: str, level: str, fields: Mapping[str, Any], *, urgent: bool) -> None:
-        """One line."""
-        line = self._render(event, level, fields, _now())
+        """One line. It is put into words when it is written, together with those beside it."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        self._lines.append(line)
+        self._lines.append((event, level, fields, time.time_ns()))
         if urgent or loop is None:
             self.flush()
         elif len(self._lines) == 1:
@@ -58,10 +60,11 @@ class Logbook:
     def flush(self) -> None:
         """Write what waits. Any thread may call it."""
         with self._lock, suppress(OSError):  # a full disk must not stop what it tells of
-            lines = self._lines[:]
+            lines, say = self._lines[:], self._render
             del self._lines[: len(lines)]
             if lines:
-                self._out.write("\n".join([*lines, ""]))
+                said = [say(event, level, told, _when(at)) for event, level, told, at in lines]
+                self._out.write("\n".join([*said, ""]))
                 self._out.flush()
 
 
@@ -71,7 +74,7 @@ def _as_json(event: str, level: str, fields: Mapping[str, Any], now: str) -> str
 
 def _on_console(event: str, level: str, fields: Mapping[str, Any], now: str) -> str:
     form, names = _form(event, level, tuple(fields))
-    values = [fields[name] for name in names]
+    values = [*map(fields.__getitem__, names)]
     try:
         simple = "".join(values).replace("-", "").isalnum()  # as names and words are
     except TypeError:  # some are no texts
@@ -89,8 +92,8 @@ def _form(event: str, level: str, names: tuple[str, ...]) -> tuple[str, list[str
     return f" [{level:<9}] {event:<30}{told}", sorted(names)
 
 
-def _now() -> str:
-    seconds, left = divmod(time.time_ns() // 1000, 1_000_000)
+def _when(at: int) -> str:
+    seconds, left = divmod(at // 1000, 1_000_000)
     return f"{_second(seconds)}.{left:06d}Z" if left else f"{_second(seconds)}Z"
 
 

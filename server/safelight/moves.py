@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from safelight_protocol import lifecycle
-from safelight_protocol.events import encode_event
+from safelight_protocol.events import Queued, encode_event
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot, fold
 from safelight_protocol.task import Task
@@ -211,6 +211,13 @@ class Moves:
             self._part(task)
             record("task.ended", uid=task.uid, id=task.id, status=task.status)
         self.tell(begun.step, begun.body)
+
+    def tell_birth(self, task: Task, event: Queued, body: bytes) -> Snapshot:
+        """`tell` of a new task's first event; returns what is known of the task by it."""
+        snapshot = self._log.begin(task, event, body)
+        self._subscriptions.wake(task.uid)
+        self._subscriptions.wake(tasks_of(task.owner))
+        return snapshot
 
     def tell(self, step: Step, body: bytes | None = None) -> None:
         """Append to the log and wake the followers. Only ever called after the commit."""

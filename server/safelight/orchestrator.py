@@ -116,7 +116,7 @@ class Orchestrator:
         def learn(trouble: BaseException | None) -> None:
             came_to: Answer | BaseException | None = trouble
             try:
-                came_to = self._answer(admitted) if came_to is None else came_to
+                came_to = self._answer(admitted, admitted.told) if came_to is None else came_to
             except Exception as defect:
                 came_to = defect
             if came_to is None:
@@ -134,12 +134,12 @@ class Orchestrator:
         live.hold()
         self._admission.put(admitted, partial(self._welcome, live, admitted), tell)
 
-    def _answer(self, admitted: Admitted) -> Answer | None:
-        """What a create came to, if what its task has come to is in memory."""
+    def _answer(self, admitted: Admitted, told: Snapshot | None = None) -> Answer | None:
+        """What a create came to, if what its task has come to is in memory, or just `told`."""
         outcome = admitted.outcome
         assert outcome is not None, "without one it is raised why"
         task = outcome.task
-        snapshot = self._log.live_snapshot(task.uid)
+        snapshot = told or self._log.live_snapshot(task.uid)
         if snapshot is None:
             return None
         return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
@@ -296,14 +296,15 @@ class Orchestrator:
                     record("task.attached", **named, status=task.status)
                 return
             task = live.task = outcome.task
-            self._named[task.owner, task.id] = live
-            self._dispatcher.watch(task.uid, task.created_at + self._task_ms)
-            kind = task.asked.kind
-            record("task.created", uid=task.uid, id=task.id, owner=task.owner, kind=kind)
-            self._moves.tell(step, admitted.event)
+            uid, owner, id = task.uid, task.owner, task.id
+            self._named[owner, id] = live
+            record("task.created", uid=uid, id=id, owner=owner, kind=task.asked.kind)
+            admitted.told = self._moves.tell_birth(task, admitted.event, admitted.body)
         finally:
             live.release()
-        self._act(step)
+        # What a birth asks for is a place in the line; few are news to whoever claims.
+        if self._dispatcher.join(uid, admitted.host, task.created_at + self._task_ms):
+            self._ready.set()
 
     def _act(self, step: Step) -> None:
         task = step.task

@@ -176,28 +176,26 @@ def runs(entries: list[Entry]) -> list[tuple[int, Entry]]:
 class Tail(msgspec.Struct, gc=False, eq=False):
     """The last events of one task, up to `seq`, and the snapshot that they lead to.
 
-    Most tasks that are live have one event, and wait: until the second there is neither a
-    queue nor a list, and never anything in a cycle. `_lasts` says that the last entry is mere
+    The snapshot is that of `seq`. Most tasks that are live have one event, the `first`, and
+    wait: until the second there is neither a queue nor a list, and never anything in a cycle.
+    `_lasts` says that the last entry is mere
     progress, and is to be folded yet.
     """
 
     _snapshot: Snapshot
     _bound: int
-    seq: int = 0
+    seq: int
     bytes: int = 0
-    _first: Entry | None = None
+    first: Entry | None = None
     _more: deque[Entry] | None = None
     _unfolded: list[TaskEvent] | None = None
     _lasts: bool = False
-
-    def __post_init__(self) -> None:
-        self.seq = self._snapshot.seq
 
     @property
     def _entries(self) -> Sequence[Entry]:
         if self._more is not None:
             return self._more
-        return () if self._first is None else (self._first,)
+        return () if self.first is None else (self.first,)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -210,17 +208,13 @@ class Tail(msgspec.Struct, gc=False, eq=False):
             self._unfolded.clear()
         return self._snapshot
 
-    def begin(self, entry: Entry) -> None:
-        """Take in the first event of a task, which is in the snapshot already."""
-        self._first = entry
-
     def append(self, event: TaskEvent, entry: Entry) -> None:
         """Take in the next event."""
         self.seq = entry.seq
         entries = self._more
         if entries is None:
             entries = self._more = deque(self._entries, self._bound)
-            self._first = None
+            self.first = None
         plain = type(event) is Progress and event.prediction_id is UNSET
         if self._lasts and not plain:
             if type(event) is not Progress:  # which says all that progress before it does

@@ -17,6 +17,7 @@ from typing import Any
 
 from safelight.store import Change, Store
 from safelight.subscriptions import Subscription, Subscriptions, Wake
+from tests.doubles.hands import hand_over
 
 BUGS = ("acknowledge-before-commit", "subscribe-after-read", "reuse-seq")
 SECONDS = 0.15
@@ -58,6 +59,10 @@ class _Hasty:
 
     def begin(self, item: Any) -> asyncio.Future[Any]:
         return asyncio.ensure_future(self.put(item))
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        """The same for who needs no future."""
+        hand_over(self.begin, item, learn)
 
     async def settle(self) -> None:
         """Wait until all that was acknowledged is on disk."""

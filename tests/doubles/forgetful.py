@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.store import Change, Creation, Removal, Store, StoreTrouble, open_store
+from tests.doubles.hands import hand_over
 
 Item = Change | Creation | Removal
 
@@ -51,6 +52,10 @@ class Forgetful:
     def begin(self, item: Item) -> asyncio.Future[Any]:
         """The same for who does not wait."""
         return asyncio.ensure_future(self.put(item))
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        """The same for who needs no future."""
+        hand_over(self.begin, item, learn)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

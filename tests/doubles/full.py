@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.store import Store, StoreTrouble, open_store
+from tests.doubles.hands import hand_over
 
 
 class Room:
@@ -39,6 +40,10 @@ class _Full:
         refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refused.set_exception(StoreTrouble("no room", full=True))
         return refused
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        """The same for who needs no future."""
+        hand_over(self.begin, item, learn)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.store import Creation, Store, open_store
+from tests.doubles.hands import hand_over
 
 
 class Gate:
@@ -57,6 +58,10 @@ class _Holding:
         learnt: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         written.add_done_callback(lambda done: self._gate.hold(lambda: _copy(done, learnt)))
         return learnt
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        """The same for who needs no future."""
+        hand_over(self.begin, item, learn)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -14,7 +14,7 @@ from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
 from safelight_protocol.events import Eta, Queued, TaskEvent, Timings, decode_event, encode_event
 from safelight_protocol.snapshot import Snapshot, begun, brief, fold, opening, result_of
-from safelight_protocol.task import Task
+from safelight_protocol.task import Input, Task
 from tests.doubles.lives import (
     ARTIFACT,
     CHARGED,
@@ -93,6 +93,16 @@ def test_a_task_opens_as_its_request() -> None:
     assert (snapshot.model, snapshot.provider, snapshot.backend) == ("local/painter", "local", None)
     assert (snapshot.task_id, snapshot.seed, snapshot.kind) == ("id-u1", 7, "image")
     assert snapshot.created_at == snapshot.updated_at == "2023-11-14T22:13:20.000Z"
+
+
+def test_a_task_tells_what_it_began_with() -> None:
+    """Inputs are told as they were named, so that the task can be made again from its snapshot;
+    one without any says nothing of them, and no parameter can pose as them."""
+    posing = resolved(params={"inputs": [{"upload": "another"}]})
+    asked = msgspec.structs.replace(fresh().asked, inputs=(Input(upload="u"), Input(task="t")))
+    began = msgspec.structs.replace(fresh(resolved=posing), asked=asked)
+    assert opening(began).input_data["inputs"] == [{"upload": "u"}, {"task": "t"}]
+    assert "inputs" not in opening(fresh()).input_data
 
 
 def test_a_parameter_cannot_pose_as_the_prompt() -> None:
@@ -288,6 +298,16 @@ def test_a_brief_snapshot_is_cut_and_says_so() -> None:
     assert cut.input_data == {"type": "text", "prompt": "p" * 10}
     assert (cut.text, cut.seq, cut.status) == ("t" * 10, long.seq, "completed")
     assert cut.result_data is not None and cut.result_data.content == "c" * 10
+
+
+def test_a_brief_snapshot_has_no_graph() -> None:
+    """A parameter that is an object is left out with the others, however short the texts are: a
+    gallery tells each change of each of its tasks."""
+    graph = {"3": {"class_type": "KSampler", "inputs": {}}}
+    whole = opening(fresh(resolved=resolved(params={"workflow": graph})))
+    cut = brief(whole, 2000)
+    assert cut.truncated is True
+    assert cut.input_data == {"type": "image", "prompt": "a medieval monk"}
 
 
 @pytest.mark.parametrize("length", [50, 51])

@@ -17,6 +17,7 @@ import pytest
 from safelight.providers.scripted import Scripted
 from safelight.store import Change, Store, open_store
 from safelight_protocol.task import State
+from tests.doubles.hands import hand_over
 from tests.doubles.served import Served, served
 
 HANG: list[dict[str, Any]] = [{"do": "hang"}]
@@ -44,6 +45,9 @@ class _Buggy:
 
     def begin(self, item: Any) -> asyncio.Future[Any]:
         return asyncio.ensure_future(self.put(item))
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        hand_over(self.begin, item, learn)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(self._store, name):

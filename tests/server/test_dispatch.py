@@ -33,6 +33,22 @@ def test_first_come_first_served() -> None:
     assert dispatcher.statistics() == {"waiting": 1, "running": 2}
 
 
+def test_a_newcomer_is_news_if_somebody_has_to_act() -> None:
+    """Where there is a free place, or where nobody is overdue before; not at the end of a
+    line. It has its turn and its time limit either way."""
+    dispatcher = two_places()
+    assert dispatcher.join("a", "local", NOW + 9)
+    assert dispatcher.join("b", "local", NOW + 10)
+    assert dispatcher.take(NOW) == ["a", "b"]
+    assert not dispatcher.join("c", "local", NOW + 10)
+    assert dispatcher.join("d", "local", NOW + 8)
+    dispatcher.hold("acme", "it is down")
+    assert not dispatcher.join("x", "acme", NOW + 20)
+    assert dispatcher.overdue(NOW + 9) == ["d", "a"]
+    dispatcher.remove("a")
+    assert dispatcher.take(NOW) == ["c"]
+
+
 def test_providers_do_not_wait_for_each_other() -> None:
     """A full provider stands in nobody else's way; unknown ones have the default."""
     dispatcher = filled("a", "b", "c")

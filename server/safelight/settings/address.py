@@ -13,7 +13,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit, urlunsplit
 
 _PORTS = {"http": 80, "https": 443}
-_HERE = {"localhost", "ip6-localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"}  # noqa: S104
+_HERE = {"localhost", "ip6-localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"}
 _NUMERIC = re.compile(r"[0-9a-fx.]+")
 
 

@@ -26,6 +26,7 @@ from .records import (
     Clearing,
     Created,
     Creation,
+    Drawn,
     Expiring,
     Fenced,
     Item,
@@ -39,7 +40,7 @@ from .records import (
     UploadRow,
     Withdrawal,
 )
-from .writer import Writer
+from .writer import Learn, Writer
 
 __all__ = [
     "ArtifactRow",
@@ -51,6 +52,7 @@ __all__ = [
     "Creation",
     "DataDirectoryBusy",
     "DatabaseTooNew",
+    "Drawn",
     "EventRow",
     "Expiring",
     "Fenced",
@@ -107,6 +109,11 @@ class Store:
         """What `put` awaits, for who wants to know of it without waiting. Raises StoreTrouble
         once the store is closed."""
         return self._writer.begin(item)
+
+    def hand(self, item: Item, learn: Learn) -> None:
+        """The same without a future: `learn` is called with what the item came to, behind its
+        commit, an exception if nothing was written of it. Raises as `begin` does."""
+        self._writer.hand(item, learn)
 
     def statistics(self) -> dict[str, int]:
         """Group commits so far, the items in them, and how often the database was opened

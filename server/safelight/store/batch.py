@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -58,6 +58,8 @@ class Batch:
     async def write(self, items: Sequence[Item]) -> list[Any]:
         """Decide and write every item; changes come before creations, these before removals,
         and a sweep is last."""
+        if set(map(type, items)) == {Creation}:  # nothing else comes in such numbers
+            return await self._create(cast(Sequence[Creation], items))
         outcomes: dict[int, Any] = {}
         places = list(enumerate(items))
         changes = [(i, item) for i, item in places if isinstance(item, Change)]
@@ -67,8 +69,7 @@ class Batch:
             outcomes |= self._change(changes)
             self._flush()
         if creations:
-            made = Creations(self._visits, self._run, self._next_change, self._alike)
-            came_to = await made.write([item for _, item in creations])
+            came_to = await self._create([item for _, item in creations])
             outcomes |= {i: one for (i, _), one in zip(creations, came_to, strict=True)}
         if removals:
             outcomes |= await self._remove(removals)
@@ -89,6 +90,10 @@ class Batch:
                 rows = await self._rows(sql.LEFTOVERS, item.tasks)
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_CLEARED)
         return [outcomes[i] for i in range(len(items))]
+
+    async def _create(self, creations: Sequence[Creation]) -> list[Any]:
+        made = Creations(self._visits, self._run, self._next_change, self._alike)
+        return await made.write(creations)
 
     def _change(self, changes: list[tuple[int, Change]]) -> dict[int, Any]:
         """Nothing is asked: the statements that move the tasks fail if one is not as it was."""

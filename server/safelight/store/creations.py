@@ -18,7 +18,7 @@ from safelight_protocol.task import Task
 
 from . import statements as sql
 from .alike import Alike
-from .records import Birth, Created, Creation, mutable_row, task_of
+from .records import Birth, Created, Creation, is_newborn, mutable_row, task_of
 from .visit import Visits
 
 QUESTIONS = {"id": sql.BY_IDS, "key": sql.BY_KEYS, "completed": sql.COMPLETED}
@@ -45,6 +45,7 @@ class Creations:
         self._stored: dict[Where, Any] = {}
         self._gone: set[tuple[str, str | None]] = set()
         self._born: dict[Where, Task] = {}
+        self._newborn: list[Sequence[Any]] = []
         self._tasks: list[Sequence[Any]] = []
         self._requests: list[Sequence[Any]] = []
         self._events: list[Sequence[Any]] = []
@@ -60,6 +61,7 @@ class Creations:
             except Refused as refused:
                 outcomes.append(refused)
         for head, rows in (
+            (sql.INSERT_NEWBORN, self._newborn),
             (sql.INSERT_TASKS, self._tasks),
             (sql.INSERT_REQUESTS, self._requests),
             (sql.INSERT_EVENTS, self._events),
@@ -107,7 +109,8 @@ class Creations:
         return uids
 
     def _decide(self, creation: Creation) -> Created:
-        task = creation.decide(self._found(creation))
+        found = self._found(creation)
+        task = None if found is NOTHING else creation.decide(found)
         fresh = task is None
         if task is None:
             birth = creation.bear()
@@ -123,7 +126,8 @@ class Creations:
         owner, id, key = creation.owner, creation.id, creation.key
         alike = None
         if creation.reuse != "never":
-            alike = self._named("inflight", owner, creation.fingerprint)
+            where = ("inflight", owner, creation.fingerprint)
+            alike = self._stored.get(where) or self._born.get(where)
             if alike is None and creation.reuse == "completed":
                 alike = self._stored.get(("completed", owner, creation.fingerprint))
         if id is None and key is None:
@@ -151,7 +155,10 @@ class Creations:
         self._alike.born(owner, fingerprint, uid)
         n = self._next_change()
         named = (n, uid, owner, id, fingerprint, task.created_at, n)
-        self._tasks.append((*named, *mutable_row(task)))
+        if is_newborn(task):
+            self._newborn.append((*named, task.updated_at))
+        else:
+            self._tasks.append((*named, *mutable_row(task)))
         asked, resolved = _encode(task.asked).decode(), _encode(task.resolved).decode()
         self._requests.append((n, asked, resolved))
         self._events.append((uid, task.seq, self._run, birth.event.decode()))

@@ -84,8 +84,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True):
 class Creation(msgspec.Struct, frozen=True, kw_only=True):
     """A request to create or attach, decided inside the writer's transaction.
 
-    `decide` gets what was found and returns the task to attach to or None; it may
-    raise Refused. `bear` makes the new task. Neither may wait.
+    `decide` gets what was found, if anything was, and returns the task to attach to or
+    None; it may raise Refused. `bear` makes the new task. Neither may wait.
     """
 
     owner: str
@@ -147,6 +147,14 @@ class Tried(msgspec.Struct, frozen=True):
     at: int
 
 
+class Drawn(msgspec.Struct, frozen=True):
+    """The artifacts of these bytes have a thumbnail now, by its hash. Comes to whether there
+    is one that may name it."""
+
+    sha256: str
+    thumbnail: str
+
+
 class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
     """A file that an owner sent; `id` is the random capability in its URL."""
 
@@ -192,7 +200,7 @@ class Unused(msgspec.Struct, frozen=True):
     media_type: str
 
 
-FileItem = Tried | Upload | Withdrawal | Expiring
+FileItem = Tried | Drawn | Upload | Withdrawal | Expiring
 
 Item = Change | Creation | Removal | Sweep | Clearing | Preference | FileItem
 """What the writer takes."""
@@ -246,6 +254,21 @@ def mutable_row(task: Task) -> list[Any]:
 def mutable(task: Task) -> dict[str, Any]:
     """The same by their names."""
     return dict(zip(MUTABLE, mutable_row(task), strict=True))
+
+
+_BORN = {"state": State.QUEUED, "attempt": 1, "faults": 0, "claim": 0, "seq": 1, "progress": 0.0}
+_BORN |= {"handle_told": False, "canceling": False}
+NEWBORN = {name: _BORN.get(name) for name in MUTABLE if name != "updated_at"}
+"""What nearly every task has in these columns when it is born: they need not be bound, which
+costs most where there is nothing (sqlite3 looks for an adapter of every None)."""
+
+_newborn_fields = attrgetter(*NEWBORN)
+_newborn_values = tuple(NEWBORN.values())
+
+
+def is_newborn(task: Task) -> bool:
+    """Whether NEWBORN says all that can change of a task but when it did."""
+    return bool(_newborn_fields(task) == _newborn_values)
 
 
 stride_row: Callable[[Task], tuple[Any, ...]] = attrgetter(*STRIDE)

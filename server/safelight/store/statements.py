@@ -7,7 +7,9 @@ apart a JSON array of rows costs as much as writing them. SQLite 3.35 is enough.
 
 from __future__ import annotations
 
-from .records import MUTABLE, STRIDE, ArtifactRow
+from typing import Any
+
+from .records import MUTABLE, NEWBORN, STRIDE, ArtifactRow
 
 LIVE_STATES = "('queued', 'starting', 'running', 'canceling')"
 DONE_STATES = "('completed', 'failed', 'canceled')"
@@ -28,6 +30,12 @@ def _moving(columns: tuple[str, ...]) -> str:
     """
 
 
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return f"'{value}'" if isinstance(value, str) else str(value + 0)
+
+
 # Statements with a bare VALUES get their rows from visit.py.
 INSERT_EVENTS = "INSERT INTO events (uid, seq, run, body) VALUES"
 
@@ -38,8 +46,17 @@ ADVANCE_TASKS = _moving(STRIDE)
 
 # `n` is the change by which a task is born: so it is the order of their creation, and says
 # where an owner's feed has a task that has not changed since.
-_NEW = ("n", "uid", "owner", "id", "fingerprint", "created_at", "changed", *MUTABLE)
-INSERT_TASKS = f"INSERT INTO tasks ({', '.join(_NEW)}) VALUES"
+_NEW = ("n", "uid", "owner", "id", "fingerprint", "created_at", "changed")
+INSERT_TASKS = f"INSERT INTO tasks ({', '.join((*_NEW, *MUTABLE))}) VALUES"
+
+# Nearly all: what they have in common is in the statement.
+_OF_ITS_OWN = (*_NEW, "updated_at")
+INSERT_NEWBORN = f"""
+INSERT INTO tasks ({", ".join((*_OF_ITS_OWN, *NEWBORN))})
+SELECT {", ".join(f"m.column{n}" for n, _ in enumerate(_OF_ITS_OWN, 1))},
+    {", ".join(map(_literal, NEWBORN.values()))}
+FROM (VALUES) AS m
+"""
 
 INSERT_REQUESTS = "INSERT INTO requests (n, asked, resolved) VALUES"
 

@@ -35,7 +35,10 @@ MAX_BATCH = 512
 them next to nothing, and a bound keeps the wait of the first member short."""
 
 
-Waiting = tuple[Item, asyncio.Future[Any]]
+Learn = Callable[[Any], None]
+"""Hears what an item came to, an exception if nothing was written of it."""
+
+Waiting = tuple[Item, asyncio.Future[Any] | Learn]
 """A member of a group, and who waits for what it comes to."""
 
 TURNS = 8
@@ -68,6 +71,7 @@ class Writer:
         self._on_group = on_group
         self._waiting: list[Waiting] = []
         self._work = asyncio.Event()
+        self._telling = False
         self._closing = False
         self.groups = 0
         self.members = 0
@@ -87,12 +91,18 @@ class Writer:
     def begin(self, item: Item) -> asyncio.Future[Any]:
         """What `put` awaits; who gives up waiting does not cancel the write, but hears no
         more of it. Raises StoreTrouble once the store is closed."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.hand(item, future)
+        return future
+
+    def hand(self, item: Item, learn: Learn | asyncio.Future[Any]) -> None:
+        """The same for who needs no future: `learn` is called in a turn of the loop behind the
+        commit, one after another for all of a group. Raises StoreTrouble once it is closed."""
         if self._closing:
             raise StoreTrouble("the store is closed", closed=True)
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        self._work.set()
-        return future
+        self._waiting.append((item, learn))
+        if len(self._waiting) == 1:  # otherwise the work is known of
+            self._work.set()
 
     async def run(self) -> None:
         """Write until `close`; whatever waits by then is still written."""
@@ -112,7 +122,13 @@ class Writer:
 
     async def _gather(self) -> None:
         """Let come along what is on its way in this very moment: requests that arrive
-        together are read in different turns of the loop. Nobody waits for time."""
+        together are read in different turns of the loop. Nobody waits for time. Creations of
+        the group before are answered in the first turn; were that not waited for, those who
+        ask again when they are answered would fall into two groups for ever, each half as
+        large."""
+        if self._telling:
+            self._telling = False
+            await asyncio.sleep(0)
         for _ in range(TURNS):
             waiting = len(self._waiting)
             await asyncio.sleep(0)
@@ -135,8 +151,15 @@ class Writer:
                 await self._write(group[:half])
                 return await self._write(group[half:])
             outcomes = [defect]
-        for (_, future), outcome in zip(group, outcomes, strict=True):
-            _settle(future, outcome)
+        told: list[tuple[Learn, Any]] = []
+        for (_, learn), outcome in zip(group, outcomes, strict=True):
+            if isinstance(learn, asyncio.Future):
+                _settle(learn, outcome)
+            else:
+                told.append((learn, outcome))
+        if told:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(_tell, told)
 
     async def _commit(self, items: Sequence[Item]) -> list[Any]:
         connection = await self._ready()
@@ -199,6 +222,16 @@ async def _roll_back(connection: aiosqlite.Connection) -> None:
         with suppress(sqlite3.OperationalError):
             # SQLite may have rolled back by itself (disk full, I/O error): nothing to undo.
             await connection.execute_fetchall("ROLLBACK")
+
+
+def _tell(told: list[tuple[Learn, Any]]) -> None:
+    """One who fails keeps nobody else from hearing."""
+    for learn, outcome in told:
+        try:
+            learn(outcome)
+        except Exception as defect:
+            trouble = {"message": "told of a commit", "exception": defect}
+            asyncio.get_running_loop().call_exception_handler(trouble)
 
 
 def _settle(future: asyncio.Future[Any], outcome: Any) -> None:

@@ -62,6 +62,19 @@ async def test_a_new_task_is_whole(store: Store) -> None:
     assert await store.read.horizon("u1") == 1
 
 
+async def test_a_task_that_is_born_otherwise_is_whole_too(store: Store) -> None:
+    """Whatever a birth brings is stored, beside others of its batch that are as most are."""
+    odd = birth(fresh("u1"))
+    task = msgspec.structs.replace(odd.task, faults=2, handle="h", not_before=NOW + 5, progress=0.5)
+    born = msgspec.structs.replace(odd, task=task)
+    outcomes = await at_once(
+        store, creation(fresh("u0")), creation(task, bear=lambda: born), creation(fresh("u2"))
+    )
+    for made in outcomes:
+        assert await store.read.task("ann", made.task.id) == made.task
+    assert outcomes[1].task == task
+
+
 async def test_two_alike_in_one_instant_are_one_task(store: Store) -> None:
     """Without id and key, equal requests of one batch meet, and all have their answer."""
     alike = [creation(fresh(f"u{n}"), reuse="inflight") for n in range(3)]
