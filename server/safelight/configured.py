@@ -13,7 +13,7 @@ from .artifacts import ArtifactStore
 from .backends import Backend
 from .dispatch import host_of
 from .providers.base import Provider
-from .providers.comfyui import BadWorkflow, Comfy, ComfyBackend, Workflows
+from .providers.comfyui import BadWorkflow, Comfy, ComfyBackend, Timings, Workflows, kept_in
 from .providers.local import Local
 from .providers.scripted import Scripted
 from .registry import BadCatalog
@@ -24,9 +24,10 @@ from .storage.disk import Disk
 from .storage.s3 import S3, Access
 
 
-def backends_of(settings: Settings) -> dict[str, Backend]:
-    """The backends that the settings name. Raises SettingsError for two at one address, and
-    for a workflow or a file of models that cannot be."""
+def backends_of(settings: Settings, timings: Timings | None = None) -> dict[str, Backend]:
+    """The backends that the settings name, with other waits than usual where `timings` are
+    given. Raises SettingsError for two at one address, and for a workflow or a file of models
+    that cannot be."""
     check_backends(settings)
     if not settings.backends and settings.workflows_dir is None:
         return {}
@@ -35,7 +36,11 @@ def backends_of(settings: Settings) -> dict[str, Backend]:
         workflows = Workflows.load(settings.workflows_dir, names)
     except (BadCatalog, BadWorkflow) as trouble:
         raise SettingsError(str(trouble)) from None
-    return {name: ComfyBackend(name, one, workflows) for name, one in settings.backends.items()}
+    directory = Path(settings.data_dir)
+    return {
+        name: ComfyBackend(name, one, workflows, timings=timings, known_as=kept_in(directory, name))
+        for name, one in settings.backends.items()
+    }
 
 
 def providers_of(settings: Settings, backends: Mapping[str, Backend]) -> dict[str, Provider]:

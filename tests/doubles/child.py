@@ -21,7 +21,9 @@ from typing import Any
 from starlette.applications import Starlette
 
 from safelight.app import create_app
+from safelight.backends import Rhythm
 from safelight.configured import backends_of, providers_of
+from safelight.providers.comfyui import Timings
 from safelight.serve import serve
 from safelight.settings import Settings, load
 from safelight.store import open_store
@@ -32,6 +34,7 @@ from tests.doubles.process import ServerProcess, started
 from tests.doubles.remote_provider import RemoteProvider
 
 ROOT = Path(__file__).parents[2]
+HASTY = Timings(settle=0.3, poll=0.1, poll_most=0.5, again=0.3, reopen=0.05, unreachable=0.3)
 
 
 class Child(ServerProcess):
@@ -82,14 +85,17 @@ def child_process(
     resumable: bool = True,
     start_seconds: float = 5.0,
     bug: str | None = None,
+    hasty: bool = False,
     **settings: object,
 ) -> Iterator[Child]:
-    """A child that listens; ended at exit, with its errors printed if the test failed."""
+    """A child that listens; ended at exit, with its errors printed if the test failed. One
+    that is `hasty` waits shorter for its backends than the product does."""
     child = Child(data_dir, remote_url, **settings)
     child.bug = bug
     child.flags = ["--start-seconds", str(start_seconds)]
     child.flags += ["--billed"] if billed else []
     child.flags += [] if resumable else ["--lost-on-restart"]
+    child.flags += ["--hasty"] if hasty else []
     try:
         with started(child):
             yield child
@@ -119,7 +125,7 @@ def _build(settings: Settings, given: argparse.Namespace, points: Points) -> Sta
         opened = acknowledging_early(opened)
     late = given.bug == "subscribe-after-read"
     followers = LateSubscriptions if late else Subscriptions
-    backends = backends_of(settings)
+    backends = backends_of(settings, HASTY if given.hasty else None)
     providers = providers_of(settings, backends) | {"scripted": remote}
     return create_app(
         settings,
@@ -127,6 +133,7 @@ def _build(settings: Settings, given: argparse.Namespace, points: Points) -> Sta
         points.opened(opened),
         lambda: points.subscriptions(followers()),
         backends,
+        Rhythm(first_seconds=0.1) if given.hasty else None,
     )
 
 
@@ -141,6 +148,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--remote", required=True)
     parser.add_argument("--billed", action="store_true")
     parser.add_argument("--lost-on-restart", action="store_true")
+    parser.add_argument("--hasty", action="store_true")
     parser.add_argument("--start-seconds", type=float, default=5.0)
     parser.add_argument("--points", type=int)
     parser.add_argument("--bug", choices=BUGS)

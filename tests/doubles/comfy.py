@@ -296,4 +296,5 @@ async def comfy(port: int = 0) -> AsyncIterator[ComfyDouble]:
 
 
 def _item(prompt: dict[str, Any]) -> list[Any]:
-    return [prompt["number"], prompt["prompt_id"], prompt["prompt"], {}, ["9"]]
+    extra = {"client_id": prompt["client_id"]} if "client_id" in prompt else {}
+    return [prompt["number"], prompt["prompt_id"], prompt["prompt"], extra, ["9"]]

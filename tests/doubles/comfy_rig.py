@@ -13,6 +13,7 @@ from typing import Any
 
 from safelight.providers.base import Outcome, Prediction
 from safelight.providers.comfyui import Comfy, ComfyBackend, Timings
+from safelight.providers.comfyui.name import drawn
 from safelight.providers.comfyui.provider import prompt_id_of
 from safelight.settings import BackendSettings
 from tests.doubles.comfy import ComfyDouble
@@ -31,6 +32,8 @@ QUICK = Timings(
     reopen=0.01,
     reopen_most=0.05,
     close=0.2,
+    recheck=0.05,
+    lists=0.5,
 )
 """Short where waiting decides nothing, long where a test must not get there by waiting."""
 
@@ -132,11 +135,16 @@ Rigged = Callable[..., AbstractAsyncContextManager[Rig]]
 
 @asynccontextmanager
 async def rigged(
-    double: ComfyDouble, timings: Timings = QUICK, *, path: str = "", **settings: Any
+    double: ComfyDouble,
+    timings: Timings = QUICK,
+    *,
+    path: str = "",
+    known_as: Callable[[], str] = drawn,
+    **settings: Any,
 ) -> AsyncIterator[Rig]:
     """An adapter on a double, with these settings of its backend."""
     known = BackendSettings(url=double.url + path, timeout_seconds=0.5, **settings)
-    backend = ComfyBackend("one", known, timings=timings)
+    backend = ComfyBackend("one", known, timings=timings, known_as=known_as)
     provider = Comfy({"one": backend})
     async with provider.open():
         yield Rig(double, provider, backend)

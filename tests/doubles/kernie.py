@@ -47,7 +47,8 @@ class Kernie(ServerProcess):
         return words
 
     def log(self, event: str | None = None) -> list[dict[str, Any]]:
-        """The lines of its log: `request`, `start`, `end` and `socket`, or those of one kind."""
+        """The lines of its log: `begun`, `request`, `start`, `end` and `socket`, or those of one
+        kind."""
         text = self.log_file.read_text() if self.log_file.exists() else ""
         lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
         return [line for line in lines if event in (None, line["event"])]
@@ -63,6 +64,10 @@ class Kernie(ServerProcess):
             for line in self.log("request")
             if line["method"] == "POST" and "prompt_id" in line
         ]
+
+    def begun(self, path: str) -> int:
+        """How many requests to this path have come, answered or not."""
+        return sum(line["path"].startswith(path) for line in self.log("begun"))
 
     def wait_back(self) -> None:
         """Wait until it answers again after a restart of its own accord."""

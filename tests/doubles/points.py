@@ -26,6 +26,7 @@ from safelight.providers.base import Outcome, Prediction, Provider, Report
 from safelight.store import Change, Creation, Removal, Store
 from safelight.subscriptions import Subscriptions
 from safelight_protocol.task import State
+from tests.doubles.hands import hand_over
 
 PATIENCE_SECONDS = 20.0
 Item = Change | Creation | Removal
@@ -159,6 +160,10 @@ class _Store:
 
     def begin(self, item: Item) -> asyncio.Future[Any]:
         return asyncio.ensure_future(self.put(item))
+
+    def hand(self, item: Any, learn: Callable[[Any], None]) -> None:
+        """The same for who needs no future."""
+        hand_over(self.begin, item, learn)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -7,31 +7,18 @@ whoever followed it was told every event.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
 
-from tests.doubles.child import Child, child_process
-from tests.doubles.followers import Follower, SocketFollower, StreamFollower, following
-from tests.doubles.kernie import Kernie, kerniegen
+from tests.doubles.backend_house import backend_house
+from tests.doubles.child import Child
+from tests.doubles.kernie import Kernie
 from tests.doubles.served import PATIENCE
 
-ID = "killed"
-BODY = {
-    "id": ID,
-    "kind": "image",
-    "prompt": "a lamp that goes out",
-    "model": "comfyui/txt2img",
-    "params": {"width": 64, "height": 64, "steps": 6},
-}
-NOBODY = "http://127.0.0.1:9"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
@@ -61,61 +48,21 @@ THEIRS = (
 )
 
 
-class House:
-    """The server, its one backend, and a witness on each kind of line."""
+class Asked(NamedTuple):
+    """When it happens, by what was asked of the backend, which does not answer as it should."""
 
-    def __init__(self, child: Child, kernie: Kernie, followers: Sequence[Follower]) -> None:
-        self.child = child
-        self.kernie = kernie
-        self.followers = followers
-
-    async def create(self) -> None:
-        """The one task."""
-        async with httpx2.AsyncClient(base_url=self.child.url, trust_env=False) as http:
-            answer = await http.post("/api/tasks", json=BODY)
-            assert answer.status_code == 202, answer.text
-
-    async def until_counted(self, name: str, holds: Callable[[int], bool]) -> None:
-        """Return once this holds of what the server counts."""
-        async with httpx2.AsyncClient(base_url=self.child.url, trust_env=False) as http:
-            with anyio.fail_after(PATIENCE):
-                while True:
-                    counted = (await http.get("/healthz")).json()["data"]["statistics"]
-                    if holds(counted[name]):
-                        return
-
-    async def until_dead(self) -> None:
-        """Return once the backend has ended of its own."""
-        with anyio.fail_after(PATIENCE):
-            while not self.kernie.has_died:
-                await self.until_counted("predictions", lambda _: True)  # asking takes its time
-
-    async def ended(self) -> list[dict[str, Any]]:
-        """What was told, once everybody was told the end."""
-        with anyio.fail_after(60):
-            for follower in self.followers:
-                await follower.until_so(lambda follower=follower: follower.over)
-        for follower in self.followers:
-            follower.whole()
-        return self.followers[0].events
-
-    async def picture(self, events: list[dict[str, Any]]) -> None:
-        """The end is a completion whose one picture opens."""
-        assert events[-1]["type"] == "completed", json.dumps(events[-1])
-        (made,) = events[-1]["result_data"]["artifacts"]
-        async with httpx2.AsyncClient(base_url=self.child.url, trust_env=False) as http:
-            assert len((await http.get(made["url"])).content) == made["bytes"]
+    when: str
+    fault: str
+    path: str
+    attempts: int
 
 
-@asynccontextmanager
-async def house(folder: Path, **options: object) -> AsyncIterator[House]:
-    """Everything started and followed; `options` are the backend's."""
-    with kerniegen(folder / "kernie", step_seconds=0.05, **options) as kernie:
-        where = {"backends__kerniegen__url": kernie.url, "retry_base_seconds": 0.5}
-        with child_process(folder / "data", NOBODY, **where) as child:
-            witnesses = SocketFollower(child.url, ID), StreamFollower(child.url, ID)
-            async with following(witnesses) as followers:
-                yield House(child, kernie, followers)
+WAITING = (
+    Asked("while the POST is on its way, and lost", "hang-http@1", "/prompt", attempts=2),
+    Asked("while the POST's answer is on its way", "late-answer=5@1", "/prompt", attempts=1),
+    Asked("at the end, its history not told yet", "late-history=2@1", "/history/", attempts=1),
+    Asked("while it downloads", "hang-http=view@1", "/view", attempts=1),
+)
 
 
 def _when(row: Row) -> str:
@@ -130,52 +77,80 @@ async def _again(process: Child | Kernie) -> None:
 @pytest.mark.parametrize("row", OURS, ids=_when)
 async def test_safelight_is_killed(row: Row, tmp_path: Path) -> None:
     """After the restart the prompt is found where it was, or begun if it never was."""
-    async with house(tmp_path) as made:
+    async with backend_house(tmp_path) as made:
         made.child.points.arm(row.point, row.nth)
         await made.create()
         assert await made.child.points.reached() == row.point
         await _again(made.child)
         events = await made.ended()
         await made.picture(events)
-        runs = made.kernie.runs()
+        runs = made.runs()
     assert set(runs.values()) == {1}, runs
     assert (events[-1]["attempt"], len(runs)) == (row.attempts, row.runs)
 
 
-async def test_safelight_is_killed_while_it_downloads(tmp_path: Path) -> None:
-    """The file is fetched again after the restart, and told once."""
-    async with house(tmp_path) as made:
-        made.kernie.arm("hang-http=view@1")
+@pytest.mark.parametrize("row", WAITING, ids=_when)
+async def test_safelight_is_killed_while_it_waits(row: Asked, tmp_path: Path) -> None:
+    """What was asked when it was killed is looked up after the restart, and not asked twice
+    where it had come to something; the file is told once."""
+    async with backend_house(tmp_path) as made:
+        made.kernie.arm(row.fault)
         await made.create()
-        await made.until_counted("fetches", lambda count: count == 1)
+        await made.until_so(lambda: made.kernie.begun(row.path))
         await _again(made.child)
         events = await made.ended()
         await made.picture(events)
-        runs = made.kernie.runs()
+        runs = made.runs()
     assert list(runs.values()) == [1]
     assert [event["type"] for event in events].count("artifact") == 1
-    assert events[-1]["attempt"] == 1
+    assert events[-1]["attempt"] == row.attempts
+
+
+async def test_steps_go_on_after_the_kill(tmp_path: Path) -> None:
+    """Killed in the middle of sampling, it tells the steps of the same prompt after its start:
+    it comes to the backend under the same name."""
+    async with backend_house(tmp_path, step_seconds=0.3) as made:
+        watching = made.followers[0]
+        made.child.points.arm("after-commit:progress", 3)
+        await made.create(steps=100)
+        await made.child.points.reached()
+        await anyio.to_thread.run_sync(made.child.kill)
+        before = len(watching.events)
+        await anyio.to_thread.run_sync(made.child.start)
+        with anyio.fail_after(PATIENCE):
+            await watching.until_so(lambda: len(_steps(watching.events[before:])) >= 5)
+        async with made.http as http:
+            assert (await http.post(f"/api/tasks/{made.id}/cancel")).is_success
+        events = await made.ended()
+        assert list(made.runs().values()) == [1]
+    told = _steps(events)
+    assert told == sorted(told) and events[-1]["type"] == "canceled"
+
+
+def _steps(events: list[dict[str, Any]]) -> list[int]:
+    """The sampler's steps among these."""
+    return [e["step"] for e in events if e["type"] == "progress" and e.get("steps") == 100]
 
 
 @pytest.mark.parametrize("row", THEIRS, ids=_when)
 async def test_the_backend_is_killed(row: Row, tmp_path: Path) -> None:
     """Its queue is lost with it: what had not been told as done is begun again, as another
     prompt; none runs twice."""
-    async with house(tmp_path) as made:
+    async with backend_house(tmp_path) as made:
         made.kernie.arm(row.point)
         await made.create()
-        await made.until_dead()
+        await made.until_so(lambda: made.kernie.has_died)
         await _again(made.kernie)
         events = await made.ended()
         await made.picture(events)
-        runs = made.kernie.runs()
+        runs = made.runs()
     assert set(runs.values()) == {1}, runs
     assert (events[-1]["attempt"], len(runs)) == (row.attempts, row.runs)
 
 
 async def test_the_backend_is_killed_before_the_post(tmp_path: Path) -> None:
     """Nothing was sent to it, so nothing is lost: the task waits, and runs once it is back."""
-    async with house(tmp_path) as made:
+    async with backend_house(tmp_path) as made:
         made.child.points.arm("before-start")
         await made.create()
         await made.child.points.reached()
@@ -185,19 +160,19 @@ async def test_the_backend_is_killed_before_the_post(tmp_path: Path) -> None:
         await anyio.to_thread.run_sync(made.kernie.start)
         events = await made.ended()
         await made.picture(events)
-        runs = made.kernie.runs()
+        runs = made.runs()
     assert list(runs.values()) == [1]
 
 
 async def test_the_backend_is_killed_while_it_is_downloaded_from(tmp_path: Path) -> None:
     """Its files outlive it: the download is tried again, and nothing runs a second time."""
-    async with house(tmp_path) as made:
+    async with backend_house(tmp_path) as made:
         made.kernie.arm("hang-http=view@1")
         await made.create()
         await made.until_counted("fetches", lambda count: count == 1)
         await _again(made.kernie)
         events = await made.ended()
         await made.picture(events)
-        runs = made.kernie.runs()
+        runs = made.runs()
     assert list(runs.values()) == [1]
     assert events[-1]["attempt"] == 1

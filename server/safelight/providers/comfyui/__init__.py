@@ -9,8 +9,9 @@ tasks nor the store, and shares nothing with the emulator that it is tested agai
 from __future__ import annotations
 
 from .backend import ComfyBackend
+from .name import kept_in
 from .pace import Timings
 from .provider import Comfy
 from .workflows import BadWorkflow, Workflows
 
-__all__ = ["BadWorkflow", "Comfy", "ComfyBackend", "Timings", "Workflows"]
+__all__ = ["BadWorkflow", "Comfy", "ComfyBackend", "Timings", "Workflows", "kept_in"]

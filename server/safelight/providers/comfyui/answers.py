@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .graph import Graph
+from .graph import BadGraph, Graph, read_graph
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -49,8 +49,12 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def graph(self) -> Graph:
-        """The graph that ran."""
-        return self.prompt[2] if len(self.prompt) > 2 and isinstance(self.prompt[2], dict) else {}
+        """The graph that ran; empty if it has not the form of one."""
+        return _graph(self.prompt[2]) if len(self.prompt) > 2 else {}
+
+
+class _Extra(msgspec.Struct):
+    client_id: str | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -64,22 +68,33 @@ class Waiting(msgspec.Struct, frozen=True):
 
     @property
     def graph(self) -> Graph:
-        """The graph, decoded now."""
-        return _object(self.body[2]) if len(self.body) > 2 else {}
+        """The graph, decoded now; empty if it has not the form of one."""
+        try:
+            return _graph(msgspec.json.decode(self.body[2]))
+        except (IndexError, msgspec.DecodeError, RecursionError):
+            return {}
+
+    @property
+    def client_id(self) -> str | None:
+        """To whom its news go."""
+        try:
+            return msgspec.json.decode(self.body[3], type=_Extra).client_id
+        except (IndexError, msgspec.DecodeError, RecursionError):
+            return None
 
     @property
     def outputs(self) -> list[str] | None:
         """The ids of the nodes that it runs for."""
         try:
             return msgspec.json.decode(self.body[4], type=list[str])
-        except (IndexError, msgspec.DecodeError):
+        except (IndexError, msgspec.DecodeError, RecursionError):
             return None
 
 
-def _object(raw: msgspec.Raw) -> dict[str, Any]:
+def _graph(given: Any) -> Graph:
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.DecodeError:
+        return read_graph(given)
+    except BadGraph:
         return {}
 
 
@@ -97,8 +112,8 @@ class Queue(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, body: bytes) -> Queue:
-        """Raises msgspec.DecodeError. What is pending comes in the order of a heap, and is
-        sorted into the order in which it will run."""
+        """Raises DecodeError or RecursionError. What is pending comes in the order of a
+        heap, and is sorted into the order in which it will run."""
         found = msgspec.json.decode(body, type=_Queue)
         running = [_named(item) for item in found.queue_running if len(item) > 1]
         pending = sorted(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,10 +18,12 @@ import anyio
 
 from ...backends.base import Health, Unreachable, Wanted
 from ...settings import BackendSettings
+from ...telemetry import log as record
 from .answers import Accepted
 from .checking import check_params
 from .client import Client, Trouble, headers_of
 from .graph import Graph
+from .name import drawn
 from .options import Options
 from .pace import Pace, Timings
 from .router import Router
@@ -31,11 +32,13 @@ from .workflows import Workflows
 
 CHECKPOINTS = ("CheckpointLoaderSimple", "ckpt_name")
 MOST_SENT = 10_000
+MOST_DEAF = 1
+"""How often the socket may go deaf before its client id is suspected."""
 
 
 class ComfyBackend:
-    """A server that the settings name. `client_id` is its socket's, drawn anew with each
-    start of ours: no two processes may share one."""
+    """A server that the settings name. `client_id` is its socket's, had from `known_as` when it
+    opens: no two processes may share one."""
 
     type = "comfyui"
 
@@ -48,22 +51,24 @@ class ComfyBackend:
         timings: Timings | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
-        token: Callable[[], str] = lambda: uuid.uuid4().hex,
+        known_as: Callable[[], str] = drawn,
     ) -> None:
         self.name = name
         self.label = settings.label or name
         self.url = settings.url
-        self.client_id = token()
+        self.client_id = drawn()
         self.headers = headers_of(settings)
         self.pace = Pace(timings or Timings(), sleep)
         self.client = Client(settings, self.pace.timings)
         self.router = Router()
         self.workflows = workflows or Workflows.load()
         self.monotonic = monotonic
-        self.socket = Socket(name, settings, self.client_id, self.router, self.pace)
-        self.options_of = Options(
-            self.client.node_class, monotonic, self.pace.timings.fresh_options
-        )
+        self.socket = Socket(name, settings, lambda: self.client_id, self.router, self.pace)
+        self._known_as = known_as
+        self._deaf = 0
+        keep, patience = self.pace.timings.fresh_options, self.pace.timings.recheck
+        self.options_of = Options(self.client.node_class, monotonic, keep, patience)
+        self._is_new = False  # perhaps it is another server now
         self._number: float | None = None
         self._restarts = 0
         self._sent: deque[str] = deque(maxlen=MOST_SENT)
@@ -72,12 +77,14 @@ class ComfyBackend:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Hold its connections; the socket itself opens when it is first needed."""
+        self.client_id = self._known_as()
         async with self.client.open():
             running = asyncio.create_task(self.socket.run())
             try:
                 yield
             finally:
                 running.cancel()
+                await self.options_of.close()
                 await asyncio.gather(running, return_exceptions=True)
 
     async def health(self) -> Health:
@@ -86,6 +93,7 @@ class ComfyBackend:
             stats = await self.client.stats()
             queue = await self.client.queue()
         except Trouble as trouble:
+            self._is_new = True
             raise Unreachable(str(trouble)) from None
         return Health(
             status="up",
@@ -96,7 +104,15 @@ class ComfyBackend:
         )
 
     async def checkpoints(self) -> list[str]:
-        """The checkpoints that it has. Raises Unreachable."""
+        """The checkpoints that it has. Raises Unreachable. What the workflows need is asked
+        for, too, before it grows old: nobody who asks for a picture waits for lists."""
+        await self.options(*CHECKPOINTS)
+        younger = 0.0 if self._is_new else self.pace.timings.fresh_options / 2
+        self._is_new = False
+        names = {name for template in self.workflows for name in template.classes()}
+        await self.options_of.renew(
+            {CHECKPOINTS[0], *names}, younger=younger, patience=self.pace.timings.lists
+        )
         return await self.options(*CHECKPOINTS)
 
     async def options(self, class_type: str, input: str) -> list[str]:
@@ -123,6 +139,20 @@ class ComfyBackend:
             self._restarts += 1
         self._number = accepted.number
         return accepted
+
+    def hears_nothing(self) -> None:
+        """The socket tells nothing of a prompt that runs: open it anew. One that an older
+        socket of ours took along when it closed hears again then. When it happens once more,
+        somebody else may come with our id, from a copy of our data directory: take another
+        one, which costs the steps of what runs."""
+        self._deaf += 1
+        if self._deaf > MOST_DEAF:
+            self._deaf = 0
+            self.client_id = drawn()
+            record("backend.shared", backend=self.name)
+            for job in self.router.jobs:
+                job.life = None
+        self.socket.suspect()
 
     def has_sent(self, prompt_id: str) -> bool:
         """Whether it was sent from here, not too long ago."""

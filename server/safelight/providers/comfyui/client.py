@@ -106,7 +106,7 @@ class Client:
         body = await self._get("queue")
         try:
             return Queue.of(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             raise _garbled(body) from None
 
     async def delete(self, prompt_id: str) -> None:
@@ -153,12 +153,24 @@ class Client:
                 async with self._http.stream(method, path, **more) as answer:
                     body = await _whole(answer, self._most)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as trouble:
-            raise Unreached(f"the backend cannot be reached ({type(trouble).__name__})") from None
+            raise Unreached(f"the backend {_UNREACHED[type(trouble)]}") from None
         except (httpx2.HTTPError, TimeoutError) as trouble:
-            raise Unanswered(f"the backend did not answer ({type(trouble).__name__})") from None
+            how = (
+                "in time"
+                if isinstance(trouble, TimeoutError | httpx2.TimeoutException)
+                else "whole"
+            )
+            raise Unanswered(f"the backend did not answer {how}") from None
         if answer.status_code != 200:
             raise Told(answer.status_code, body, _is_page(answer, body))
         return body
+
+
+_UNREACHED: dict[type[Exception], str] = {
+    httpx2.ConnectError: "refuses connections",
+    httpx2.ConnectTimeout: "does not take connections",
+    httpx2.PoolTimeout: "has too much under way",
+}
 
 
 async def _whole(answer: httpx2.Response, most: int) -> bytes:

@@ -11,10 +11,14 @@ from __future__ import annotations
 import anyio
 import msgspec
 
+from safelight_protocol.codes import Refused
+
 from ...telemetry import log as record
 from ..base import (
     Again,
+    Delta,
     Ended,
+    Found,
     Gone,
     Made,
     Moved,
@@ -32,6 +36,10 @@ from .messages import Picture
 from .outcome import end_of, ended_well, failure_of, outputs_of, reports_of
 from .router import Job
 from .sight import Absent, look
+
+MOST_LOST = 3
+"""Files of a failed prompt that are tried in vain before the rest is left: each may take
+long, and the failure waits to be told."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -153,6 +161,8 @@ class Following:
         job, backend = self._job, self._backend
         self._troubles = 0
         self._life = backend.life
+        if job.life is None and waiting.client_id == backend.client_id:
+            job.life = backend.life  # an earlier process of ours sent it: we hear its news
         if not job.course.graph:
             job.course.know(waiting.graph, waiting.outputs)
         self._place = None if waiting.running else f"waits at the backend, {waiting.ahead} ahead"
@@ -161,7 +171,7 @@ class Following:
             self._heard, self._heard_at = job.heard, now
         elif now - self._heard_at >= self._pace.timings.deaf:
             self._heard_at = now
-            backend.socket.suspect()
+            backend.hears_nothing()
 
     async def _absent(self) -> Outcome:
         """It is nowhere, and it was somewhere: stopped, removed, or lost with the server."""
@@ -181,15 +191,16 @@ class Following:
         backend.settled(job.prompt_id)
         if not job.course.graph:
             job.course.know(entry.graph)
+        how = end_of(entry)
+        if how == "error":
+            await self._salvage(entry)
+            return self._failed(entry)
         await self._tell()
-        match end_of(entry):
+        match how:
             case "interrupted":
                 if not job.canceled:
                     await self._report(Moved(message="interrupted on the backend"))
                 return Ended()
-            case "error":
-                await self._files(entry)
-                return self._failed(entry)
             case "success":
                 missed = self._missed()
                 if missed is not None:
@@ -199,11 +210,27 @@ class Following:
 
     async def _files(self, entry: Entry) -> int:
         """Report what the history names, in order; how many there were."""
-        kind, client = self._prediction.kind, self._backend.client
-        reports = reports_of(outputs_of(entry), kind, client, self._backend.headers)
+        reports = self._named(entry)
         for report in reports:
             await self._report(report)
         return len(reports)
+
+    def _named(self, entry: Entry) -> list[Found | Made | Delta]:
+        kind, client = self._prediction.kind, self._backend.client
+        return reports_of(outputs_of(entry), kind, client, self._backend.headers)
+
+    async def _salvage(self, entry: Entry) -> None:
+        """Report what was made before it failed; what cannot be had hides no failure."""
+        lost = 0
+        sent = [_made(picture) for picture in self._job.take_results()]
+        for report in (*sent, *self._named(entry)):
+            try:
+                await self._report(report)
+            except Refused:
+                lost += 1
+                if lost == MOST_LOST:
+                    break
+        await self._tell()
 
     def _failed(self, entry: Entry) -> Never:
         outcome, traceback = failure_of(entry)

@@ -6,14 +6,19 @@ nothing of their form is believed before `read_graph` has seen it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Graph = dict[str, dict[str, Any]]
 """By node id: `class_type`, `inputs`, and `_meta` where there is one."""
 
 MAX_NODES = 5000
+MAX_CLASS_CHARACTERS = 200
 ROLLED_OUT = "SaveImageWebsocket"
 """The class whose pictures come over the socket and are kept nowhere."""
+
+DOTS = frozenset({".", ".."})
+"""No part of a class's name is one of these: it becomes a part of an address."""
 
 EDITOR_HINT = (
     "this is the form of the editor; export it as API format (in ComfyUI: Workflow, Export (API))"
@@ -53,6 +58,10 @@ def read_graph(given: Any) -> Graph:
 def _check_node(node: str, body: Any) -> None:
     if not isinstance(body, dict) or not isinstance(body.get("class_type"), str):
         raise BadGraph(f"node {node}: expected a class_type", f"{node}.class_type", body)
+    name = body["class_type"]
+    if not 0 < len(name) <= MAX_CLASS_CHARACTERS or not DOTS.isdisjoint(name.split("/")):
+        wanted = f"the name of a node class, 1 to {MAX_CLASS_CHARACTERS} characters"
+        raise BadGraph(f"node {node}: expected {wanted}", f"{node}.class_type", name)
     if not isinstance(body.get("inputs"), dict):
         raise BadGraph(f"node {node}: expected inputs, an object", f"{node}.inputs", body)
 
@@ -67,10 +76,16 @@ def is_link(value: Any) -> bool:
     )
 
 
+def sources_of(graph: Graph, node: str) -> Iterator[str]:
+    """The nodes that this one takes from, one for each input."""
+    for value in graph[node]["inputs"].values():
+        if is_link(value) and value[0] in graph:
+            yield value[0]
+
+
 def links_of(graph: Graph, node: str) -> list[str]:
     """The nodes that this one takes from."""
-    inputs = graph[node]["inputs"].values()
-    return [value[0] for value in inputs if is_link(value) and value[0] in graph]
+    return list(sources_of(graph, node))
 
 
 def sinks(graph: Graph) -> list[str]:

@@ -20,6 +20,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     to a server that says it never saw it. A followed prompt is looked up every `poll` while
     there is no socket, after `silence` on one, and the socket is opened anew after `deaf`
     in which it told nothing of a prompt that runs: it may be registered no more.
+    A list is asked for again after `fresh_options`; `recheck` is how long who is about to
+    refuse something waits for a younger one.
+    `lists` is how long a look at its health waits for lists that grow old.
     `race` is how long the history may lag behind the word that a prompt is over.
     """
 
@@ -36,6 +39,8 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     reopen_most: float = 15.0
     close: float = 5.0
     fresh_options: float = 60.0
+    recheck: float = 0.5
+    lists: float = 5.0
     unreachable: float = 5.0
 
 

@@ -8,12 +8,17 @@ skipped: nothing is counted, all is read. Pure.
 
 from __future__ import annotations
 
-from .graph import Graph, class_of, links_of, reachable, sinks, title_of
+from itertools import islice
+from typing import Any
+
+from .graph import Graph, class_of, reachable, sinks, sources_of, title_of
 from .messages import Bar, NodeState
 
 MOST_STEPS = 10_000
 PLAIN_STEPS = 20
 """Of a sampler whose steps are nowhere to be found."""
+MOST_INPUTS = 64
+"""Links that are followed in search of them."""
 
 
 def weight_of(graph: Graph, node: str) -> float:
@@ -21,24 +26,33 @@ def weight_of(graph: Graph, node: str) -> float:
     name = class_of(graph, node).lower()
     if "sampler" not in name or "select" in name:
         return 1.0
-    steps = _steps_of(graph, node, 3)
+    steps = _steps_near(graph, node)
     return float(PLAIN_STEPS if steps is None else min(max(steps, 1), MOST_STEPS))
 
 
-def _steps_of(graph: Graph, node: str, depth: int) -> int | None:
-    """Its own steps, less those that it leaves out; or those of the schedule it is given."""
-    inputs = graph[node]["inputs"]
-    steps = _whole(inputs.get("steps"))
-    if steps is not None:
-        first = _whole(inputs.get("start_at_step")) or 0
-        last = _whole(inputs.get("end_at_step"))
-        return min(steps, steps if last is None else last) - first
-    if depth > 0:
-        for source in links_of(graph, node):
-            found = _steps_of(graph, source, depth - 1)
-            if found is not None:
-                return found
+def _steps_near(graph: Graph, node: str) -> int | None:
+    """The steps of a sampler: its own, or those of the nearest node that it takes from and
+    that has some, as a schedule does. Few inputs are looked at, whatever the graph."""
+    nearest, left = [node], MOST_INPUTS
+    for one in nearest:
+        steps = _own_steps(graph[one]["inputs"])
+        if steps is not None:
+            return steps
+        for source in islice(sources_of(graph, one), left):
+            left -= 1
+            if source not in nearest:
+                nearest.append(source)
     return None
+
+
+def _own_steps(inputs: dict[str, Any]) -> int | None:
+    """As many as a node says, less those that it leaves out."""
+    steps = _whole(inputs.get("steps"))
+    if steps is None:
+        return None
+    first = _whole(inputs.get("start_at_step")) or 0
+    last = _whole(inputs.get("end_at_step"))
+    return min(steps, steps if last is None else last) - first
 
 
 def _whole(value: object) -> int | None:

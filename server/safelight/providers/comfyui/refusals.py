@@ -23,7 +23,13 @@ MODEL_INPUTS = ("ckpt_name", "unet_name", "lora_name", "vae_name", "clip_name", 
 MISSING = {"missing_node_type", "invalid_node_type"}
 MOST_TOLD = 3
 MAX_WORDS = 300
+MOST_OPTIONS = 10_000
+MOST_ALIKE = 50
+MOST_CHARACTERS = 200
+"""Of the options of an input, how many are looked at, how many are compared, and how much
+of each."""
 
+_WORD = re.compile(r"[^\W_]+")
 _PATH = re.compile(r"(?<![\w:/])(?:[A-Za-z]:)?[\\/](?:[^\s'\"\\/]+[\\/])+")
 
 
@@ -51,9 +57,20 @@ def first_line(text: str) -> str:
 
 
 def near(found: Any, options: list[str]) -> list[str]:
-    """The options that may have been meant; the first few where none is like it."""
-    close = difflib.get_close_matches(str(found)[:200], options[:10_000], n=3, cutoff=0.5)
-    return close or options[:3]
+    """The options that may have been meant; the first few where none is like it. Looked for
+    among those that begin alike or share a word, since likeness is dear to tell."""
+    asked = str(found)[:MOST_CHARACTERS]
+    words = [word for word in _WORD.findall(asked.lower()) if len(word) > 2][:4]
+    words = words or [asked.lower()]
+    head = asked[:2].lower()
+    alike: list[str] = []
+    for option in options[:MOST_OPTIONS]:
+        lower = option[:MOST_CHARACTERS].lower()
+        if lower.startswith(head) or any(word in lower for word in words):
+            alike.append(option)
+            if len(alike) == MOST_ALIKE:
+                break
+    return difflib.get_close_matches(asked, alike, n=3, cutoff=0.5) or alike[:3] or options[:3]
 
 
 def of_node_errors(node_errors: Any, graph: Graph) -> Never | None:
@@ -61,6 +78,7 @@ def of_node_errors(node_errors: Any, graph: Graph) -> Never | None:
     if not isinstance(node_errors, dict) or not node_errors:
         return None
     told: list[str] = []
+    wrong = 0
     code = "invalid"
     for node, raw in node_errors.items():
         try:
@@ -71,11 +89,13 @@ def of_node_errors(node_errors: Any, graph: Graph) -> Never | None:
         for problem in problems.errors:
             if _is_model(problem):
                 code = "model_not_found"
-            told.append(f"node {node} ({name}): {_told(problem)}")
+            wrong += 1
+            if wrong <= MOST_TOLD:
+                told.append(f"node {node} ({name}): {_told(problem)}")
     if not told:
         return None
-    more = f" (and {len(told) - MOST_TOLD} more)" if len(told) > MOST_TOLD else ""
-    return Never(code, "; ".join(told[:MOST_TOLD]) + more)
+    more = f" (and {wrong - MOST_TOLD} more)" if wrong > MOST_TOLD else ""
+    return Never(code, "; ".join(told) + more)
 
 
 def of_body(body: bytes, graph: Graph) -> Never:

@@ -31,8 +31,8 @@ class Job:
     """One prompt of ours. `over` once the server says that its history is written,
     `succeeded` shortly before; `begun` once it runs; `heard` counts what came for it.
     `look` is set by whoever knows that it should be looked up now. `life` is that of the
-    server when it was sent from here; None for one that was sent by an earlier process of
-    ours, whose news go to nobody.
+    server when it was sent under our client id; None for one of which that is not known, or
+    not so, whose news go to somebody else.
     """
 
     def __init__(self, prompt_id: str) -> None:

@@ -8,6 +8,7 @@ What comes is handed to the router. Without a socket prompts run all the same, u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -26,14 +27,15 @@ LOST = (OSError, WebSocketException, TimeoutError, EOFError)
 
 
 class Socket:
-    """The socket of one backend. `drops` counts how often it was lost or could not be opened:
-    as long as it stays the same, the server has not restarted."""
+    """The socket of one backend, under the client id that is given when one opens. `drops`
+    counts how often it was lost or could not be opened: as long as it stays the same, the
+    server has not restarted."""
 
     def __init__(
         self,
         name: str,
         settings: BackendSettings,
-        client_id: str,
+        client_id: Callable[[], str],
         router: Router,
         pace: Pace,
     ) -> None:
@@ -41,7 +43,7 @@ class Socket:
         self.opened = 0
         self._name = name
         self._settings = settings
-        self._url = f"{settings.url.replace('http', 'ws', 1)}/ws?clientId={quote(client_id)}"
+        self._client_id = client_id
         self._router = router
         self._pace = pace
         self._connection: ClientConnection | None = None
@@ -131,8 +133,9 @@ class Socket:
 
     def _connect(self) -> Any:
         timings = self._pace.timings
+        url = f"{self._settings.url.replace('http', 'ws', 1)}/ws"
         return connect(
-            self._url,
+            f"{url}?clientId={quote(self._client_id())}",
             additional_headers=headers_of(self._settings),
             origin=None,
             compression=None,

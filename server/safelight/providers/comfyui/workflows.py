@@ -61,7 +61,7 @@ class Template(msgspec.Struct, frozen=True):
     def fill(self, values: Mapping[str, Any]) -> Graph:
         """The graph with these values in it. What is not named here stays as it is there."""
         graph = copy.deepcopy(self.graph)
-        removed = {n: w for n, w in self.without.items() if not any(u in values for u in w.unless)}
+        removed = self._removed(values)
         for node in removed:
             del graph[node]
         for body in graph.values():
@@ -72,6 +72,18 @@ class Template(msgspec.Struct, frozen=True):
                 if slot.node in graph:
                     graph[slot.node]["inputs"][slot.input] = value
         return graph
+
+    def _removed(self, values: Mapping[str, Any]) -> dict[str, Without]:
+        return {n: w for n, w in self.without.items() if not any(u in values for u in w.unless)}
+
+    def classes(self, values: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """The classes of the nodes that run with these values, or of all, each with a node."""
+        removed = {} if values is None else self._removed(values)
+        return {
+            str(body["class_type"]): node
+            for node, body in self.graph.items()
+            if node not in removed
+        }
 
     def class_of(self, slot: Slot) -> str:
         """The class of a slot's node."""

@@ -86,7 +86,7 @@ async def test_what_it_has_is_taken(stocked: Rig) -> None:
     [
         ("checkpoint", "c.safetensors", "one of b.safetensors, a.safetensors"),
         ("sampler", "eulr", "one of euler"),
-        ("scheduler", "karas", "one of karras"),
+        ("scheduler", "karas", "one of normal, karras"),
         ("lora", "cold.safetensors", "one of warm.safetensors"),
         ("steps", 20_000, "INT from 1 to 10000"),
         ("cfg", -1, "FLOAT from 0.0 to 100.0"),
@@ -211,6 +211,39 @@ async def test_what_was_just_installed_is_found(rig: Rig) -> None:
         now += 10
         await backend.check(Wanted(params={"sampler": "new"}))
         assert await backend.options("KSampler", "sampler_name") == ["euler", "new"]
+
+
+async def test_a_busy_one_refuses_nothing_that_it_had(stocked: Rig) -> None:
+    """Once its lists are known, a backend that answers nobody takes what is on them, also when
+    they have grown old; what is not on them is refused by them."""
+    now = 1000.0
+    settings = BackendSettings(url=stocked.double.url)
+    backend = ComfyBackend("one", settings, timings=QUICK, monotonic=lambda: now)
+    async with backend.open():
+        await backend.checkpoints()
+        asked = stocked.double.count("GET", "/object_info")
+        await backend.check(Wanted(params={"sampler": "heun"}))
+        assert stocked.double.count("GET", "/object_info") == asked, "it was warm before"
+        stocked.double.faults["GET /object_info"].extend(["hang"] * 100)
+        now += 1000
+        await backend.check(Wanted(params={"sampler": "heun", "checkpoint": "b.safetensors"}))
+        with pytest.raises(Refused) as refused:
+            await backend.check(Wanted(params={"sampler": "none"}))
+    assert refused.value.details[0]["field"] == "params.sampler"
+
+
+async def test_lists_are_told_anew_when_it_comes_back(stocked: Rig) -> None:
+    """A backend that was away may be another one: with its health its lists are asked for."""
+    assert await stocked.backend.checkpoints() == ["a.safetensors", "b.safetensors"]
+    declared = stocked.double.object_info["CheckpointLoaderSimple"]["input"]["required"]
+    declared["ckpt_name"] = [["c.safetensors"], {}]
+    await stocked.backend.health()
+    assert await stocked.backend.checkpoints() == ["a.safetensors", "b.safetensors"]
+    stocked.double.faults["GET /system_stats"].append("lose")
+    with pytest.raises(Unreachable):
+        await stocked.backend.health()
+    await stocked.backend.health()
+    assert await stocked.backend.checkpoints() == ["c.safetensors"]
 
 
 @pytest.mark.parametrize("fault", ["lose", Answer(500), PAGE])

@@ -141,7 +141,8 @@ async def test_an_animation_is_a_video(tmp_path: Path) -> None:
 
 
 async def test_a_picture_from_a_picture(tmp_path: Path) -> None:
-    """The picture that an earlier run made is uploaded and begun with."""
+    """The picture that an earlier run made is uploaded and begun with; several come of it if so
+    many are asked for."""
     async with bench(tmp_path) as on:
         heard = Heard()
         await on.run(on.prediction(), heard)
@@ -152,6 +153,9 @@ async def test_a_picture_from_a_picture(tmp_path: Path) -> None:
         )
         assert isinstance(await on.run(asked, again := Heard()), Done)
         assert len(again.of(Found)) == 1
+        asked = on.prediction(uid="u3", model=asked.model, inputs=asked.inputs, n=3)
+        assert isinstance(await on.run(asked, several := Heard()), Done)
+        assert len(several.of(Found)) == 3
 
 
 async def test_results_over_the_socket(tmp_path: Path) -> None:

@@ -146,3 +146,25 @@ def test_a_title_is_what_people_read() -> None:
     assert course.message == "Paint: halfway"
     course.says("4", "elsewhere")
     assert course.message == "Paint: halfway"
+
+
+class _Inputs(dict[str, Any]):
+    """Inputs that count how many of them were looked at."""
+
+    looked = 0
+
+    def values(self) -> Any:
+        for value in super().values():
+            _Inputs.looked += 1
+            yield value
+
+
+def test_a_thicket_of_links_is_looked_at_a_little() -> None:
+    """Where every sampler takes from every other, few links are followed for each."""
+    names = [str(number) for number in range(60)]
+    graph = {name: node("KSampler") for name in names}
+    for name in names:
+        graph[name]["inputs"] = _Inputs({f"x{other}": [other, 0] for other in names})
+    _Inputs.looked = 0
+    assert weight_of(graph, "0") == 20.0
+    assert _Inputs.looked <= 130

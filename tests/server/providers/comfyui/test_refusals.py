@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from safelight.providers.base import Never
-from safelight.providers.comfyui.refusals import first_line, of_body, of_failure, of_node_errors
+from safelight.providers.comfyui.refusals import (
+    first_line,
+    near,
+    of_body,
+    of_failure,
+    of_node_errors,
+)
 from tests.doubles.comfy import recorded
 
 CASES = {
@@ -165,3 +172,36 @@ def test_a_failure_that_cannot_be_read_is_a_failure() -> None:
     """Nothing readable is told as a node's failure all the same."""
     for data in (None, [], {"traceback": 5}):
         assert of_failure(data)[0].code == "node_failed"
+
+
+class _Option(str):
+    """An option that counts how often it is compared letter by letter."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __iter__(self) -> Iterator[str]:
+        _Option.compared += 1
+        return super().__iter__()
+
+
+def test_what_is_near_is_found_among_many() -> None:
+    """Of thousands of options those that begin alike or share a word are compared, few at most;
+    where none does, the first are told."""
+    options: list[str] = [_Option(f"detail-{number}.safetensors") for number in range(4000)]
+    options.append("watercolour_v2.safetensors")
+    assert near("watercolor_v2", options) == ["watercolour_v2.safetensors"]
+    assert near("zz", options)[0] == "detail-0.safetensors"
+    _Option.compared = 0
+    assert near("detale-7.safetensors", options)
+    assert _Option.compared <= 50
+
+
+@pytest.mark.parametrize("wrong", [1, 3, 4, 500])
+def test_of_many_problems_the_first_are_told_and_the_rest_counted(wrong: int) -> None:
+    """However much is wrong, the message stays short."""
+    problem = {"type": "required_input_missing", "message": "m", "details": "d", "extra_info": {}}
+    told = of_node_errors({"1": {"errors": [problem] * wrong, "class_type": "Save"}}, {})
+    assert told is not None
+    assert told.message.count("node 1 (Save)") == min(wrong, 3)
+    assert told.message.endswith(f" (and {wrong - 3} more)") == (wrong > 3)

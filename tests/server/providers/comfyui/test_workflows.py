@@ -131,3 +131,12 @@ def test_no_graph_is_no_graph(given: Any) -> None:
     """Whatever else is sent in place of a graph is refused, with where it is wrong."""
     with pytest.raises(BadGraph):
         read_graph(given)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../queue", "a/./b", "x" * 201])
+def test_a_class_that_is_no_name_is_refused(name: str) -> None:
+    """The name of a class becomes a part of an address: one that would lead elsewhere, or is
+    none, is refused where it stands."""
+    with pytest.raises(BadGraph) as refused:
+        read_graph({"4": {"class_type": name, "inputs": {}}})
+    assert refused.value.field == "4.class_type"
