@@ -74,7 +74,7 @@ class Load:
         loop = asyncio.get_running_loop()
         joined = loop.create_future()
         transport, _ = await loop.create_connection(
-            lambda: _Socket(id, joined, lambda stamps: self._take(job, stamps)),
+            lambda: Follower(id, joined, lambda stamps: self._take(job, stamps)),
             parts.hostname,
             parts.port,
         )
@@ -175,16 +175,21 @@ class _Stream(asyncio.Protocol):
         self._streams[name] = self._transport
 
 
-class _Socket(asyncio.Protocol):
-    """A WebSocket that joins one task and hands on the stamps of its events. Takes frames
-    of servers only: whole ones, not masked."""
+class Follower(asyncio.Protocol):
+    """A WebSocket that joins one task and hands on the stamps of its events, which `stamp`
+    finds in them. Takes frames of servers only: whole ones, not masked."""
 
     def __init__(
-        self, id: str, joined: asyncio.Future[Any], take: Callable[[list[bytes]], None]
+        self,
+        id: str,
+        joined: asyncio.Future[Any],
+        take: Callable[[list[bytes]], None],
+        stamp: re.Pattern[bytes] = SENT,
     ) -> None:
         self._topic = f"task:{id}"
         self._joined = joined
         self._take = take
+        self._stamp = stamp
         self._rest = b""
         self._upgraded = False
 
@@ -210,7 +215,7 @@ class _Socket(asyncio.Protocol):
         told, self._rest = self._rest[:whole], self._rest[whole:]
         if not self._joined.done() and b"phx_reply" in told:
             self._joined.set_result(None)
-        stamps = SENT.findall(told)
+        stamps = self._stamp.findall(told)
         if stamps:
             self._take(stamps)
 

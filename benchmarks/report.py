@@ -30,6 +30,7 @@ ORDER = (
     "status",
     "store",
     "latency",
+    "backend",
     "replay",
     "resume",
     "storm",
