@@ -13,7 +13,7 @@ import anyio.abc
 from .stray import spared
 from .telemetry import log as record
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[object]]
 
 
 class Guard:
