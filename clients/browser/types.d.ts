@@ -71,7 +71,7 @@ export interface Started extends EventEnvelope {
   backend: string | null;
   /** The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend. */
   backend_url?: string;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed?: number | string;
 }
 
@@ -173,7 +173,7 @@ export interface ResultData {
   /** The provider's own id of the prediction. */
   prediction_id: string | null;
   generation_id?: string;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed: number | string;
   artifacts: Artifact[];
   /** When the task was accepted; UTC. */
@@ -183,7 +183,7 @@ export interface ResultData {
   timings: Timings;
 }
 
-/** A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none. */
+/** A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a small picture of it, mostly 512 pixels at the longer side, or to the picture itself where none can be made; null where there is none. */
 export interface Artifact {
   id: string;
   /** Where to get it; relative to this server or absolute. */
@@ -268,7 +268,7 @@ export interface Snapshot {
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
   prediction_id: string | null;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed: number | string;
   reason: string | null;
   message: string | null;
@@ -794,7 +794,7 @@ export interface Filed {
   provider: string;
   /** Where the provider runs it; null where it has no backends. */
   backend: string | null;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed: number | string;
   /** When the task was accepted; UTC. */
   created_at: string;
@@ -855,9 +855,11 @@ export interface CreateTask {
 /** The deployed app's body of a create. */
 export interface AppCreateTask {
   /** The request. Other fields become parameters; those the model lacks are ignored. */
-  input_data: { type?: unknown; prompt: string; model?: string | null; seed?: number | string | null; request_id?: string | null; [field: string]: unknown; };
+  input_data: { type?: unknown; prompt: string; model?: string | null; backend?: string | null; seed?: number | string | null; request_id?: string | null; [field: string]: unknown; };
   /** The model, where input_data names none. */
   model?: string | null;
+  /** The backend, whatever input_data says. */
+  backend?: string | null;
 }
 
 /** The body of a batch. */
@@ -872,6 +874,8 @@ export interface GenerateText {
   prompt: string;
   /** A model's name or alias; left open, the default of its kind. */
   model?: string | null;
+  /** A backend of the model's provider. */
+  backend?: string | null;
   /** 0 to 2^64-1 as a number or decimal string; left open, we draw one. */
   seed?: number | string | null;
   /** A key of your own: the same key is the same request. */
@@ -887,6 +891,8 @@ export interface GeneratePayload {
   prompt: string;
   /** A model's name or alias; left open, the default of its kind. */
   model?: string | null;
+  /** A backend of the model's provider. */
+  backend?: string | null;
   /** 0 to 2^64-1 as a number or decimal string; left open, we draw one. */
   seed?: number | string | null;
   /** A key of your own: the same key is the same request. */
@@ -958,7 +964,7 @@ export interface TaskData {
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
   prediction_id: string | null;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed: number | string;
   reason: string | null;
   message: string | null;
@@ -1017,7 +1023,7 @@ export interface CreatedData {
   substituted_for: string | null;
   /** The provider's own id of the prediction. */
   prediction_id: string | null;
-  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. */
+  /** What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own. */
   seed: number | string;
   reason: string | null;
   message: string | null;

@@ -8,7 +8,6 @@ The bodies are written down in docs/wire.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -16,7 +15,18 @@ from msgspec import Meta
 
 from .codes import Refused
 from .events import Kind
-from .fields import MAX_NAMED, Field, Wrong, invalid, read_object, read_prompt, read_seed, typed
+from .fields import (
+    Field,
+    Wrong,
+    invalid,
+    read_key,
+    read_mapping,
+    read_object,
+    read_prompt,
+    read_seed,
+    told_ignored,
+    typed,
+)
 from .identity import Reuse, shown
 from .task import Asked, Input
 from .topics import CONVERSATION_PREFIXES, TASK_ID, is_id
@@ -82,22 +92,10 @@ def read_id(value: Any) -> str:
     raise Wrong("1 to 64 characters out of A-Z a-z 0-9 _ -")
 
 
-_KEY = "a string of 1 to 255 characters, none of them a control one"
-_key_text = typed(Annotated[str, Meta(min_length=1, max_length=255)] | None, _KEY)
-
-
-def _read_key(value: Any) -> str | None:
-    """Without control characters: a store may end a text at U+0000, and two keys were one."""
-    key: str | None = None if value is None else _key_text(value)
-    if key is not None and any(character < " " or character == "\x7f" for character in key):
-        raise Wrong(_KEY)
-    return key
-
-
 def read_key_header(value: str | None) -> str | None:
     """The Idempotency-Key header. Raises Refused `invalid`, like a `request_id`."""
     try:
-        return _read_key(value)
+        return read_key(value)
     except Wrong as wrong:
         found = shown(value)
         raise invalid(
@@ -105,7 +103,7 @@ def read_key_header(value: str | None) -> str | None:
         ) from None
 
 
-_key = Field(_read_key)
+_key = Field(read_key)
 MAX_NAME = 200
 _KINDS = frozenset(get_args(Kind))
 
@@ -120,12 +118,6 @@ def _name(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and 1 <= len(value) <= MAX_NAME):
         return value
     raise Wrong(f"a string of 1 to {MAX_NAME} characters")
-
-
-def _read_params(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Wrong("an object")
-    return value
 
 
 _n = typed(Annotated[int, Meta(ge=1, le=MAX_N)] | None, f"an integer from 1 to {MAX_N}")
@@ -159,7 +151,7 @@ NATIVE = {
     "kind": Field(_read_kind, required=True),
     "prompt": Field(read_prompt, required=True),
     "model": Field(_name),
-    "params": Field(_read_params),
+    "params": Field(read_mapping),
     "backend": Field(_name),
     "seed": Field(read_seed),
     "inputs": Field(_read_inputs),
@@ -180,9 +172,13 @@ _PARAMS = {
 _APP_FIELDS = {
     "prompt": Field(read_prompt, required=True),
     "model": Field(_name),
+    "backend": Field(_name),
     "seed": Field(read_seed),
     "request_id": _key,
 }
+
+_APP_PLACE = {"backend": Field(_name)}
+"""What the app's form may say beside `input_data`, and counts before what is in it."""
 
 _ASKED = frozenset({"kind", "prompt", "model", "params", "backend", "seed", "inputs", "n"})
 
@@ -230,7 +226,8 @@ def read_app(body: dict[str, Any], *, key: str | None = None) -> Create:
     """The deployed app's body: `{"input_data": {...}, "model"?}`.
 
     A missing or unknown `type` means text. Fields beside the known ones become
-    parameters; those the model does not know are dropped later, with a warning.
+    parameters; those the model does not know are dropped later, with a warning. A
+    `backend` is none of them: it is the native body's, and counts first beside the data.
     """
     data = body.get("input_data")
     if not isinstance(data, dict):
@@ -242,7 +239,12 @@ def read_app(body: dict[str, Any], *, key: str | None = None) -> Create:
     merged.pop("type", None)
     if merged.get("model") is None and body.get("model") is not None:
         merged["model"] = body["model"]
-    ignored = tuple(name for name in body if name not in ("input_data", "model"))
+    ignored = tuple(name for name in body if name not in ("input_data", "model", "backend"))
+    place, _ = read_object(body, _APP_PLACE, strict=False)
+    if place.get("backend") is not None:
+        if merged.get("backend") not in (None, place["backend"]):
+            ignored += ("input_data.backend",)
+        merged["backend"] = place["backend"]
     return _read_app_fields(kind, merged, key, "input_data.", ignored)
 
 
@@ -260,6 +262,8 @@ def read_generate(
     options = flat.pop("options", None)
     if isinstance(options, dict):
         flat = options | flat
+        if flat.get("backend") is None and "backend" in options:
+            flat["backend"] = options["backend"]
     ignored = () if options is None or isinstance(options, dict) else ("options",)
     created = _read_app_fields(kind, flat, key, "", ignored)
     here = topic_id is not None
@@ -280,6 +284,7 @@ def _read_app_fields(
         kind=kind,
         prompt=values["prompt"],
         model=values.get("model"),
+        backend=values.get("backend"),
         seed=values.get("seed"),
         params=params,
         app=True,
@@ -288,7 +293,7 @@ def _read_app_fields(
         asked=asked,
         key=key if key is not None else request_id,
         request_id=request_id,
-        warnings=_ignored(ignored),
+        warnings=told_ignored(ignored),
     )
 
 
@@ -312,7 +317,7 @@ def read_join_task(payload: Any, task_id: str) -> JoinTask:
     create = values.pop("create", None)
     if create is not None:
         values["create"] = _create_on(create, task_id)
-    return JoinTask(**values, warnings=_ignored(unknown))
+    return JoinTask(**values, warnings=told_ignored(unknown))
 
 
 def _create_on(body: Any, task_id: str) -> Create:
@@ -341,8 +346,4 @@ _JOIN_GALLERY = {
 def read_join_gallery(payload: Any) -> JoinGallery:
     """The payload of a join of `tasks:mine`."""
     values, unknown = read_object(payload, _JOIN_GALLERY, strict=False)
-    return JoinGallery(**values, warnings=_ignored(unknown))
-
-
-def _ignored(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{name[:80]} is ignored" for name in names[:MAX_NAMED])
+    return JoinGallery(**values, warnings=told_ignored(unknown))

@@ -74,7 +74,8 @@ class Charge(msgspec.Struct, frozen=True):
 
 class Artifact(msgspec.Struct, frozen=True):
     """A result file that we hold. `id` is a random capability; `bytes` is the size.
-    `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none."""
+    `thumbnail_url` leads to a small picture of it, mostly 512 pixels at the longer side, or to
+    the picture itself where none can be made; null where there is none."""
 
     id: str
     url: str

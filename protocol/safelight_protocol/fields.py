@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from .codes import Refused
 from .identity import shown
@@ -84,6 +85,25 @@ def read_seed(value: Any) -> int | None:
     return number
 
 
+def read_mapping(value: Any) -> dict[str, Any]:
+    """A JSON object, whatever is in it."""
+    if not isinstance(value, dict):
+        raise Wrong("an object")
+    return value
+
+
+_KEY = "a string of 1 to 255 characters, none of them a control one"
+_key_text = typed(Annotated[str, Meta(min_length=1, max_length=255)] | None, _KEY)
+
+
+def read_key(value: Any) -> str | None:
+    """Without control characters: a store may end a text at U+0000, and two keys were one."""
+    key: str | None = None if value is None else _key_text(value)
+    if key is not None and any(character < " " or character == "\x7f" for character in key):
+        raise Wrong(_KEY)
+    return key
+
+
 def read_object(
     body: Any,
     fields: Mapping[str, Field],
@@ -117,6 +137,11 @@ def read_object(
     if problems:
         raise invalid(problems)
     return values, [where + name for name in unknown]
+
+
+def told_ignored(names: Sequence[str]) -> tuple[str, ...]:
+    """A warning for each of these fields, up to a number."""
+    return tuple(f"{name[:80]} is ignored" for name in names[:MAX_NAMED])
 
 
 def invalid(problems: list[dict[str, object]]) -> Refused:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .events import Charge, Kind, Status
 
@@ -79,7 +80,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What will run. `requested` is the model after aliases and before substitution."""
+    """What will run. `requested` is the model after aliases and before substitution.
+    `own_seed` (and true) says that what was sent has seeds of its own: `seed`, then 0, is
+    used nowhere."""
 
     requested: str
     model: str
@@ -89,6 +92,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seed: int
     n: int
     substituted_for: str | None = None
+    own_seed: bool | UnsetType = UNSET
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):

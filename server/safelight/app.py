@@ -22,6 +22,7 @@ from .artifacts import ArtifactStore
 from .backends import Backend, Directory, Rhythm
 from .configured import artifacts_of, backends_of, places_of, providers_of
 from .dispatch import Dispatcher
+from .drawings import Drawings
 from .edges.auth import Authenticator
 from .edges.context import Context, Start
 from .edges.guests import Guests
@@ -96,6 +97,7 @@ class Parts(msgspec.Struct, frozen=True):
     registry: Registry
     dispatcher: Dispatcher
     production: Production
+    drawings: Drawings
     policy: RetryPolicy
     pulse: Pulse
 
@@ -199,6 +201,7 @@ def _parts(
         production=Production(
             artifacts, subscriptions, settings.public_url, fetches, png_text=settings.png_text
         ),
+        drawings=Drawings(store, artifacts),
         policy=policy,
         pulse=Pulse(machine.sleep, machine.monotonic),
     )
@@ -291,6 +294,7 @@ def _context(
         gallery=Gallery(parts.store, parts.log),
         subscriptions=parts.subscriptions,
         artifacts=parts.artifacts,
+        drawings=parts.drawings,
         uploads=Uploads(
             parts.store,
             parts.artifacts,
@@ -299,7 +303,7 @@ def _context(
             public_url=parts.settings.public_url,
             clock=parts.machine.clock,
         ),
-        shelf=Shelf(parts.store, parts.settings.public_url),
+        shelf=Shelf(parts.store, parts.artifacts, parts.settings.public_url),
         backends=parts.backends,
         preferences=parts.preferences,
         registry=parts.registry,
@@ -324,5 +328,5 @@ class Counting(Protocol):
 
 def _statistics(parts: Parts, *others: Counting) -> dict[str, object]:
     counting: list[Counting] = [parts.backends, parts.subscriptions, parts.artifacts]
-    counting += [parts.production, parts.store, parts.pulse, *others]
+    counting += [parts.production, parts.drawings, parts.store, parts.pulse, *others]
     return {name: figure for one in counting for name, figure in one.statistics().items()}

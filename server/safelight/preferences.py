@@ -72,7 +72,7 @@ class Preferences:
             told = {"field": "backend", "found": found, "expected": expected}
             raise Refused("unknown_backend", message, [dict(told)])
         await see_through(self._write(Preference(owner, backend)))
-        return self.of(owner)
+        return Chosen(backend)  # another request may have chosen since: that is not this answer
 
     async def _write(self, made: Preference) -> None:
         try:

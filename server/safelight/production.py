@@ -158,5 +158,7 @@ def may_be_told_as(task: Task, data: bytes) -> tuple[str, str]:
 
 
 def _text_of(task: Task) -> bytes:
-    seed, model = wire_seed(task.seed_used), task.resolved.model
-    return chunk({"prompt": task.asked.prompt, "seed": seed, "model": model, "task_id": task.id})
+    """What the file was made of. What has its own seeds has its own words as well."""
+    ours = {"prompt": task.asked.prompt, "seed": wire_seed(task.seed_used)}
+    facts = {} if task.resolved.own_seed is True else ours
+    return chunk({**facts, "model": task.resolved.model, "task_id": task.id})

@@ -106,6 +106,9 @@ EVENTS: dict[str, LogEvent] = {
         "The socket to a backend was lost, or not had; prompts there are looked up meanwhile.",
         ("backend", "error"),
     ),
+    "backend.shared": LogEvent(
+        "warning", "Another process seems to use our client id; a new one was drawn.", ("backend",)
+    ),
     "prediction.traceback": LogEvent(
         "debug",
         "Where a backend's node failed, in the backend's own words.",
@@ -186,6 +189,7 @@ STATISTICS: dict[str, str] = {
     "artifacts_stored": "Files stored since the start.",
     "artifact_bytes_stored": "Their bytes.",
     "artifacts_pinned": "Files that are about to be named by an event.",
+    "thumbnails_drawing": "Thumbnails that are being made.",
     "groups": "Transactions since the start.",
     "members": "Writes in them.",
     "reopened": "How often the database was opened anew after trouble with the disk.",
@@ -286,10 +290,10 @@ def _listed(event: str, row: LogEvent | None, fields: dict[str, Any]) -> dict[st
 
 
 def _print(event: str, level: Level, fields: dict[str, Any]) -> None:
-    book = _State.book
+    book, number = _State.book, _LEVELS[level]
     if book is not None and book.takes(fields):
-        if _LEVELS[level] >= _State.least:
-            book.add(event, level, fields, urgent=_LEVELS[level] > logging.INFO)
+        if number >= _State.least:
+            book.add(event, level, fields, urgent=number > logging.INFO)
         return
     if book is not None:
         book.flush()

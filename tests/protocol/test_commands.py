@@ -201,6 +201,48 @@ def test_the_model_of_the_input_wins() -> None:
     assert read_app(body).asked.model == "inner"
 
 
+@pytest.mark.parametrize(
+    ("beside", "inside", "meant", "ignored"),
+    [
+        ("b", None, "b", ()),
+        (None, "b", "b", ()),
+        ("b", "b", "b", ()),
+        ("b", "c", "b", ("input_data.backend is ignored",)),
+        ("b", 5, "b", ("input_data.backend is ignored",)),
+        (None, None, None, ()),
+    ],
+)
+def test_the_apps_backend_is_the_native_one(
+    beside: Any, inside: Any, meant: str | None, ignored: tuple[str, ...]
+) -> None:
+    """Beside the data or in it, it is the request's backend and no parameter; beside wins."""
+    made = read_app({"input_data": {"prompt": "x", "backend": inside}, "backend": beside})
+    assert (made.asked.backend, made.warnings, made.asked.params) == (meant, ignored, {})
+
+
+def test_a_backend_in_the_apps_form_is_read_as_strictly() -> None:
+    """What is no name is refused where it stands, as in the native body."""
+    for body, field in (
+        ({"input_data": {"prompt": "x"}, "backend": 5}, "backend"),
+        ({"input_data": {"prompt": "x", "backend": ""}}, "input_data.backend"),
+    ):
+        with pytest.raises(Refused) as refusal:
+            read_app(body)
+        assert (refusal.value.code.name, refusal.value.details[0]["field"]) == ("invalid", field)
+
+
+def test_a_push_names_its_backend() -> None:
+    """Beside the prompt or among the options; null beside takes nothing away."""
+    for fields in (
+        {"backend": "b"},
+        {"options": {"backend": "b"}},
+        {"backend": "b", "options": {"backend": "c"}},
+        {"backend": None, "options": {"backend": "b"}},
+    ):
+        asked = read_generate("image", {"prompt": "x"} | fields, topic_id="t").asked
+        assert (asked.backend, asked.params) == ("b", {})
+
+
 def test_what_the_app_says_beside_is_listed() -> None:
     """Unknown fields of the outer body are ignored with a warning each, up to a number."""
     body: dict[str, Any] = {"input_data": {"prompt": "x"}, "priority": 1}

@@ -62,6 +62,7 @@ TAKEN: dict[str, list[Any]] = {
         {"input_data": {"type": "image", "prompt": "Test image"}},
         {"input_data": {"prompt": "x", "aspect_ratio": "4:3", "type": 5}},
         {"input_data": {"prompt": "x", "model": None}, "model": "gpt-4.1", "other": 1},
+        {"input_data": {"prompt": "x", "backend": None}, "backend": "gpu-1"},
         *({"input_data": {"prompt": "x", "seed": seed}} for seed in SEEDS),
     ],
     "CreateTasks": [
@@ -75,6 +76,7 @@ TAKEN: dict[str, list[Any]] = {
     ],
     "GeneratePayload": [
         {"prompt": "x", "model": None, "options": {"aspect_ratio": "1:1"}},
+        {"prompt": "x", "backend": "gpu-1"},
         {"prompt": "x", "options": "ignored", "anything": 1, "request_id": "r"},
     ],
     "JoinTaskPayload": [

@@ -294,6 +294,17 @@ async def test_credentials_stay_with_the_announced_origin(
         assert "authorization" not in other.asked[0].headers
 
 
+async def test_nobodys_cookies_are_sent(house: Served, source: FileSource) -> None:
+    """What one source sets is told neither to another port of its host nor to itself again."""
+    async with file_source() as other:
+        first = source.says("/view", source.whole(PIXEL, Set_Cookie="session=hidden; Path=/"))
+        second = other.says("/view", other.whole(PIXEL))
+        for place, url in enumerate((first, second, first)):
+            events = await lived(house, {"url": url, "key": str(place)})
+            assert events[-1]["type"] == "completed"
+        assert [line.headers.get("cookie") for line in source.asked + other.asked] == [None] * 3
+
+
 def test_where_a_redirect_may_lead() -> None:
     """To the same origin, default ports and all, or by https to any other."""
     for announced, to, may in (
@@ -307,8 +318,12 @@ def test_where_a_redirect_may_lead() -> None:
         assert may_follow(httpx2.URL(announced), httpx2.URL(to)) is may, (announced, to)
 
 
+HERE = "http://127.0.0.1:1/x"
+
+
 async def test_an_address_that_is_none_is_refused(house: Served) -> None:
     """Whatever a provider says is an address, it is not opened as a file of ours."""
-    for url in ("file:///etc/passwd", "/view", "http://"):
-        events = await lived(house, {"url": url})
+    addresses = ("file:///etc/passwd", "/view", "http://", "http://127.0.0.1:99999/x")
+    for told in (*({"url": url} for url in addresses), {"url": HERE, "headers": {"A": "\u2603"}}):
+        events = await lived(house, told)
         assert events[-1]["error_data"]["code"] == "artifact_unavailable"

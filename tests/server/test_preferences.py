@@ -61,6 +61,19 @@ async def test_a_choice_counts_once_it_is_on_disk() -> None:
     assert preferences.backend("bob") is None
 
 
+async def test_each_choice_is_answered_with_itself() -> None:
+    """Of several that are written at once, each is told what it has set, not what the last
+    of them left behind."""
+    preferences, shelf, _ = choices()
+    shelf.free.clear()
+    wishes = ("red", None, "blue", "red")
+    choosing = [asyncio.create_task(preferences.choose("ann", wish)) for wish in wishes]
+    await asyncio.sleep(0)
+    shelf.free.set()
+    assert await asyncio.gather(*choosing) == [Chosen(wish) for wish in wishes]
+    assert preferences.of("ann") == Chosen("red")
+
+
 async def test_a_choice_goes_on_without_the_one_who_made_it() -> None:
     """A client that hangs up in the middle leaves memory and disk in agreement."""
     preferences, shelf, told = choices()

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from safelight.registry import Places, Registry, Resolution
 from safelight.registry.catalog import laid_over, read_catalog
@@ -236,6 +237,21 @@ def test_a_graph_of_ones_own_is_run_once() -> None:
         "found": "2",
         "expected": "at most 1 for comfyui/workflow",
     }
+
+
+def test_a_graph_of_ones_own_has_its_own_seeds() -> None:
+    """A chosen seed would be used nowhere, so it is refused; none is drawn, and 0, which is
+    what is told of such a task, asks for no other. Every other model keeps its seed."""
+    graph = {"9": {"class_type": "KSampler", "inputs": {"seed": 5}}}
+    given: dict[str, Any] = {"model": "comfyui/workflow", "params": {"workflow": graph}}
+    for seed in (None, 0):
+        made = resolution(PLAIN, seed=seed, **given).resolved
+        assert (made.seed, made.own_seed) == (0, True)
+    assert refused(PLAIN, seed=7, **given).details == [
+        {"field": "seed", "found": "7", "expected": "nothing: the workflow has its own seeds"}
+    ]
+    drawn = resolution(PLAIN, model="comfyui/txt2img").resolved
+    assert (drawn.seed, drawn.own_seed) == (7, UNSET)
 
 
 NAMES = [None, "", "comfyui/txt2img", "comfyui/workflow", "mine/flux", "paint", "gpt-4.1", "x/y"]

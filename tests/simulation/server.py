@@ -76,6 +76,10 @@ class Counted:
         """Undo one pin."""
         self.pins -= 1
 
+    def draws(self, media_type: str, width: int | None, height: int | None) -> bool:
+        """No thumbnails."""
+        return False
+
     def mark(self) -> int:
         """Every moment is the same where nothing is removed."""
         return 0

@@ -14,7 +14,9 @@ The part of it that takes two ComfyUI servers is in test_the_wrong_backend_serve
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +28,7 @@ import pytest
 from tests.doubles.doors import DOORS, Door, Wish
 from tests.doubles.process import clean_environment, server_process
 from tests.doubles.served import Served, served
+from tests.doubles.workshop import given, workshops
 
 IMAGE: dict[str, Any] = {"kind": "image", "prompt": "a test", "model": "scripted/image"}
 
@@ -43,6 +46,47 @@ async def test_a_backend_that_cannot_be_had_is_refused(house: Served) -> None:
         reply = await phone.join("task:one", {"create": asked})
         assert (reply["status"], reply["response"]["code"]) == ("error", "unknown_backend")
     assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
+
+
+async def test_the_apps_own_form_drops_no_backend_either(house: Served) -> None:
+    """Beside `input_data` or in it, in a push or its options: the backend is used or refused,
+    in the words of that door; never dropped with a warning."""
+    data = {"type": "image", "prompt": "a test", "model": "scripted/image"}
+    for body in (
+        {"input_data": data, "backend": "gpu-7"},
+        {"input_data": data | {"backend": "gpu-7"}},
+        {"input_data": data | {"backend": "gpu-1"}, "backend": "gpu-7"},
+    ):
+        answer = await house.post("/api/tasks", body)
+        assert (answer.status_code, "unknown_backend" in answer.text) == (400, True)
+        error = answer.json()["error"]
+        assert error["code"] == "VALIDATION_ERROR" and "gpu-7" in error["details"]["backend"][0]
+    push = {"prompt": "a test", "model": "scripted/image"}
+    async with house.connect() as phone:
+        await phone.join("task:chat_1")
+        for named in ({"backend": "gpu-7"}, {"options": {"backend": "gpu-7"}}):
+            reply = await phone.push("task:chat_1", "image_generate", push | named, "7")
+            assert (reply["status"], reply["response"]["code"]) == ("error", "unknown_backend")
+    assert (await house.http.get("/api/tasks")).json()["data"]["tasks"] == []
+
+
+async def test_the_apps_own_form_runs_where_it_says(tmp_path: Path) -> None:
+    """Of two backends the named one, from either place; and one request for two backends is
+    two tasks, where the native form means the same one."""
+    async with workshops("red", "blue") as made, served(tmp_path, **given(made)) as house:
+        data = {"type": "image", "prompt": "a test", "model": "comfyui/txt2img"}
+        native = IMAGE | {"model": "comfyui/txt2img", "params": {"aspect_ratio": "4:3"}}
+        ids = []
+        for body, where in (
+            ({"input_data": data, "backend": "blue"}, "blue"),
+            (native | {"backend": "blue", "reuse": "completed"}, "blue"),
+            (native | {"backend": "red", "reuse": "completed"}, "red"),
+            ({"input_data": data | {"backend": "blue"}}, "blue"),
+        ):
+            told = (await house.post("/api/tasks", body)).json()["data"]
+            assert (told["backend"], told["warnings"]) == (where, [])
+            ids.append(told["task_id"])
+        assert ids[0] == ids[1] != ids[2]
 
 
 async def test_a_task_records_where_it_really_ran(house: Served) -> None:
@@ -183,6 +227,30 @@ async def test_a_graph_that_only_the_editor_understands_is_refused(
         assert (answer.status_code, detail["field"]) == (400, field)
         assert said in detail["expected"]
         assert house.scripted.started == []
+
+
+async def test_no_seed_is_told_that_never_ran(tmp_path: Path) -> None:
+    """A whole graph runs with its own seeds and words: a chosen seed is refused, none is
+    drawn, and the picture does not say that it was made of ours."""
+    graph = {"9": {"class_type": "KSampler", "inputs": {"seed": 5}}}
+    asked = IMAGE | {"model": "comfyui/workflow", "params": {"workflow": graph}}
+    async with workshops("red") as made, served(tmp_path, **given(made)) as house:
+        answer = await house.post("/api/tasks", asked | {"seed": 7})
+        (detail,) = answer.json()["error"]["details"]
+        assert (answer.status_code, detail["field"]) == (400, "seed")
+        assert "its own seeds" in detail["expected"] and made["red"].ran == []
+        for model, seeds, said in (
+            ("comfyui/workflow", {0}, {"model", "task_id"}),
+            ("comfyui/txt2img", {7}, {"model", "task_id", "prompt", "seed"}),
+        ):
+            wish = asked if model == "comfyui/workflow" else IMAGE | {"model": model, "seed": 7}
+            told = await house.post("/api/tasks", wish, Prefer="wait=10")
+            data = told.json()["data"]
+            assert {data["seed"], data["result_data"]["seed"]} == seeds
+            png = (await house.http.get(data["result_data"]["image_url"])).content
+            size, start = struct.unpack_from(">I", png, 33)[0], 41
+            (keyword, text) = png[start : start + size].split(b"\0" * 5)
+            assert (keyword, set(json.loads(text))) == (b"safelight", said)
 
 
 def test_no_second_process_works_with_other_settings(tmp_path: Path) -> None:

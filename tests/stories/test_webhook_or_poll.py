@@ -79,20 +79,22 @@ async def test_a_completed_task_has_its_file(house: Served) -> None:
         assert (await house.http.get(told["url"])).status_code == 200
 
 
-async def test_two_results_of_the_same_bytes_share_a_file(house: Served) -> None:
+async def test_two_results_of_the_same_bytes_share_a_file(tmp_path: Path) -> None:
     """The same bytes of two tasks are one file; each has an address of its own, and it
     stays while one of them is there."""
-    first, second = [await house.create(reuse="never") for _ in range(2)]
-    urls = [
-        (await house.events(data["task_id"]))[-1]["result_data"]["image_url"]
-        for data in (first, second)
-    ]
-    assert len(set(urls)) == 2 and len(stored(house)) == 1
-    await house.http.delete(f"/api/tasks/{first['task_id']}")
-    assert (await house.http.get(urls[0])).status_code == 404
-    assert (await house.http.get(urls[1])).status_code == 200
-    await house.http.delete(f"/api/tasks/{second['task_id']}")
-    assert stored(house) == []
+    settings = {"png_text": False}  # which says of which task a file is
+    async with served(tmp_path / "data", **settings) as house:
+        first, second = [await house.create(reuse="never") for _ in range(2)]
+        urls = [
+            (await house.events(data["task_id"]))[-1]["result_data"]["image_url"]
+            for data in (first, second)
+        ]
+        assert len(set(urls)) == 2 and len(stored(house)) == 1
+        await house.http.delete(f"/api/tasks/{first['task_id']}")
+        assert (await house.http.get(urls[0])).status_code == 404
+        assert (await house.http.get(urls[1])).status_code == 200
+        await house.http.delete(f"/api/tasks/{second['task_id']}")
+        assert stored(house) == []
 
 
 async def test_image_video_and_text_are_one_path(house: Served) -> None:

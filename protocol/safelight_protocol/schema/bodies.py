@@ -62,6 +62,7 @@ _PROMPT: Schema = {
     "description": f"What to make: 1 to {MAX_PROMPT} characters, not only blanks.",
 }
 _MODEL = _or_null(_text(NAME, "A model's name or alias; left open, the default of its kind."))
+_BACKEND = _or_null(_text(NAME, "A backend of the model's provider."))
 _REQUEST_ID = _or_null(_text(KEY, "A key of your own: the same key is the same request."))
 _ASKED_SEED = {
     "description": "0 to 2^64-1 as a number or decimal string; left open, we draw one.",
@@ -110,7 +111,7 @@ def _create() -> Schema:
             "type": "object",
             "description": "Parameters of the model; GET /api/models lists them.",
         },
-        "backend": _or_null(_text(NAME, "A backend of the model's provider.")),
+        "backend": _BACKEND,
         "seed": _ASKED_SEED,
         "inputs": {
             "type": "array",
@@ -139,6 +140,7 @@ def _app_create() -> Schema:
         "type": {"description": "image or video; anything else, or nothing, means text."},
         "prompt": _PROMPT,
         "model": _MODEL,
+        "backend": _BACKEND,
         "seed": _ASKED_SEED,
         "request_id": _REQUEST_ID,
     }
@@ -146,6 +148,7 @@ def _app_create() -> Schema:
     fields = {
         "input_data": _object(told, data, ["prompt"], additionalProperties=True),
         "model": _or_null(_text(NAME, "The model, where input_data names none.")),
+        "backend": _or_null(_text(NAME, "The backend, whatever input_data says.")),
     }
     return _object("The deployed app's body of a create.", fields, ["input_data"])
 
@@ -170,6 +173,7 @@ def _generate() -> Schema:
     fields = {
         "prompt": _PROMPT,
         "model": _MODEL,
+        "backend": _BACKEND,
         "seed": _ASKED_SEED,
         "request_id": _REQUEST_ID,
         "options": {"description": "An object whose fields count as if they stood beside it."},

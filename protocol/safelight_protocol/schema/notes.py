@@ -56,7 +56,7 @@ NOTES: dict[str, dict[str, Any]] = {
     "next_attempt": {**_COUNT, "description": "The number of the attempt that follows."},
     "seed": {
         "description": "What the prediction starts from: a number up to 2^53-1, above that"
-        " a decimal string."
+        " a decimal string. 0 where a whole graph was sent, which has its own."
     },
     "amount_micros": {"minimum": 0, "description": "Millionths of `currency`."},
     "low": {"minimum": 0, "description": "Seconds, at least."},

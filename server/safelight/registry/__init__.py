@@ -24,7 +24,7 @@ from . import listing
 from .catalog import BadCatalog, with_own
 from .listing import DIALECT, Model, Offer
 from .params import read_params
-from .resolving import Meant, backend_for, check_inputs, meant_by, requested_by
+from .resolving import Meant, backend_for, check_inputs, check_seed, meant_by, requested_by
 from .roster import Places, Roster
 from .rows import Catalog
 
@@ -144,7 +144,8 @@ class Registry:
         that may run the model.
 
         Raises Refused `unknown_model`, `provider_not_configured`, `unknown_backend` or
-        `invalid`. `draw_seed` is called once, and only if the caller left the seed open.
+        `invalid`. `draw_seed` is called once, and only if the caller left the seed open and it is
+        used at all.
         Requests that differ in nothing but prompt, seed and inputs share the params that
         they come to.
         """
@@ -159,7 +160,9 @@ class Registry:
                     self._known.clear()
                 self._known[like] = known
         check_inputs(asked, known.row)
-        seed = draw_seed() if asked.seed is None else asked.seed
+        check_seed(asked, known.resolved)
+        drawn = asked.seed is None and known.resolved.own_seed is not True
+        seed = draw_seed() if drawn else asked.seed or 0
         own = dict(known.resolved.params)
         resolved = msgspec.structs.replace(known.resolved, seed=seed, params=own)
         return Resolution(asked=asked, resolved=resolved, warnings=known.warnings)

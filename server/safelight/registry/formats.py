@@ -46,4 +46,7 @@ def _is_node(value: Any) -> bool:
     )
 
 
+WHOLE = frozenset({"comfyui-graph"})
+"""Forms of what runs as it is, with its own prompts and seeds: nothing is filled in."""
+
 FORMATS: dict[str, Callable[[dict[str, Any]], None]] = {"comfyui-graph": read_graph}

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.fields import invalid, one_of
 from safelight_protocol.identity import shown
 from safelight_protocol.task import Asked, Resolved
 
+from .formats import WHOLE
 from .params import Schema, drop_unfit, drop_unknown, read_params
 from .roster import Roster
 from .rows import ModelRow
@@ -50,6 +52,7 @@ def meant_by(roster: Roster, asked: Asked, preferred: str | None) -> Meant:
         seed=0,
         n=asked.n or 1,
         substituted_for=None if row is requested else requested.name,
+        own_seed=_is_whole(params, roster.schemas[row.name]) or UNSET,
     )
     return Meant(resolved, tuple(warnings), row)
 
@@ -158,6 +161,18 @@ def _check_n(asked: Asked, row: ModelRow) -> None:
     else:
         return
     raise invalid([{"field": "n", "found": str(count), "expected": expected}])
+
+
+def _is_whole(params: dict[str, Any], schema: Schema) -> bool:
+    """Whether a graph was sent that runs as it is."""
+    return any(schema.params[name].format in WHOLE for name in params if name in schema.params)
+
+
+def check_seed(asked: Asked, resolved: Resolved) -> None:
+    """A seed that would be used nowhere is not taken; 0 is what such a task is told with."""
+    if resolved.own_seed is True and asked.seed:
+        expected = "nothing: the workflow has its own seeds"
+        raise invalid([{"field": "seed", "found": str(asked.seed), "expected": expected}])
 
 
 def check_inputs(asked: Asked, row: ModelRow) -> None:

@@ -24,7 +24,9 @@ def artifact() -> Operation:
 
 def thumbnail() -> Operation:
     """GET /api/artifacts/{id}/thumbnail."""
-    made = _file("getThumbnail", "A small WebP of a result file", "The artifact's id")
+    made = _file(
+        "getThumbnail", "A small WebP of a picture, or the picture itself", "The artifact's id"
+    )
     return made | {"responses": made["responses"] | refused(*_NO_FILE, "gone")}
 
 

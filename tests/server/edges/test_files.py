@@ -12,23 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from safelight.edges.files import artifact_response, entity_tag, etag_matches
+from safelight.artifacts import name_of
+from safelight.edges.files import Shown, artifact_response, entity_tag, etag_matches
 from safelight.edges.problems import HANDLERS
 from safelight.storage.disk import Disk
 
 DATA = bytes(range(256)) * 1000
 SHA = "ab" * 32
+FILES = {"whole": SHA, "empty": "ef" * 32, "gone": "cd" * 32}
 TAG = entity_tag(SHA)
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
-    (tmp_path / "whole.mp4").write_bytes(DATA)
-    (tmp_path / "empty.mp4").write_bytes(b"")
+    for name, data in (("whole", DATA), ("empty", b"")):
+        path = tmp_path / name_of(FILES[name], "video/mp4")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
 
     async def serve(request: Request) -> Response:
         name = request.path_params["name"]
-        return await artifact_response(request, Disk(tmp_path), name, "video/mp4", SHA)
+        shown = Shown(FILES[name.removesuffix(".mp4")], "video/mp4", 1_700_000_000_000)
+        return await artifact_response(request, Disk(tmp_path), shown)
 
     app = Starlette(routes=[Route("/{name}", serve)], exception_handlers=HANDLERS)
     transport = httpx2.ASGITransport(app)
@@ -45,6 +50,7 @@ async def test_the_whole_file_may_be_cached_for_ever(client: httpx2.AsyncClient)
     assert answer.headers["content-length"] == str(len(DATA))
     assert answer.headers["accept-ranges"] == "bytes"
     assert answer.headers["etag"] == TAG
+    assert answer.headers["last-modified"] == "Tue, 14 Nov 2023 22:13:20 GMT"
     assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert answer.headers["content-disposition"] == 'inline; filename="safelight.mp4"'
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -298,7 +298,7 @@ def test_headers_of_a_part_have_an_end() -> None:
     ("header", "boundary"),
     [
         ("multipart/form-data; boundary=abc", b"abc"),
-        ('Multipart/Form-Data; charset=utf-8; boundary="a b"', None),
+        ('Multipart/Form-Data; charset=utf-8; boundary="a b"', b"a b"),
         ('multipart/form-data;boundary="----x7"', b"----x7"),
         ("multipart/mixed; boundary=abc", None),
         ("image/png", None),

@@ -48,14 +48,14 @@ async def test_files_live_in_the_store(store: Bucket, tmp_path: Path) -> None:
     wanted = store.settings(tmp_path.name) | {"png_text": False, "scripted_provider": painter}
     async with served(tmp_path, **wanted) as house:
         artifact = await made(house, id="x")
-        mine = [name for name in store.names() if name.startswith(tmp_path.name)]
-        assert len(mine) == 2, "the picture and its thumbnail"
         whole = await house.http.get(artifact["url"])
         assert whole.content == LARGE and whole.headers["content-type"] == "image/png"
         part = await house.http.get(artifact["url"], headers={"range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, LARGE[10:20])
         small = await house.http.get(artifact["thumbnail_url"])
         assert small.headers["content-type"] == "image/webp"
+        mine = [name for name in store.names() if name.startswith(tmp_path.name)]
+        assert len(mine) == 2, "the picture and its thumbnail"
         await made(house, id="y", inputs=[{"artifact": artifact["id"]}])
         assert painter.inputs == [LARGE]
         for id in ("x", "y"):
@@ -70,7 +70,7 @@ async def test_strays_are_swept_in_the_store(store: Bucket, tmp_path: Path) -> N
     """An object that no row names goes when it is old; those that are named stay."""
     prefix = f"{tmp_path.name}-strays"
     async with served(tmp_path, scripted_provider=_Painter(), **store.settings(prefix)) as house:
-        await made(house)
+        assert (await house.http.get((await made(house))["thumbnail_url"])).status_code == 200
         files, read = house.context.artifacts, house.context.shelf.read
         stray = await files.keep(PIXEL + b"stray", kind="image")
         files.release(stray)

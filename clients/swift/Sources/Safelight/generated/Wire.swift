@@ -183,7 +183,7 @@ public enum Wire {
         public let backend: String?
         /// The address of that backend when the attempt was claimed; it runs there or nowhere. Null, or not there, without a backend.
         public let backendURL: String?
-        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own.
         public let seed: Seed?
         /// True when texts were cut, so that it fits into a frame of the socket.
         public let truncated: Bool?
@@ -519,7 +519,7 @@ public enum Wire {
         /// The provider's own id of the prediction.
         public let predictionID: String?
         public let generationID: String?
-        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own.
         public let seed: Seed
         public let artifacts: [Artifact]
         /// When the task was accepted; UTC.
@@ -546,7 +546,7 @@ public enum Wire {
         }
     }
 
-    /// A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a picture of at most 512 pixels a side, null where there is none.
+    /// A result file that we hold. `id` is a random capability; `bytes` is the size. `thumbnail_url` leads to a small picture of it, mostly 512 pixels at the longer side, or to the picture itself where none can be made; null where there is none.
     public struct Artifact: Codable, Hashable, Sendable {
         public let id: String
         /// Where to get it; relative to this server or absolute.
@@ -723,7 +723,7 @@ public enum Wire {
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
         public let predictionID: String?
-        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own.
         public let seed: Seed
         public let reason: String?
         public let message: String?
@@ -1341,7 +1341,7 @@ public enum Wire {
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
         public let predictionID: String?
-        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own.
         public let seed: Seed
         public let reason: String?
         public let message: String?
@@ -1437,7 +1437,7 @@ public enum Wire {
         public let substitutedFor: String?
         /// The provider's own id of the prediction.
         public let predictionID: String?
-        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string.
+        /// What the prediction starts from: a number up to 2^53-1, above that a decimal string. 0 where a whole graph was sent, which has its own.
         public let seed: Seed
         public let reason: String?
         public let message: String?
