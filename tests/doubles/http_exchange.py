@@ -53,6 +53,10 @@ class Exchange:
 Handler = Callable[[Asking, Exchange], Awaitable[None]]
 
 
+TURNS = 4
+"""Of the loop, until a connection that was accepted last is made, aborted and closed."""
+
+
 @asynccontextmanager
 async def serve_http(handler: Handler, port: int = 0) -> AsyncIterator[str]:
     """Serve on a port of loopback, a free one by default; gives the base address. All ends
@@ -60,6 +64,9 @@ async def serve_http(handler: Handler, port: int = 0) -> AsyncIterator[str]:
     serving: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():  # it came while the doors were being shut
+            writer.transport.abort()
+            return
         task = asyncio.ensure_future(_converse(reader, writer, handler))
         serving.add(task)
         task.add_done_callback(serving.discard)
@@ -72,7 +79,8 @@ async def serve_http(handler: Handler, port: int = 0) -> AsyncIterator[str]:
         for task in list(serving):
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 async def _converse(
