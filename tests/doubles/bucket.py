@@ -6,11 +6,6 @@ Unrealistic in what real stores do slowly, late, or at their own pace.
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from safelight.storage.s3 import Access
+from tests.doubles.process import GREETING, START_SECONDS, ServerProcess, started
 
-START_SECONDS = 30.0
+ROOT = Path(__file__).parents[2]
 NAME = "safelight-test"
 
 
@@ -53,45 +49,38 @@ class Bucket:
         }
 
 
+class _Process(ServerProcess):
+    """The store's process. It takes connections from before it says where it listens."""
+
+    def command(self) -> list[str]:
+        """This module, without the warnings of what it stands on."""
+        return ["-W", "ignore", "-m", "tests.doubles.bucket"]
+
+    def environment(self) -> dict[str, str]:
+        """Where `tests` is found."""
+        return super().environment() | {"PYTHONPATH": str(ROOT)}
+
+
 @contextmanager
 def bucket(folder: Path) -> Iterator[Bucket]:
     """A store of its own, ended with the block."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    with (folder / "moto.log").open("w") as said:
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "moto.server",
-                "-H",
-                "127.0.0.1",
-                "-p",
-                str(port),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
-    try:
-        made = Bucket(port)
-        _make(made, child)
+    with started(_Process(folder / "moto")) as process:
+        made = Bucket(int(process.url.rpartition(":")[2]))
+        asked = urllib.request.Request(f"{made.endpoint}/{NAME}", method="PUT")
+        urllib.request.urlopen(asked, timeout=START_SECONDS).close()
         yield made
-    finally:
-        child.kill()
-        child.wait(10)
 
 
-def _make(made: Bucket, child: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + START_SECONDS
-    asked = urllib.request.Request(f"{made.endpoint}/{NAME}", method="PUT")
-    while True:
-        try:
-            urllib.request.urlopen(asked, timeout=5).close()
-            return
-        except urllib.error.URLError:
-            assert child.poll() is None, "moto's server has ended"
-            assert time.monotonic() < until, "moto's server does not listen"
-            time.sleep(0.05)
+def main() -> None:
+    """Be the store until a signal ends it."""
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    app = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    print(f"{GREETING}http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,6 @@ run them in a thread. What it really ran is in its log, over all its lives.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from typing import Any
 
 import httpx2
 
-from tests.doubles.process import START_SECONDS, ServerFailed, ServerProcess, started
+from tests.doubles.process import ServerProcess, started
 
 
 class Kernie(ServerProcess):
@@ -70,15 +69,8 @@ class Kernie(ServerProcess):
         return sum(line["path"].startswith(path) for line in self.log("begun"))
 
     def wait_back(self) -> None:
-        """Wait until it answers again after a restart of its own accord."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                httpx2.get(self.url + "/kerniegen/runs")
-                return
-            except httpx2.TransportError:
-                time.sleep(0.02)
-        raise ServerFailed(f"it never came back; it wrote:\n{self.stderr()}")
+        """Wait until it listens again after a restart of its own accord."""
+        self.wait_for_greeting()
 
     def arm(self, *faults: str) -> None:
         """Let something go wrong from now on: `arm("http-500@1")` is once, at the next POST."""

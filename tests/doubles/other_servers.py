@@ -97,7 +97,9 @@ class OtherServer(ServerProcess):
         super().__init__(data_dir, **settings)
 
     def start(self) -> None:
-        """Also wait until it takes connections: granian's application starts before that."""
+        """Also wait until it takes connections. Of granian that has to be asked again and again:
+        its workers listen after their application has started and after their last line in
+        the log, each on a socket of its own, and tell nobody."""
         super().start()
         deadline = time.monotonic() + START_SECONDS
         while not _listens(self.url):

@@ -45,6 +45,7 @@ class ServerProcess:
         self._folder = data_dir.parent
         self._stderr = self._folder / f"{data_dir.name}.stderr"
         self._child: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
 
     @property
     def pid(self) -> int:
@@ -61,12 +62,13 @@ class ServerProcess:
         assert self._child is None, "it runs already"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._child = self._spawn()
-        lines: queue.Queue[str | None] = queue.Queue()
+        self._lines = queue.Queue()
         assert self._child.stdout is not None
-        reader = threading.Thread(target=_drain, args=(self._child.stdout, lines), daemon=True)
+        read = (self._child.stdout, self._lines)
+        reader = threading.Thread(target=_drain, args=read, daemon=True)
         reader.start()
         self.said = []
-        self.url = self._wait_for_greeting(lines).removeprefix(GREETING)
+        self.url = self.wait_for_greeting().removeprefix(GREETING)
         self._port = int(self.url.rpartition(":")[2])
 
     def stop(self) -> int:
@@ -126,10 +128,12 @@ class ServerProcess:
                 text=True,
             )
 
-    def _wait_for_greeting(self, lines: queue.Queue[str | None]) -> str:
+    def wait_for_greeting(self) -> str:
+        """The next line in which it says where it listens: a process that becomes another by
+        itself says so again. Raises ServerFailed with what it wrote."""
         while True:
             try:
-                line = lines.get(timeout=START_SECONDS)
+                line = self._lines.get(timeout=START_SECONDS)
             except queue.Empty:
                 line = None
             if line is None:
