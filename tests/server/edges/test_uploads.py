@@ -18,6 +18,7 @@ from safelight.providers.scripted import PIXEL, Scripted
 from safelight_protocol.codes import Refused
 from tests.doubles.deaf import line_to
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 TOKENS = {"secret-a": "ann", "secret-b": "bob"}
 ANN = {"authorization": "Bearer secret-a"}
@@ -222,12 +223,8 @@ async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
         async with line_to(house.url) as line:
             head = f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(PIXEL)}"
             await line.write(f"{head}\r\n\r\n".encode() + PIXEL[:30])
-            async with asyncio.timeout(PATIENCE):
-                while not files(tmp_path):  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
-        async with asyncio.timeout(PATIENCE):
-            while files(tmp_path):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+            await until(lambda: files(tmp_path))
+        await until(lambda: not files(tmp_path))
 
 
 async def test_uploads_expire(tmp_path: Path) -> None:
@@ -235,9 +232,7 @@ async def test_uploads_expire(tmp_path: Path) -> None:
     async with served(tmp_path, local_concurrency=1) as house:
         url = (await send(house)).json()["data"]["url"]
     async with served(tmp_path, upload_retention_seconds=0.0) as house:
-        async with asyncio.timeout(PATIENCE):
-            while house.context.statistics()["swept_expired"] != 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: house.context.statistics()["swept_expired"] == 1)
         assert (await house.http.get(url)).status_code == 404
     assert files(tmp_path) == []
 

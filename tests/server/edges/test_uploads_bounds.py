@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from safelight.edges.multipart import Multipart
 from safelight.providers.scripted import PIXEL
-from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.served import Served, served
+from tests.doubles.turns import until
 
 ANN = {"authorization": "Bearer secret-a"}
 BOB = {"authorization": "Bearer secret-b"}
 TOKENS = {"secret-a": "ann", "secret-b": "bob"}
 PART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n'
 FORM = {"content-type": "multipart/form-data; boundary=b"}
-
-
-async def until(true: Callable[[], object]) -> None:
-    """Until it is."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 def incoming(folder: Path) -> int:

@@ -162,7 +162,7 @@ async def test_a_request_on_its_way_is_not_gone(double: ComfyDouble) -> None:
             double.answer(asked_of(rig))
             arrived.set()
         else:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(0)
 
     settings = BackendSettings(url=double.url)
     backend = ComfyBackend("one", settings, timings=QUICK, sleep=sleep)
