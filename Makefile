@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 E2E := tests/e2e
+SDK := .venv-sdk
 ARGS ?=
 # Tests wait for processes and disks more than they compute: two at a time, file by file.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test quick check lint format types imports drift bench fuzz lock mutate npm proof
+.PHONY: help setup serve test quick check lint format types imports drift bench fuzz lock mutate npm proof sdk
 
 help:
 	@echo "make setup    the virtual environment, from hash-locked requirements"
@@ -26,6 +27,7 @@ help:
 	@echo "make proof    kills, drains and a bad network under load, and a checker of what all saw;"
 	@echo "              ARGS=\"--minutes 20 --seed 7\" or ARGS=\"--kills 200\""
 	@echo "make mutate   mutants of the lifecycle and the session against their own tests"
+	@echo "make sdk      clients of providers that the tests drive in an environment of their own"
 	@echo "make lock     write the lock files again from pyproject.toml and $(E2E)/package.json"
 
 setup: $(VENV)/.dev
@@ -33,10 +35,10 @@ setup: $(VENV)/.dev
 serve: $(VENV)/.run
 	$(BIN)/safelight serve $(ARGS)
 
-test: $(VENV)/.dev npm
+test: $(VENV)/.dev npm sdk
 	$(PYTEST) $(ARGS)
 
-quick: $(VENV)/.dev npm
+quick: $(VENV)/.dev npm sdk
 	$(PYTEST) -m "not slow" $(ARGS)
 
 check: lint format types imports drift
@@ -75,9 +77,10 @@ mutate: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	$(UV_COMPILE) --upgrade --group build -o requirements/run.lock pyproject.toml
-	$(UV_COMPILE) --upgrade --extra s3 --group build --group dev -c requirements/run.lock \
+	$(UV_COMPILE) --upgrade --extra s3 --extra openai --extra anthropic --extra gemini --group build --group dev -c requirements/run.lock \
 		-o requirements/dev.lock pyproject.toml
 	$(UV_COMPILE) --upgrade -o requirements/fuzz.lock requirements/fuzz.in
+	$(UV_COMPILE) --upgrade --prerelease allow -o requirements/sdk.lock requirements/sdk.in
 	cd $(E2E) && rm -f package-lock.json && npm install --package-lock-only
 
 # What the server needs. Whatever is already right is left alone by pip.
@@ -100,4 +103,13 @@ npm:
 	elif [ ! $(E2E)/node_modules/.package-lock.json -nt $(E2E)/package-lock.json ]; then \
 		(cd $(E2E) && npm ci --no-progress) || { rm -rf $(E2E)/node_modules; \
 		echo "npm ci failed: tests that need Node packages are skipped by name."; }; \
+	fi
+
+# A provider's next client, which cannot stand beside its present one; without an index the
+# tests that drive it are skipped by name.
+sdk:
+	@if [ ! requirements/sdk.lock -ot $(SDK)/.done ]; then \
+		{ $(BIN)/python -m venv $(SDK) && $(SDK)/bin/pip --disable-pip-version-check --quiet \
+			install --require-hashes -r requirements/sdk.lock && touch $(SDK)/.done; } || \
+		{ rm -rf $(SDK); echo "$(SDK) cannot be made: tests that need it are skipped by name."; }; \
 	fi
