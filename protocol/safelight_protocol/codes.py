@@ -57,7 +57,23 @@ _ROWS = (
     Code(
         "unauthorized", "No token, or one that is not known.", "changed", 401, None, "UNAUTHORIZED"
     ),
+    Code(
+        "payment_required",
+        "The model costs money: say max_cost, or have a budget that covers it.",
+        "changed",
+        402,
+        None,
+        "PAYMENT_REQUIRED",
+    ),
     Code("forbidden", "The token or the origin does not allow this.", "no", 403, None, "FORBIDDEN"),
+    Code(
+        "vip_required",
+        "The model is for owners who agree to its price: say max_cost, or have a budget.",
+        "changed",
+        403,
+        None,
+        "VIP_REQUIRED",
+    ),
     Code(
         "not_found", "No such task, artifact or path for this owner.", "no", 404, None, "NOT_FOUND"
     ),
@@ -141,6 +157,14 @@ _ROWS = (
         "UNAVAILABLE",
     ),
     Code(
+        "provider_unreachable",
+        "The provider does not answer now; nothing was accepted.",
+        "later",
+        503,
+        None,
+        "UNAVAILABLE",
+    ),
+    Code(
         "storage_full", "The disk is full; nothing was accepted.", "later", 507, None, "UNAVAILABLE"
     ),
     Code(
@@ -184,6 +208,13 @@ _ROWS = (
         "generation_failed",
     ),
     Code("provider_failed", "The provider ended the prediction with an error.", "later"),
+    Code(
+        "provider_refused",
+        "The provider does not take requests of this server: its key or its credit.",
+        "no",
+    ),
+    Code("content_refused", "The provider refuses to make this; change the prompt.", "changed"),
+    Code("throttled", "The provider takes no more requests for now.", "later"),
     Code("artifact_unavailable", "A file that the provider made could not be fetched.", "later"),
     Code("invalid_input", "The provider refused an input.", "changed"),
     Code(
@@ -196,6 +227,11 @@ _ROWS = (
     Code("node_failed", "A node of the graph failed.", "changed"),
     Code("out_of_memory", "The backend ran out of memory; ask for a smaller size.", "changed"),
     Code("timeout", "The prediction, or the task as a whole, passed its deadline.", "later"),
+    Code(
+        "cost_limit",
+        "Another attempt could cost more than was agreed to, or than the budget has left.",
+        "changed",
+    ),
     Code("lost", "The prediction was lost with its process, more often than is allowed.", "later"),
     Code(
         "outcome_unknown",
