@@ -220,3 +220,15 @@ def test_the_command_line_finds_its_server() -> None:
     assert load_remote(environ, "http://b", "u") == Remote("http://b", "u")
     with pytest.raises(SettingsError, match=r"url: .* expected an http or https address"):
         load_remote({}, "b.example", None)
+
+
+def test_weights_are_numbers_by_owner(tmp_path: Path) -> None:
+    """As a table of the file, or as owner:number in a variable; none is without its bounds."""
+    file = tmp_path / "safelight.toml"
+    file.write_text("[weights]\nann = 2\nbob = 0.5\n")
+    assert load(str(file), {}, {}).settings.weights == {"ann": 2.0, "bob": 0.5}
+    found = load(str(file), {"SAFELIGHT_WEIGHTS": "cid:3, ann:0.25"}, {}).settings
+    assert found.weights == {"cid": 3.0, "ann": 0.25}
+    for wrong in ("ann", "ann:0", "ann:x", "no one:1"):
+        with pytest.raises(SettingsError, match="a table of owner = number"):
+            load(None, {"SAFELIGHT_WEIGHTS": wrong}, {})

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from safelight.configured import backends_of
 from safelight.settings import (
-    BACKEND_NAMES,
     BackendSettings,
     Loaded,
     Settings,
@@ -91,7 +90,8 @@ def test_every_field_is_printed_and_no_secret(tmp_path: Path) -> None:
     environ = {"SAFELIGHT_BACKENDS__KERNIEGEN__URL": "http://127.0.0.1:9000"}
     printed = {line.name: line for line in lines(read(tmp_path, TWO, environ))}
     for backend in ("kerniegen", "big-card"):
-        assert all(f"backends.{backend}.{field}" in printed for field in BACKEND_NAMES)
+        fields = BackendSettings.__struct_fields__
+        assert all(f"backends.{backend}.{field}" in printed for field in fields)
     url = printed["backends.kerniegen.url"]
     assert (url.value, url.source) == ('"http://127.0.0.1:9000"', "environment")
     assert url.overridden == ("file",)
@@ -263,8 +263,9 @@ def test_the_examples_of_the_docs_are_read(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     loaded = [read(tmp_path, text).settings for text in shown]
-    assert [list(one.backends) for one in loaded] == [[], ["kerniegen", "studio"]]
+    assert [list(one.backends) for one in loaded] == [[], ["kerniegen", "studio"], []]
     assert loaded[1].default_backend == "kerniegen"
+    assert list(loaded[2].providers) == ["replicate", "ollama"]
 
 
 def test_a_setting_below_a_table_is_told_where_it_belongs(tmp_path: Path) -> None:

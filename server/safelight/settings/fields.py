@@ -1,6 +1,7 @@
 """The settings themselves: their names, what each may be, and their defaults.
 
-Owns `Settings` and, for one named backend, `BackendSettings`. Knows nothing of where
+Owns `Settings` and, for one named backend or provider, `BackendSettings` and
+`ProviderSettings`. Knows nothing of where
 values come from. The description in a type is what a refusal says is expected.
 """
 
@@ -25,8 +26,20 @@ Owner = Annotated[
 Count = Annotated[int, Meta(ge=1, le=1_000_000, description="an integer from 1 to 1000000")]
 Few = Annotated[int, Meta(ge=1, le=64, description="an integer from 1 to 64")]
 Size = Annotated[int, Meta(ge=1024, le=2**40, description="a number of bytes, 1024 or more")]
+Factor = Annotated[float, Meta(ge=1, le=1000, description="a number from 1 to 1000")]
+Weight = Annotated[float, Meta(ge=0.01, le=1000, description="a number from 0.01 to 1000")]
+Weights = Annotated[
+    dict[Owner, Weight],
+    Meta(
+        description="a table of owner = number from 0.01 to 1000; in a variable owner:number,"
+        " separated by commas"
+    ),
+]
 Quality = Annotated[int, Meta(ge=1, le=100, description="an integer from 1 to 100")]
 Seconds = Annotated[float, Meta(ge=0, le=3e9, description="a number of seconds, 0 or more")]
+Dollars = Annotated[
+    float, Meta(ge=0, le=1_000_000, description="US dollars, 0 or more, with at most six decimals")
+]
 Span = Annotated[float, Meta(gt=0, le=3e9, description="a number of seconds above 0")]
 Url = Annotated[
     str,
@@ -102,6 +115,29 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "url", normal_url(self.url))
 
 
+ProviderType = Literal["replicate", "openai", "anthropic", "gemini", "superduperai"]
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider that is asked over the network: `[providers.<name>]`.
+
+    `type` is what it speaks, its own name unless given: so there may be several of one type,
+    and models are said to run at the name. `key` is what it knows us by. `concurrency` counts
+    the predictions of ours there at once. `request_seconds` is for one answer,
+    `silence_seconds` for a stream that says nothing. `api` is which of OpenAI's two writes
+    text.
+    """
+
+    type: ProviderType | None = None
+    url: Url | None = None
+    key: Secret | None = None
+    concurrency: Few = 4
+    request_seconds: Span = 60.0
+    silence_seconds: Span = 120.0
+    webhook_secret: Secret | None = None
+    api: Literal["responses", "chat"] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting; None switches one off.
 
@@ -109,8 +145,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `local`, for callers on this machine, unless `anonymous_owner` names one for
     everybody. `attempts` counts predictions per task, `tail_events` the encoded
     events held in memory per task, `local_concurrency` the processes that paint.
-    `backends` are by name; `unreachable` is what becomes of a request for one that
-    does not answer.
+    `backends` are by name, and so are `providers`; `unreachable` is what becomes of a request
+    for a backend that does not answer.
     """
 
     host: Word = "127.0.0.1"
@@ -142,10 +178,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_base_seconds: Seconds = 1.0
     retry_max_seconds: Seconds = 60.0
     attempt_timeout_seconds: Span = 600.0
+    deadline_factor: Factor = 4.0
+    deadline_floor_seconds: Span = 120.0
+    breaker_faults: Few = 5
+    breaker_seconds: Span = 30.0
     task_timeout_seconds: Span = 86_400.0
     cancel_timeout_seconds: Span = 30.0
     generate_wait_seconds: Seconds = 50.0
     drain_seconds: Seconds = 10.0
+    settle_seconds: Seconds = 30.0
     slow_reader_seconds: Span = 30.0
     request_seconds: Span = 30.0
     max_connections: Count | None = None
@@ -165,11 +206,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_backend: BackendName | None = None
     unreachable: Literal["refuse", "queue"] = "refuse"
     backend_check_seconds: Span = 2.0
+    providers: dict[BackendName, ProviderSettings] = {}
+    webhook_seconds: Span = 20.0
+    webhook_allow_private: bool = False
+    budget_per_day: Dollars | None = None
+    budgets: dict[Owner, Dollars] = {}
+    weights: Weights = {}
 
 
 NAMES = Settings.__struct_fields__
-BACKEND_NAMES = BackendSettings.__struct_fields__
 TYPES: dict[str, Any] = get_type_hints(Settings, include_extras=True)
-BACKEND_TYPES: dict[str, Any] = get_type_hints(BackendSettings, include_extras=True)
-SECRET = {"tokens", "token", "headers", "s3_key_id", "s3_secret"}
+SECRET = {"tokens", "token", "headers", "s3_key_id", "s3_secret", "key", "webhook_secret"}
 """Fields whose values are never repeated."""

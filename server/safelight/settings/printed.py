@@ -1,7 +1,7 @@
 """The settings as lines for people: value, source, and what it overrides.
 
 Secrets are masked here: tokens are counted by owner; a backend's token, the values of its
-headers and the keys of the object store are stars.
+headers, a provider's key and the keys of the object store are stars.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import msgspec
 
 from safelight_protocol.identity import shown
 
-from .backends import TABLE, spelt
-from .fields import BACKEND_NAMES, NAMES, SECRET
-from .sources import Loaded, Source
+from .fields import NAMES, SECRET
+from .sources import NAMED, Loaded, Source
 from .words import MASK
 
 
@@ -38,14 +37,16 @@ def lines(loaded: Loaded) -> list[Line]:
 
 
 def _values(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    tables = {one.table: one for one in NAMED}
     for name in NAMES:
         value = getattr(loaded.settings, name)
-        if name == TABLE and value:
-            for backend, settings in value.items():
-                for field in BACKEND_NAMES:
-                    yield spelt(backend, field), _field(field, getattr(settings, field))
-        elif name == TABLE:
-            yield name, "none"
+        if name in tables:
+            for entry, settings in value.items():
+                for field in tables[name].names:
+                    text = _field(field, getattr(settings, field))
+                    yield tables[name].spelt(entry, field), text
+            if not value:
+                yield name, "none"
         else:
             yield name, _owners(value) if name == "tokens" else _field(name, value)
 

@@ -15,13 +15,19 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from safelight_protocol.identity import shown
+from safelight_protocol.prices import micros_of
 
-from . import backends
 from .address import is_loopback
+from .backends import BACKENDS, check_backends
 from .fields import NAMES, PREFIX, TYPES, Owner, Settings, Url
+from .named import Named
+from .providers import PROVIDERS, check_providers
 from .words import MASK, SettingsError, converted, unknown, wrong
 
 FILE = "safelight.toml"
+
+NAMED: tuple[Named[Any], ...] = (BACKENDS, PROVIDERS)
+"""The tables whose entries have names of their own."""
 
 Source = Literal["default", "file", "environment", "argument"]
 
@@ -86,9 +92,10 @@ _ELSEWHERE = {"CONFIG", "URL", "TOKEN"}
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
-    of_backends = {name: value for name, value in values.items() if name not in NAMES}
     plain = {name: value for name, value in values.items() if name in NAMES}
-    return Settings(**plain, backends=backends.assembled(of_backends))
+    for named in NAMED:
+        plain[named.table] = named.assembled(values)
+    return Settings(**plain)
 
 
 def _find_file(path: str | None, environ: Mapping[str, str]) -> Path | None:
@@ -109,7 +116,9 @@ def _read_file(file: Path) -> dict[str, Any]:
     for name in table:
         if name not in NAMES:
             raise unknown(name, NAMES, str(file))
-    values = backends.read_tables(table.pop(backends.TABLE, {}), str(file))
+    values: dict[str, Any] = {}
+    for named in NAMED:
+        values |= named.read_tables(table.pop(named.table, {}), str(file))
     return values | {name: _from_toml(name, value, str(file)) for name, value in table.items()}
 
 
@@ -124,16 +133,18 @@ def _from_toml(name: str, value: Any, where: str) -> Any:
 
 
 def _read_environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` is what the file gave: its backends are known by name."""
-    known = {PREFIX + name.upper(): name for name in NAMES if name != backends.TABLE}
-    named = sorted({name.split(".")[1] for name in below if name not in NAMES})
+    """`below` is what the file gave: what it names is known by that."""
+    tables = {named.table for named in NAMED}
+    known = {PREFIX + name.upper(): name for name in NAMES if name not in tables}
     values = {}
     for variable, text in environ.items():
         name = variable.removeprefix(PREFIX)
         if name == variable or name in _ELSEWHERE or not text:
             continue
-        if variable.startswith(backends.VARIABLE.rstrip("_")):
-            field, value = backends.read_variable(variable, text, named)
+        named = next((one for one in NAMED if variable.startswith(one.variable.rstrip("_"))), None)
+        if named is not None:
+            there = sorted({field.split(".")[1] for field in below if named.owns(field)})
+            field, value = named.read_variable(variable, text, there)
             values[field] = value
         elif variable in known:
             values[known[variable]] = _from_text(known[variable], text, variable)
@@ -153,9 +164,17 @@ def _from_text(name: str, text: str, variable: str) -> Any:
     type_ = TYPES[name]
     if get_origin(type_) is tuple:
         return converted(name, items, type_, variable, lax=True)
+    if _is_table(type_):
+        table = {owner: value for owner, _, value in (item.partition(":") for item in items)}
+        return converted(name, table, type_, variable, lax=True)
     if text.lower() == "none" and type(None) in get_args(type_):
         return None
     return converted(name, text, type_, variable, lax=True)
+
+
+def _is_table(type_: Any) -> bool:
+    """Whether a setting is a value for each of some names, with a description or without."""
+    return dict in (get_origin(type_), get_origin(getattr(type_, "__origin__", None)))
 
 
 def _read_arguments(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,8 +183,9 @@ def _read_arguments(overrides: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in overrides.items():
         if name not in NAMES:
             raise unknown(name, NAMES, where)
-        if value is not None and name == backends.TABLE:
-            values |= backends.read_tables(value, where)
+        named = next((one for one in NAMED if one.table == name), None)
+        if value is not None and named is not None:
+            values |= named.read_tables(value, where)
         elif value is not None:
             values[name] = converted(name, value, TYPES[name], where, lax=True)
     return values
@@ -186,6 +206,9 @@ def _tokens(pairs: list[tuple[str, str]], where: str) -> dict[str, str]:
 
 def _check_together(settings: Settings) -> None:
     """What one setting alone cannot get wrong."""
+    _check_exact("budget_per_day", settings.budget_per_day)
+    for owner, budget in settings.budgets.items():
+        _check_exact(f"budgets.{owner}", budget)
     open_to_all = settings.anonymous_owner is not None
     if settings.tokens and open_to_all:
         raise SettingsError("anonymous_owner: found beside tokens, expected only without tokens")
@@ -201,4 +224,14 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.storage == "s3" and settings.s3_url is None:
         raise SettingsError("s3_url: found none beside storage s3, expected s3://bucket/prefix")
-    backends.check_backends(settings)
+    check_backends(settings)
+    check_providers(settings)
+
+
+def _check_exact(name: str, dollars: float | None) -> None:
+    """An amount is kept in millionths, and none is rounded."""
+    try:
+        micros_of(dollars or 0)
+    except ValueError:
+        found = f"{name}: found {dollars}"
+        raise SettingsError(f"{found}, expected US dollars with at most six decimals") from None
