@@ -1,0 +1,67 @@
+"""How long to wait for what, in seconds; and the waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import msgspec
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    """A prediction is asked about after `poll` seconds, then after ever longer ones up to
+    `poll_most`; once a webhook of it has come, and as long as they come, not before `hooked`.
+    `again` is the pause after trouble, which grows to `again_most`. A start that was lost is
+    given `settle` seconds to arrive. `slack` is how far their clock may be from ours.
+    `schema` is how long a model is believed to take what it took; a secret that did not help
+    is not asked for again within `secret`.
+    """
+
+    poll: float = 0.3
+    poll_most: float = 5.0
+    hooked: float = 15.0
+    again: float = 1.0
+    again_most: float = 20.0
+    settle: float = 5.0
+    slack: float = 120.0
+    schema: float = 3600.0
+    secret: float = 30.0
+
+
+GROWTH = 1.3
+"""By how much a pause between two polls grows."""
+
+
+class Pace:
+    """Waits, by a sleep that is handed in."""
+
+    def __init__(self, timings: Timings, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self.timings = timings
+        self.sleep = sleep
+
+    def poll(self, count: int, *, hooked: bool) -> float:
+        """The pause before the next question, after so many that brought nothing new."""
+        timings = self.timings
+        grown = min(timings.poll * GROWTH ** min(count, 60), timings.poll_most)
+        return max(grown, timings.hooked) if hooked else grown
+
+    def again(self, troubles: int, wish: float | None = None) -> float:
+        """The pause after so many troubles in a row, at least what the other side wishes."""
+        timings = self.timings
+        grown = min(timings.again * 2.0 ** min(troubles - 1, 30), timings.again_most)
+        return max(grown, min(wish or 0.0, 60.0))
+
+    async def wait(self, event: anyio.Event, seconds: float) -> bool:
+        """Whether the event was set before the time was up."""
+        if event.is_set():
+            return True
+        async with anyio.create_task_group() as group:
+
+            async def end() -> None:
+                await self.sleep(seconds)
+                group.cancel_scope.cancel()
+
+            group.start_soon(end)
+            await event.wait()
+            group.cancel_scope.cancel()
+        return event.is_set()
