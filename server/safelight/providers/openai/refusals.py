@@ -1,0 +1,138 @@
+"""What an error of the SDK means for a prediction: refused, may pass, or not to be told.
+
+An answer that is a refusal began nothing, and costs nothing. An answer that is a server's own
+trouble, or none at all, says nothing about what began. Words of a vendor are told only where
+they are about the request. Decides, and does nothing but log what the operator must see.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from safelight_protocol.prices import Usage
+
+from ...telemetry import log as record
+from ..base import Again, Never, Unclear
+from ..http import NOTHING, Fault, fault_of, refusal_of, told
+
+POLICY = re.compile(r"moderation_blocked|content_policy|content_filter|policy_violation|bio_policy")
+NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+PROMPT = frozenset({"invalid_prompt", "image_content_policy_violation"})
+PASSING = frozenset({"server_error", "vector_store_timeout", "overloaded", "server_overloaded"})
+"""Codes of a failed run that another attempt may not meet."""
+
+CUT_SHORT = "the text ends at max_tokens"
+
+SECRETS = re.compile(r"\b(?:sk|org|proj|sess|req|resp)[-_][A-Za-z0-9_-]{6,}")
+"""What may stand in a vendor's text and is nobody's business: keys, accounts, ids."""
+
+
+def of_create(error: Exception, name: str, model: str) -> Again | Never | Unclear:
+    """What becomes of a create that ended in this error. Unclear if it may have begun."""
+    fault = fault_of(error)
+    said = _said(fault.body)
+    code = str(said.get("code") or said.get("type") or "")
+    if fault.status == 429 and NO_CREDIT & {said.get("code"), said.get("type")}:
+        record("provider.refused", provider=name, status=429)
+        message = f"{name} does not take requests of this server now"
+        return Never("provider_refused", message, charge=NOTHING, elsewhere=True)
+    common = refusal_of(fault, name)
+    if common is not None:
+        return common
+    if fault.status is None or fault.status == 408:
+        return Unclear(f"{name} may have begun it, but {fault.why}")
+    if fault.status >= 500:
+        return _of_trouble(fault, said, name)
+    if fault.status == 404:
+        return _not_there(said, name, model)
+    if POLICY.search(code) or code in PROMPT:
+        return Never("content_refused", f"{name} refuses to make this", charge=NOTHING)
+    if fault.status in (409, 425):
+        return Again("provider_failed", f"{name}: {fault.why}", fault.wait, charge=NOTHING)
+    if fault.status == 413:
+        message = f"{name} takes no request of this size"
+        return Never("too_large", message, charge=NOTHING)
+    if fault.status < 400 or not said:
+        message = f"{name}: {fault.why}, which is no answer of such a server; is its url right?"
+        return Never("provider_failed", message, charge=NOTHING)
+    return Never("invalid_input", _about_request(said, name), charge=NOTHING)
+
+
+def of_failure(error: Any, name: str, used: Usage | None = None) -> Again | Never:
+    """What a run came to that its provider says has failed, by its `error` object, and by
+    what it used, where that is told."""
+    said = error if isinstance(error, dict) else {}
+    code = str(said.get("code") or said.get("type") or "")
+    if POLICY.search(code) or code in PROMPT:
+        return Never("content_refused", f"{name} refuses to make this", usage=used)
+    if code == "rate_limit_exceeded":
+        message = f"{name} takes no more requests for now"
+        return Again("throttled", message, usage=used, elsewhere=True)
+    message = f"{name} failed: {_words(said)}"
+    if code in PASSING or not code:
+        return Again("provider_failed", message, usage=used, elsewhere=True)
+    if code.startswith(("invalid_", "image_", "unsupported_", "empty_", "failed_to_download")):
+        return Never("invalid_input", message, usage=used)
+    return Never("provider_failed", message, usage=used)
+
+
+def of_refusal(words: str, name: str, used: Usage | None) -> Never:
+    """A model that declined, in its own words if it used any: it ran, and is paid."""
+    why = f": {_words({'message': words})}" if words else ""
+    return Never("content_refused", f"{name} declines to write this{why}", usage=used)
+
+
+def of_silence(name: str, used: Usage | None) -> Never:
+    """All tokens that were allowed are spent, on thinking it seems, and none on text."""
+    message = f"{name} had spent max_tokens before it wrote anything; allow more"
+    return Never("invalid_input", message, usage=used)
+
+
+def refuses(error: Exception, *names: str) -> bool:
+    """Whether a create was refused because of one of these fields, so that nothing began."""
+    fault = fault_of(error)
+    if fault.status not in (400, 422, 501):
+        return False
+    said = _said(fault.body)
+    text = f"{said.get('param')} {said.get('message')}" if said else str(fault.body or "")
+    return any(re.search(rf"\b{name}\b", text) for name in names)
+
+
+def _of_trouble(fault: Fault, said: dict[str, Any], name: str) -> Again | Unclear:
+    """A server that says to be overloaded has not begun; any other may have."""
+    if fault.status in (503, 529) and re.search("overloaded", str(said), re.IGNORECASE):
+        message = f"{name} is overloaded"
+        return Again("provider_failed", message, fault.wait, charge=NOTHING, elsewhere=True)
+    return Unclear(f"{name} may have begun it, but {fault.why}")
+
+
+def _not_there(said: dict[str, Any], name: str, model: str) -> Never:
+    if not said:
+        message = f"{name} has no such address; is its url right?"
+        return Never("provider_failed", message, charge=NOTHING)
+    return Never("model_not_found", f"{name} has no model {model}", charge=NOTHING)
+
+
+def _about_request(said: dict[str, Any], name: str) -> str:
+    if said.get("code") in ("context_length_exceeded", "string_above_max_length"):
+        return f"{name}: the prompt is longer than the model takes"
+    param = said.get("param")
+    about = f" {param}" if isinstance(param, str) and param else " the request"
+    return f"{name} does not take{about}: {_words(said)}"
+
+
+def _words(said: dict[str, Any]) -> str:
+    return SECRETS.sub("…", told(said.get("message") or said.get("code") or "no reason given"))
+
+
+def _said(body: Any) -> dict[str, Any]:
+    """The error object of an answer, whichever of the usual shapes it has."""
+    if not isinstance(body, dict):
+        return {}
+    error = body.get("error", body)
+    if isinstance(error, str):
+        return {"message": error}
+    if isinstance(error, dict) and ("message" in error or "code" in error):
+        return {**error, "code": None if error.get("code") is None else str(error["code"])}
+    return {"message": body["detail"]} if isinstance(body.get("detail"), str) else {}
