@@ -1,0 +1,86 @@
+"""What an answer means that is no success, before a stream began and in the middle of one,
+and what a run costs that did not come to its end.
+
+Only what certainly began nothing is free. Owners are told the vendor's words on their own
+request; never those on our key, our credit or its own trouble.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safelight_protocol.charges import unknown
+from safelight_protocol.events import Charge
+from safelight_protocol.prices import Usage
+
+from ...telemetry import log as record
+from ..base import Again, Ended, Never, Outcome, Unclear
+from ..http import NOTHING, Fault, refusal_of, told
+
+OVERLOADED = 529
+"""It has no room for more requests: its own status for that."""
+
+CREDIT = "credit balance"
+"""How a 400 begins that is about our credit: it comes as `invalid_request_error`."""
+
+FILTERED = "content filtering policy"
+"""What a 400 says that is about the content, with no code of its own."""
+
+
+def refused(fault: Fault, name: str) -> Outcome:
+    """What a request came to that was not answered by a stream."""
+    common = refusal_of(fault, name)
+    if common is not None:
+        return common
+    said = _error(fault.body)
+    words = told(said.get("message") or fault.why)
+    match fault.status:
+        case 400 if FILTERED in words.lower():
+            return Never("content_refused", f"{name} refuses to write this", charge=NOTHING)
+        case 400 if said.get("type") == "billing_error" or CREDIT in words.lower():
+            return of_our_account(name, 400)
+        case 400 | 422:
+            return Never("invalid_input", words, charge=NOTHING)
+        case 404:
+            told_so = f"{name} has no such model for this server"
+            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
+        case 413:
+            return Never("too_large", f"{name} takes no request of this size", charge=NOTHING)
+        case status if status == OVERLOADED:
+            told_so = f"{name} takes no more requests for now"
+            return Again("throttled", told_so, fault.wait, charge=NOTHING, elsewhere=True)
+        case int() as status if 300 <= status < 500 and status != 408:
+            told_so = f"{name} answered {status}: is its address right?"
+            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
+    return Unclear(f"{name} may have run it, but {fault.why}")
+
+
+def broken_off(body: Any, name: str) -> Outcome:
+    """What an `error` in the middle of a stream comes to. Its provider has ended the run,
+    which can be made again; whether it asks for money for this one it did not say."""
+    kind = _error(body).get("type")
+    code = "throttled" if kind in ("overloaded_error", "rate_limit_error") else "provider_failed"
+    charge = unknown("its provider broke off, and did not say what it cost")
+    said = f"{name} broke off the answer"
+    return Again(code, said, charge=charge, elsewhere=True)
+
+
+def ended(usage: Usage | None) -> Ended:
+    """What a run comes to that we left. The count of what it wrote comes with its last words,
+    so the bill may be more than what is known of it."""
+    if usage is None:
+        return Ended(charge=unknown("it was canceled before anything was said of what it used"))
+    charge = Charge("estimated", reason="what is known to have been used when it was canceled")
+    return Ended(charge=charge, usage=usage)
+
+
+def of_our_account(name: str, status: int) -> Never:
+    """The operator's trouble, and told to the operator."""
+    record("provider.refused", provider=name, status=status)
+    said = f"{name} does not take requests of this server now"
+    return Never("provider_refused", said, charge=NOTHING, elsewhere=True)
+
+
+def _error(body: Any) -> dict[str, Any]:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
