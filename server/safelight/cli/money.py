@@ -1,0 +1,102 @@
+"""`safelight quote` and `safelight usage`: what something would cost, and what was spent."""
+
+from __future__ import annotations
+
+import argparse
+
+from safelight_protocol.events import Charge
+from safelight_protocol.prices import in_dollars
+from safelight_protocol.quotes import Allowance, Quote
+
+from ..client import Client, Spent, Usage
+from . import remote
+from .params import add_request, body_of
+from .table import print_table
+from .world import World
+
+DAY_HEADS = ("DAY", "SPENT", "CHARGES", "ESTIMATED", "UNKNOWN")
+MODEL_HEADS = ("PROVIDER", "SPENT", "CHARGES", "UNKNOWN", "MODEL")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare both commands."""
+    quote = commands.add_parser("quote", help="say what a task would cost, and make none")
+    quote.add_argument("prompt", help="what to make")
+    add_request(quote)
+    remote.add_options(quote)
+    quote.set_defaults(act=act_quote)
+    usage = commands.add_parser("usage", help="show what you have spent, by day and by model")
+    usage.add_argument("--from", dest="first", metavar="DAY", help="such as 2026-11-01 (UTC)")
+    usage.add_argument("--to", metavar="DAY", help="the last day; today by default")
+    remote.add_options(usage)
+    usage.set_defaults(act=act_usage)
+
+
+def act_quote(args: argparse.Namespace, world: World) -> int:
+    """Print what it would cost. Exit code 0 if a create would be accepted, else 1."""
+    body = body_of(args)
+
+    async def quoted(client: Client) -> int:
+        quote = await client.quote(**body)
+        world.say(f"{quote.model}: {range_in_words(quote)}")
+        world.say(quote.basis)
+        if quote.consent.needed:
+            world.note(quote.consent.why)
+        _tell_budget(world, quote.budget)
+        return 0 if quote.consent.given else 1
+
+    return remote.ask(args, world, quoted)
+
+
+def act_usage(args: argparse.Namespace, world: World) -> int:
+    """Print the sums, the tables and the budget."""
+
+    async def listed(client: Client) -> int:
+        show_usage(world, await client.usage(args.first, args.to))
+        return 0
+
+    return remote.ask(args, world, listed)
+
+
+def show_usage(world: World, usage: Usage) -> None:
+    """Everything of it."""
+    world.say(f"{usage.first} to {usage.to}: {in_dollars(usage.total_micros)}")
+    if usage.days:
+        print_table(world, DAY_HEADS, [_day_row(one) for one in usage.days])
+        print_table(world, MODEL_HEADS, [_model_row(one) for one in usage.models])
+    if usage.held_micros:
+        world.note(f"Held for tasks that have not ended: {in_dollars(usage.held_micros)}")
+    _tell_budget(world, usage.budget)
+
+
+def _day_row(one: Spent) -> tuple[str, ...]:
+    spent = in_dollars(one.amount_micros)
+    return (one.day, spent, str(one.charges), str(one.estimated), str(one.unknown))
+
+
+def _model_row(one: Spent) -> tuple[str, ...]:
+    spent = in_dollars(one.amount_micros)
+    return (one.provider, spent, str(one.charges), str(one.unknown), one.model)
+
+
+def range_in_words(quote: Quote) -> str:
+    """From the least to the most."""
+    if quote.high_micros is None:
+        return f"{in_dollars(quote.low_micros)} or more, nobody can say how much"
+    if quote.low_micros == quote.high_micros:
+        return "free" if not quote.high_micros else in_dollars(quote.high_micros)
+    return f"{in_dollars(quote.low_micros)} to {in_dollars(quote.high_micros)}"
+
+
+def charge_in_words(charge: Charge) -> str:
+    """What a task cost, and how that is known."""
+    amount = in_dollars(charge.amount_micros)
+    if charge.verdict == "unknown":
+        return f"cost unknown, {amount} known of it: {charge.reason}"
+    return f"{charge.verdict}: {amount}" + (f" ({charge.reason})" if charge.reason else "")
+
+
+def _tell_budget(world: World, budget: Allowance | None) -> None:
+    if budget is not None:
+        left, whole = in_dollars(budget.left_micros), in_dollars(budget.per_day_micros)
+        world.note(f"Budget of {budget.day} (UTC): {left} left of {whole}")

@@ -1,0 +1,197 @@
+"""Charges that were unknown, learnt later: asked about until their provider tells, or too long.
+
+Owns when it is asked. What is open stands in the ledger, so a restart forgets nothing; only
+the pauses begin anew. What is learnt changes the ledger, and is told beside the charge that
+the task's end told; the state of a task never changes. Starts nothing at any provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import msgspec
+from msgspec import UNSET
+
+from safelight_protocol.charges import added, whole
+from safelight_protocol.codes import Refused
+from safelight_protocol.events import Charge
+from safelight_protocol.prices import Price, Terms
+from safelight_protocol.task import Asked, Resolved, Task
+
+from .books import charge_in, corrected
+from .charging import charge_of
+from .log import Log
+from .providers.base import Account, Accounting, Provider
+from .purse import Purse
+from .run import prediction_of
+from .store import Correction, Entry, Store
+from .stray import spared
+from .telemetry import log as record
+
+EVERY_SECONDS = 10.0
+SELDOM_SECONDS = 60.0
+"""Between two looks at what is open, and where nobody is to be asked before long. While
+nothing is open, nobody looks."""
+
+FIRST_SECONDS = 5.0
+LONGEST_SECONDS = 6 * 3600.0
+"""The pause after the first time that a provider could not tell; it doubles up to the longest."""
+
+GIVE_UP_SECONDS = 7 * 86_400.0
+"""How long after a charge its provider is asked for it."""
+
+ASK_SECONDS = 30.0
+PAGE = 100
+
+TOO_LONG = "its provider could not say what it cost within 7 days; look at its bill"
+
+
+class Reckoning:
+    """`clock` is in milliseconds since 1970, `sleep` the loop's own."""
+
+    def __init__(
+        self,
+        store: Store,
+        providers: Mapping[str, Provider],
+        purse: Purse,
+        log: Log,
+        clock: Callable[[], int],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._providers = providers
+        self._purse = purse
+        self._log = log
+        self._clock = clock
+        self._sleep = sleep
+        self._tries: dict[int, tuple[int, int]] = {}
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look whenever there may be something; runs as a task of the group. A bug in it must
+        not end the house."""
+        self._purse.on_booked = self._news.set
+        while True:
+            self._news.clear()
+            is_open = True
+            try:
+                is_open = await self.look()
+            except Refused as trouble:
+                record("reckoning.trouble", error=str(trouble))
+            except Exception as defect:
+                record("reckoning.defect", exc=defect)
+            if not is_open:
+                await self._news.wait()
+            await self._sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Until somebody is to be asked again, about."""
+        first = min((due for _, due in self._tries.values()), default=0)
+        return min(max((first - self._clock()) / 1000, EVERY_SECONDS), SELDOM_SECONDS)
+
+    async def look(self) -> bool:
+        """Ask about everything open whose time has come; whether there was anything. Raises
+        StoreTrouble."""
+        after, still_open = 0, set()
+        while lines := await self._store.read.ledger.unsettled(after, PAGE):
+            after = lines[-1][0]
+            for n, line in lines:
+                still_open.add(n)
+                await self._settle(n, line)
+        self._tries = {n: tried for n, tried in self._tries.items() if n in still_open}
+        return bool(still_open)
+
+    async def _settle(self, n: int, line: Entry) -> None:
+        now = self._clock()
+        tries, due = self._tries.get(n, (0, 0))
+        if now < due:
+            return
+        charge = await self._ask(line)
+        if charge is not None:
+            await self._correct(line, corrected(line, charge, now))
+        elif now - line.at > GIVE_UP_SECONDS * 1000:
+            given_up = msgspec.structs.replace(charge_in(line), reason=TOO_LONG)
+            entry = corrected(line, given_up, now)
+            await self._correct(line, msgspec.structs.replace(entry, counts=0))
+        else:
+            pause = min(FIRST_SECONDS * 2.0 ** min(tries, 30), LONGEST_SECONDS)
+            self._tries[n] = tries + 1, now + round(pause * 1000)
+
+    async def _ask(self, line: Entry) -> Charge | None:
+        """What the attempt cost, None if that cannot be told now."""
+        provider: object = self._providers.get(line.provider)
+        if not isinstance(provider, Accounting):
+            return None
+        task = _task_of(line, (await self._store.read.tasks([line.uid])).get(line.uid))
+        account: Account | None = None
+        with anyio.move_on_after(ASK_SECONDS):
+            try:
+                account = await spared(provider.account(prediction_of(task, ()), line.handle))
+            except Exception as defect:
+                fields = {"uid": line.uid, "attempt": line.attempt, "provider": line.provider}
+                record("prediction.defect", **fields, exc=defect)
+        charge = None if account is None else charge_of(account, task, owed=True)
+        return None if charge is None or charge.verdict == "unknown" else charge
+
+    async def _correct(self, line: Entry, entry: Entry) -> None:
+        lines = await self._store.read.ledger.of_task(line.uid)
+        told = None if entry.verdict == "unknown" else msgspec.json.encode(told_by([*lines, entry]))
+        if await self._store.put(Correction(entry, told)):
+            self._purse.book((entry,))
+            self._log.forget(line.uid)
+            fields = {"uid": line.uid, "attempt": line.attempt, "verdict": entry.verdict}
+            record("charge.corrected", **fields, amount_micros=line.amount + entry.amount)
+
+
+def told_by(lines: list[Entry]) -> Charge:
+    """The charge of a whole task, going by its lines."""
+    charges: dict[int, Charge] = {}
+    for line in lines:
+        if line.entry == "charge":
+            charges[line.attempt] = charge_in(line)
+        elif line.entry == "correction":
+            amount = charges[line.attempt].amount_micros + line.amount
+            better = charge_in(line)
+            charges[line.attempt] = msgspec.structs.replace(better, amount_micros=amount)
+    spent: Charge | None = None
+    *earlier, last = sorted(charges.items())
+    for attempt, charge in earlier:
+        spent = added(spent, charge, attempt)
+    return whole(spent, last[1], last[0])
+
+
+def _task_of(line: Entry, stored: Task | None) -> Task:
+    """The attempt that a line is about, as a task; of one that was deleted what is known."""
+    price = UNSET if line.price is None else msgspec.json.decode(line.price, type=Price)
+    terms = Terms(hold=max(0, line.counts))
+    if stored is not None:
+        ran = msgspec.structs.replace(stored.ran, price=price, terms=terms)
+        return msgspec.structs.replace(
+            stored, attempt=line.attempt, handle=line.handle, resolved=ran, via=None
+        )
+    kind: Any = line.kind
+    ran = Resolved(
+        requested=line.model,
+        model=line.model,
+        provider=line.provider,
+        backend=line.backend,
+        params={},
+        seed=0,
+        n=1,
+        price=price,
+        terms=terms,
+    )
+    return Task(
+        uid=line.uid,
+        owner=line.owner,
+        id=line.id,
+        asked=Asked(kind=kind, prompt=""),
+        resolved=ran,
+        attempt=line.attempt,
+        handle=line.handle,
+        created_at=line.at,
+        updated_at=line.at,
+    )
