@@ -1,21 +1,26 @@
-"""What the health of backends means for tasks that wait for one of them.
+"""Who waits is told why, and until when: what `queued` events say after the first one.
 
-A host whose backend is down is held: nothing of it is claimed, so that no attempt is
-burnt on it, and who waits is told why, at most once in a while. How long a task may wait
-so is bounded by its own time. Decides nothing of health: the directory does.
+A host whose backend is down is held: nothing of it is claimed, so that no attempt is burnt on
+it. Who waits there is told that at once. All others are told in rounds, when there is
+something new to say: another reason, or a range of another bucket. Nobody is told more than
+once in five seconds. Of long lines a round looks at those in front and at one stretch of the
+rest, so that it costs as much for a hundred thousand as for a thousand. Whoever has not been
+read since the start is not told: nobody asks for it, and it costs two reads.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import anyio
 import anyio.abc
+import anyio.lowlevel
 
 from .backends import Directory
-from .dispatch import Dispatcher, host_of
+from .dispatch import Dispatcher, Waiting, host_of
 from .orchestrator import Orchestrator
+from .patience import Outlook, Patience, is_news
 
 AT_ONCE = 64
 """Tasks that are told together: their commits share transactions, and nobody waits for many."""
@@ -23,26 +28,37 @@ AT_ONCE = 64
 TELL_SECONDS = 5.0
 """A task is told at most once in this time why it waits."""
 
+FRONT, STRETCH = 64, 256
+"""How many of each line a round looks at: from its head, and of the rest."""
+
+MOST = 1024
+"""Tasks of a host after which a round ends; the next one goes on with the next line."""
+
 
 class Waits:
-    """Holds and releases the hosts of `backends`."""
+    """Holds and releases the hosts of `backends`; tells who waits anywhere."""
 
     def __init__(
         self,
         backends: Directory,
         dispatcher: Dispatcher,
+        patience: Patience,
         orchestrator: Orchestrator,
         group: anyio.abc.TaskGroup,
         sleep: Callable[[float], Awaitable[None]],
+        clock: Callable[[], int],
     ) -> None:
         self._backends = backends
         self._dispatcher = dispatcher
+        self._patience = patience
         self._orchestrator = orchestrator
         self._group = group
         self._sleep = sleep
+        self._clock = clock
         self._reasons: dict[str, str | None] = {}
         self._untold: set[str] = set()
         self._telling: set[str] = set()
+        self._places: dict[str, tuple[int, int]] = {}
 
     def begin(self) -> None:
         """Hold them all, until each has said how it is."""
@@ -70,10 +86,61 @@ class Waits:
             self._untold.discard(host)
             waiting = self._dispatcher.reasons(host)
             for start in range(0, len(waiting), AT_ONCE):
-                async with anyio.create_task_group() as group:
-                    for uid, reason in waiting[start : start + AT_ONCE]:
-                        told = partial(self._orchestrator.tell_waiting, uid, reason)
-                        group.start_soon(self._orchestrator.guarded, uid, "wait", told)
+                told = [
+                    (uid, Outlook(reason, None)) for uid, reason in waiting[start : start + AT_ONCE]
+                ]
+                await self._tell_some(told)
             if waiting:
                 await self._sleep(TELL_SECONDS)
         self._telling.discard(host)
+
+    async def _tell_some(self, told: list[tuple[str, Outlook]]) -> None:
+        async with anyio.create_task_group() as group:
+            for uid, outlook in told:
+                work = partial(self._orchestrator.tell_waiting, uid, *outlook)
+                group.start_soon(self._orchestrator.guarded, uid, "wait", work)
+
+    async def run(self) -> None:
+        """Rounds, for ever."""
+        while True:
+            await self._sleep(TELL_SECONDS)
+            for host in self._dispatcher.hosts():
+                if host not in self._telling:
+                    await self.round(host)
+
+    async def round(self, host: str) -> None:
+        """Tell those of a host who have something new to hear."""
+        now, found = self._clock(), deque[tuple[str, Outlook]]()
+        for number, waiting in enumerate(self._looked_at(host)):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await anyio.lowlevel.checkpoint()  # others have their turn meanwhile
+            stands = self._dispatcher.waiting(waiting.uid) is waiting
+            if not stands or now - waiting.told < TELL_SECONDS * 1000:
+                continue
+            told = self._orchestrator.told_to(waiting.uid)
+            if told is None:
+                continue
+            outlook = self._patience.outlook(waiting, now)
+            if is_news(outlook, told.reason, told.eta):
+                waiting.told = now
+                found.append((waiting.uid, outlook))
+        while found:
+            some = [found.popleft() for _ in range(min(AT_ONCE, len(found)))]
+            await self._tell_some(some)
+
+    def _looked_at(self, host: str) -> list[Waiting]:
+        """The front of the next lines, and the next stretch of what is behind."""
+        line, place = self._places.get(host, (0, 0))
+        found: list[Waiting] = []
+        lines = self._dispatcher.lines(host, line, MOST)
+        for one in lines:
+            found += one.stretch(0, FRONT)
+            found += one.stretch(FRONT + place, STRETCH)
+            line += 1
+            if len(found) >= MOST:
+                break
+        else:
+            line, place = 0, place + STRETCH
+        longest = max(map(len, lines), default=0)
+        self._places[host] = (line, place if FRONT + place < longest else 0)
+        return found

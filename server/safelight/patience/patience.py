@@ -1,0 +1,254 @@
+"""The parts of patience together, as the runner and the dispatch loop meet them.
+
+Whoever runs attempts tells what became of them (`accepted`, `heard`, `timed_out`); whoever
+claims asks for the time an attempt may take, and when to look again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from safelight_protocol.events import Eta
+from safelight_protocol.task import Resolved, Task
+
+from ..dispatch import Dispatcher, Waiting, host_for
+from ..providers.base import Again, Done, Never, Outcome
+from ..telemetry import log as record
+from . import eta
+from .breaker import Breaker, Fact, Gate, why
+from .forecast import Forecast
+from .history import ENOUGH, History
+from .rules import Key, Rules
+
+MOST_WAIT_SECONDS = 6 * 3600.0
+"""The longest pause that a provider may ask for."""
+
+LEAST_PROGRESS_MS = 1000
+"""An attempt that is younger says nothing yet about its end."""
+
+
+class Outlook(NamedTuple):
+    """Why a task waits, and when it will have ended, as far as that is known."""
+
+    reason: str
+    eta: Eta | None
+
+
+class Patience:
+    """`equals` tells what else a request may run as; `wake` is called when somebody may be
+    taken who could not before."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        rules: Rules,
+        equals: Callable[[Resolved], tuple[Resolved, ...]],
+        clock: Callable[[], int],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._rules = rules
+        self._equals = equals
+        self._clock = clock
+        self._history = History(rules)
+        self._forecast = Forecast(dispatcher, self._history)
+        self._breakers: dict[Key, Breaker] = {}
+        self._open: set[Key] = set()
+        self._ranges: dict[str, tuple[int, eta.Range | None]] = {}
+        self._gone_over: dict[str, Key] = {}
+        self._opened = 0
+        self._failovers = 0
+        self.wake: Callable[[], None] = _nothing
+
+    def learn(self, times: Iterable[tuple[Key, int]]) -> None:
+        """Run times of the past, the oldest first."""
+        for key, took in times:
+            self._history.add(key, took)
+
+    # What became of attempts.
+
+    def accepted(self, task: Task) -> None:
+        """A provider took the request."""
+        self._tell(key_of(task), Fact.ACCEPTED)
+
+    def heard(self, task: Task, outcome: Outcome, *, whole: bool = True) -> None:
+        """An attempt has ended; `whole` if it was followed from its claim to its end."""
+        self._ranges.pop(task.uid, None)
+        key, now = key_of(task), self._clock()
+        match outcome:
+            case Done():
+                if whole and task.claimed_at is not None:
+                    self._history.add(key, now - task.claimed_at)
+                self._tell(key, Fact.GOOD)
+            case Again(after_seconds=float() | int() as seconds) if outcome.code == "throttled":
+                wait = max(0.0, min(seconds, MOST_WAIT_SECONDS))
+                self._tell(key, Fact.WAIT, now + round(wait * 1000))
+            case Again(elsewhere=True) | Never(elsewhere=True):
+                self._tell(key, Fact.FAULT)
+
+    def timed_out(self, task: Task) -> None:
+        """An attempt passed its deadline."""
+        self._ranges.pop(task.uid, None)
+        self._history.timed_out(key_of(task))
+        self._tell(key_of(task), Fact.FAULT)
+
+    def _tell(self, key: Key, fact: Fact, wait_until: int = 0) -> None:
+        breaker = self._breakers.get(key)
+        if breaker is None:
+            if fact in (Fact.GOOD, Fact.ACCEPTED):
+                return
+            breaker = self._breakers[key] = Breaker()
+        before = breaker.gate
+        if breaker.hear(fact, self._clock(), self._rules, wait_until):
+            self._show(key, breaker, before)
+        if breaker.gate is Gate.CLOSED and not breaker.faults:
+            del self._breakers[key]
+
+    def _show(self, key: Key, breaker: Breaker, before: Gate) -> None:
+        host, model = key
+        trial = breaker.gate is Gate.TRIAL
+        self._dispatcher.hold_model(host, model, why(key, breaker), trial=trial)
+        fields = {"host": host, "model": model}
+        match breaker.gate:
+            case Gate.OPEN:
+                self._open.add(key)
+                self._opened += before is not Gate.OPEN
+                more = {"cause": breaker.cause.value, "until": breaker.until}
+                record("breaker.opened", **fields, **more, faults=breaker.faults)
+            case Gate.TRIAL:
+                self._open.discard(key)
+                record("breaker.trial", **fields)
+            case Gate.CLOSED:
+                self._open.discard(key)
+                record("breaker.closed", **fields)
+        self.wake()
+
+    # Whom to take, where, and for how long.
+
+    def due(self) -> int | None:
+        """When the next breaker is to be tried."""
+        return min((self._breakers[key].until for key in self._open), default=None)
+
+    def refresh(self, now: int) -> None:
+        """Try those whose time has come."""
+        for key in [key for key in self._open if self._breakers[key].until <= now]:
+            self._tell(key, Fact.TIME)
+
+    def detour(self, resolved_of: Callable[[str], Resolved | None]) -> None:
+        """Send who waits for an open breaker to an equal that would take it at once, in the
+        order of their turns. `resolved_of` tells what a task was resolved to; None if it may
+        not go, or is not known yet."""
+        for host, model in list(self._open):
+            while (waiting := self._dispatcher.first_held(host, model)) is not None:
+                resolved = resolved_of(waiting.uid)
+                over = None if resolved is None else self._roomy(resolved, (host, model))
+                if over is None:
+                    break
+                self._dispatcher.transfer(waiting, *over)
+                self._gone_over[waiting.uid] = over
+                self._note_over(waiting.uid, over)
+
+    def _roomy(self, resolved: Resolved, away: Key) -> Key | None:
+        for one in (resolved, *self._equals(resolved)):
+            key = (host_for(one), one.model)
+            if key != away and key not in self._open and self._dispatcher.has_room(*key):
+                return key
+        return None
+
+    def _note_over(self, uid: str, key: Key) -> None:
+        self._failovers += 1
+        record("task.gone_over", uid=uid, host=key[0], model=key[1])
+
+    def gone_over(self, uid: str) -> Key | None:
+        """Where a task that is about to be claimed was sent while it waited."""
+        return self._gone_over.pop(uid, None)
+
+    def via(self, resolved: Resolved, key: Key) -> Resolved | None:
+        """What a request runs as there."""
+        for one in (resolved, *self._equals(resolved)):
+            if (host_for(one), one.model) == key:
+                return one
+        return None
+
+    def elsewhere(self, task: Task) -> Resolved | None:
+        """What the next attempt runs as after a verified fault: the next equal whose breaker is
+        not open, all round; None if there is none, or its owner has said where it runs."""
+        if task.asked.backend is not None:
+            return None
+        ring = (task.resolved, *self._equals(task.resolved))
+        keys = [(host_for(one), one.model) for one in ring]
+        here = key_of(task)
+        start = keys.index(here) if here in keys else 0
+        for step in range(1, len(ring)):
+            place = (start + step) % len(ring)
+            if keys[place] not in self._open:
+                self._note_over(task.uid, keys[place])
+                return ring[place]
+        return None
+
+    def limit_ms(self, key: Key) -> int:
+        """How long an attempt that begins now may take."""
+        return round(self._history.limit(key) * 1000)
+
+    def forget(self, uid: str) -> None:
+        """The task has ended."""
+        self._ranges.pop(uid, None)
+        self._gone_over.pop(uid, None)
+
+    # What those who wait are told.
+
+    def newcomer(self, host: str, owner: str, model: str, now: int) -> Outlook:
+        """The outlook of a task that is born now."""
+        if self._history.spread((host, model)) is None:
+            return Outlook(self._dispatcher.reason(host, owner, model), None)
+        self._forecast.note(host, now)
+        newcomer = Waiting("", owner, host, model, 0)
+        reason, standing = self._dispatcher.look(newcomer)
+        return Outlook(reason, eta.eta(self._forecast.range(newcomer, standing, now), now))
+
+    def outlook(self, waiting: Waiting, now: int) -> Outlook:
+        """That of a task in the queue. While its position and the places are the same, its
+        range does not rise."""
+        reason, standing = self._dispatcher.look(waiting)
+        found = None
+        if waiting.not_before <= now:
+            found = self._forecast.kept(waiting, standing, now)
+        return Outlook(reason, eta.eta(found, now))
+
+    def progressing(self, task: Task, progress: float | None) -> Eta | None:
+        """The range of an attempt under way that has come so far. It never rises."""
+        now = self._clock()
+        elapsed = 0 if task.claimed_at is None else now - task.claimed_at
+        attempt, before = self._ranges.get(task.uid, (0, None))
+        before = before if attempt == task.attempt else None
+        left = None
+        if before is None and (times := self._history.times(key_of(task))) is not None:
+            left = times.left(elapsed)
+        known = progress if elapsed >= LEAST_PROGRESS_MS else None
+        found = eta.promised(before, eta.running(now, elapsed, known, left), now)
+        if found is not None:
+            self._ranges[task.uid] = (task.attempt, found)
+        return eta.eta(found, now)
+
+    def statistics(self) -> dict[str, int]:
+        """Breakers, failovers, and what is learnt."""
+        return {
+            "breakers_open": len(self._open),
+            "breakers_opened": self._opened,
+            "failovers": self._failovers,
+            "models_learnt": self._history.learnt(ENOUGH),
+        }
+
+
+def is_news(outlook: Outlook, reason: str | None, told: Eta | None) -> bool:
+    """Whether who was told this reason and range has something new to hear."""
+    return outlook.reason != reason or eta.bucket(outlook.eta) != eta.bucket(told)
+
+
+def key_of(task: Task) -> Key:
+    """Where the attempt of a task is, and as which model."""
+    return host_for(task.ran), task.ran.model
+
+
+def _nothing() -> None:
+    """Nobody is to be woken yet."""
