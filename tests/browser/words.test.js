@@ -61,6 +61,31 @@ test("prices and charges are told in dollars, or as free", () => {
   assert.equal(words.cost(null), null);
 });
 
+test("what may be used up is priced by use", () => {
+  assert.equal(words.price({ price: null, pricing: { rates: { output_token: 8 } } }), "priced by use");
+});
+
+test("a quote says what it costs, and what pressing the button means", () => {
+  const consent = { needed: true, given: false };
+  const quote = { low_micros: 3000, high_micros: 3000, consent };
+  assert.equal(words.quoted(quote), "Costs $0.003. Developing it agrees to that.");
+  assert.equal(words.quoted({ ...quote, low_micros: 0 }),
+    "Costs $0.00 to $0.003. Developing it agrees to that.");
+  assert.equal(words.quoted({ ...quote, consent: { needed: true, given: true } }), "Costs $0.003.");
+  assert.equal(words.quoted({ ...quote, high_micros: null }), "Nothing limits what this may cost.");
+  assert.equal(words.quoted({ ...quote, consent: { needed: false } }), "Costs nothing.");
+  assert.equal(words.allowance({ budget: null }), "");
+  assert.equal(words.allowance({ budget: { left_micros: 4_200_000 } }), "$4.20 left today");
+});
+
+test("a task that waits tells how long it may take, where that is known", () => {
+  const eta = { low: 12, high: 31.4 };
+  assert.equal(words.pace(snapshot({ eta })), "12 to 31 s left");
+  assert.equal(words.pace(snapshot({ eta: { low: 0.2, high: 0.4 } })), "about 1 s left");
+  assert.equal(words.pace(snapshot({ eta: { low: 100, high: 300 } })), "2 to 5 min left");
+  assert.equal(words.pace(snapshot({})), "");
+});
+
 test("a file is named after the prompt and the seed", () => {
   const artifacts = [{ media_type: "image/png" }];
   const input_data = { type: "image", prompt: "Grüße, vom <See>!" };

@@ -74,6 +74,15 @@ export class Client {
   }
 
   /**
+   * What a create of this would cost, and whether it is agreed to. Makes nothing.
+   * @param {CreateTask | AppCreateTask} body
+   * @returns {Promise<Quote>} `{low_micros, high_micros, consent, budget, ...}`
+   */
+  quote(body) {
+    return this.#rest.insist("POST", "api/quotes", { body });
+  }
+
+  /**
    * Sends a file that tasks may start from: name it as `inputs: [{ upload: id }]`. The same
    * bytes are the same upload, so a lost answer costs nothing but the time.
    * @param {Blob | BufferSource} file a File of an `<input>`, say

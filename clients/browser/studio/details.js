@@ -2,7 +2,7 @@
 
 import { hasEnded } from "../sdk/index.js";
 import { copy, icon, make, say } from "./dom.js";
-import { cost, curl, duration, fileName, resultUrl, textOf, thumbUrl } from "./words.js";
+import { cost, curl, duration, fileName, money, resultUrl, textOf, thumbUrl } from "./words.js";
 
 /** How long a button says that it has done its work, or asks for a second click. */
 const ANSWER_MS = 2500;
@@ -22,13 +22,26 @@ export function facts(task, { reuseSeed, label, backendLabel }) {
     ["Seed", seed],
     ["Waited", waited(task)],
     ["Attempt", task.attempt > 1 ? String(task.attempt) : null],
-    ["Cost", cost(task.charge)],
+    ["Cost", costWords(task)],
+    ["Saved", saved(task)],
     ["Code", task.error_data?.code ?? null],
     ["Backend", placeWords(task, backendLabel)],
     ["Prediction there", placeId(task)],
   ];
   const known = rows.filter(([, value]) => value !== null);
   return known.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+}
+
+/** What it cost, as it was learnt last; why is told to whoever points at it. */
+function costWords(task) {
+  const charge = task.settled_charge ?? task.charge;
+  const words = cost(charge);
+  return words === null ? null : make("span", { title: charge.reason }, words);
+}
+
+/** What a cancel has spared. */
+function saved({ saved_micros: micros }) {
+  return micros > 0 ? `up to ${money(micros / 1e6)}` : null;
 }
 
 function modelWords(task, label) {

@@ -6,6 +6,7 @@
  */
 
 import { Backends } from "./backends.js";
+import { Bill } from "./bill.js";
 import { byId, say } from "./dom.js";
 import { Inputs, inputsOf } from "./inputs.js";
 import { Models } from "./models.js";
@@ -23,6 +24,7 @@ export class Form {
   #params = new Params(byId("params"));
   #size = new SizeFields(() => this.#keep());
   #inputs;
+  #bill;
   #actions;
 
   /**
@@ -31,11 +33,13 @@ export class Form {
    * @param {(file: File) => Promise<any>} actions.upload
    * @param {(options: object) => Promise<any[]>} actions.askBackends
    * @param {(backend: string | null) => Promise<any>} actions.chooseBackend
+   * @param {(body: object) => Promise<any>} actions.quote what a request would cost
    * @param {() => void} actions.onBackends there is news of backends
    */
   constructor(actions) {
     this.#actions = actions;
     this.#inputs = new Inputs(actions.upload, () => this.#changed());
+    this.#bill = new Bill(actions.quote);
     const { askBackends: ask, chooseBackend: choose } = actions;
     /** The choice of a backend; whoever hears of it tells it. */
     this.backends = new Backends({ ask, choose, onChange: () => this.#news() });
@@ -137,13 +141,18 @@ export class Form {
       await this.#inputs.settled();
       const { missing } = this.#inputs;
       if (missing !== "") this.#wrong({ inputs: missing });
-      else await this.#actions.submit(this.body);
+      else await this.#send(this.body);
     } catch (error) {
       this.#refused(error);
     } finally {
       button.removeAttribute("aria-disabled");
       say(byId("develop-words"), "Develop");
     }
+  }
+
+  async #send(body) {
+    const agreement = await this.#bill.agreement(body);
+    await this.#actions.submit({ ...body, ...agreement });
   }
 
   /** Whatever the server blames a field for goes to that field; the rest above the button. */
@@ -223,6 +232,7 @@ export class Form {
     const seed = byId("seed").value.trim();
     const words = [this.#size.words(), seed === "" ? "random seed" : `seed ${seed}`];
     say(byId("options-note"), words.filter(Boolean).join(" · "));
+    this.#bill.show(this.#models.model, this.body);
   }
 
   #write({ kind, prompt, seed, models, sizes, params, inputs }) {

@@ -25,6 +25,7 @@ const form = new Form({
   upload: (file) => withToken(() => client.upload(file)),
   askBackends: (options) => client.backends(options),
   chooseBackend: (backend) => withToken(() => client.setPreferences({ backend })),
+  quote: (body) => withToken(() => client.quote(body)),
   onBackends: () => stage.relabel(),
 });
 

@@ -14,7 +14,7 @@ import { headline, pace, percent, when, whyFailed } from "./words.js";
 const NAME = "Safelight";
 const TICK_MS = 500;
 /** What the facts and the buttons under a print depend on. */
-const DESCRIBED = ["status", "attempt", "model", "backend_url", "prediction_id"];
+const DESCRIBED = ["status", "attempt", "model", "backend_url", "prediction_id", "settled_charge"];
 const INVITATION =
   "Say what should appear, and watch it develop here. Or begin with one of these:";
 const EXAMPLES = [

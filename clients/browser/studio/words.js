@@ -38,7 +38,7 @@ function finished({ result_data, kind }) {
 
 /** Steps and the time left, where they are known; between attempts, why there is another. */
 export function pace(task) {
-  if (task.status === "queued" && task.retry_at !== null) return whyFailed(task);
+  if (task.status === "queued") return task.retry_at === null ? left(task.eta) : whyFailed(task);
   if (task.status !== "processing") return "";
   const step = task.steps ? `step ${task.step ?? 0} of ${task.steps}` : "";
   return [step, left(task.eta)].filter(Boolean).join(" · ");
@@ -46,8 +46,13 @@ export function pace(task) {
 
 function left(eta) {
   if (!eta) return "";
-  const [low, high] = [Math.round(eta.low), Math.max(1, Math.round(eta.high))];
-  return low < 1 || low === high ? `about ${high} s left` : `${low} to ${high} s left`;
+  if (eta.high >= 120) return between(eta.low / 60, eta.high / 60, "min");
+  return between(eta.low, eta.high, "s");
+}
+
+function between(least, most, unit) {
+  const [low, high] = [Math.round(least), Math.max(1, Math.round(most))];
+  return low < 1 || low === high ? `about ${high} ${unit} left` : `${low} to ${high} ${unit} left`;
 }
 
 export const percent = (task) => `${Math.round(task.progress * 100)} %`;
@@ -89,10 +94,25 @@ export function cost(charge) {
 /** What a model costs: dollars a picture, 0 for free, null where nobody knows. */
 export function price(model) {
   if (model.price === 0) return "free";
-  return model.price === null ? "price unknown" : money(model.price, "USD");
+  if (model.price !== null) return money(model.price);
+  return model.pricing ? "priced by use" : "price unknown";
 }
 
-function money(amount, currency) {
+/** What a request may cost, before it is made. */
+export function quoted({ low_micros: low, high_micros: high, consent }) {
+  if (!consent.needed) return "Costs nothing.";
+  if (high === null) return "Nothing limits what this may cost.";
+  const most = money(high / 1e6);
+  const words = low === high ? `Costs ${most}.` : `Costs ${money(low / 1e6)} to ${most}.`;
+  return consent.given ? words : `${words} Developing it agrees to that.`;
+}
+
+/** What is left of a day's budget, where there is one. */
+export const allowance = ({ budget }) =>
+  budget === null ? "" : `${money(budget.left_micros / 1e6)} left today`;
+
+/** An amount of money; small ones keep their digits. */
+export function money(amount, currency = "USD") {
   const digits = amount > 0 && amount < 0.1 ? 4 : 2;
   return new Intl.NumberFormat("en", { style: "currency", currency, maximumFractionDigits: digits })
     .format(amount);
@@ -158,8 +178,8 @@ export function curl(task, base, hasToken) {
   const address = new URL("api/tasks", base).href;
   const lines = [`curl -sS ${address}`, "-H 'Content-Type: application/json'"];
   if (hasToken) lines.push('-H "Authorization: Bearer $SAFELIGHT_TOKEN"');
-  lines.push(`-d ${quoted(JSON.stringify(bodyOf(task)))}`);
+  lines.push(`-d ${shellWord(JSON.stringify(bodyOf(task)))}`);
   return lines.join(" \\\n  ");
 }
 
-const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+const shellWord = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
