@@ -52,12 +52,13 @@ export interface Queued extends EventEnvelope {
   eta: Eta | null;
 }
 
-/** Seconds until the end, as a range. */
+/** Seconds until the end, as a range. They count from `at`, ISO 8601, if that is there: the moment at which they were reckoned. */
 export interface Eta {
   /** Seconds, at least. */
   low: number;
   /** Seconds, at most. */
   high: number;
+  at?: string;
 }
 
 /** An attempt was claimed: where it runs, a backend by name and address. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open. */
@@ -212,13 +213,15 @@ export interface Timings {
   running_ms: number;
 }
 
-/** What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it. `reason` says why. */
+/** What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it, and it comes to `at_most_micros` where even that can be said. `reason` says why; `usage` is what was used by unit, in decimal, where the provider told it. */
 export interface Charge {
   verdict: ChargeVerdict;
   /** Millionths of `currency`. */
   amount_micros: number;
   currency: string;
   reason: string;
+  usage?: Record<string, string>;
+  at_most_micros?: number;
 }
 
 /** The end, without a result. */
@@ -229,7 +232,7 @@ export interface Failed extends EventEnvelope {
   charge: Charge;
 }
 
-/** The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped. */
+/** The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped. `saved_micros` is what was not spent of what the attempt could have cost, where it is priced and both are known. */
 export interface Canceled extends EventEnvelope {
   type: "canceled";
   status: "canceled";
@@ -238,12 +241,13 @@ export interface Canceled extends EventEnvelope {
   charge: Charge;
   /** Who asked for the end. */
   by?: string;
+  saved_micros?: number;
 }
 
 /**
  * A task at `seq`. Times are ISO 8601, UTC.
  *
- * `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
+ * `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`, with `saved_micros` where it is priced. Where a charge that was told is learnt better later, `settled_charge` has it beside the told one. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
  */
 export interface Snapshot {
   /** The id of the task, as its channel and its address spell it. */
@@ -292,6 +296,8 @@ export interface Snapshot {
   charge: Charge | null;
   /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
+  saved_micros?: number;
+  settled_charge?: Charge;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
   created_at: string;
@@ -653,7 +659,7 @@ export interface ModelsData {
 /**
  * One model as GET /api/models shows it.
  *
- * `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
+ * `price` is in US dollars for one result, null where that cannot be said; `pricing` has what it is made of, null if it is not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
  */
 export interface Model {
   name: string;
@@ -665,6 +671,7 @@ export interface Model {
   usable: boolean;
   default: boolean;
   price: number | null;
+  pricing: Price | null;
   vip: boolean;
   aliases: string[];
   retired: boolean;
@@ -676,6 +683,14 @@ export interface Model {
   required: string[];
   /** Each parameter as a fragment of JSON Schema. */
   params: Record<string, Param>;
+}
+
+/** What a model costs: `rates` in millionths of a US dollar by unit, as of a date (ISO 8601), and `from` where they are known. Where `most` says so, one result uses no more of a unit than this. */
+export interface Price {
+  rates: Record<string, number>;
+  as_of?: string;
+  from?: string;
+  most?: Record<string, number>;
 }
 
 /** The text models that may be named here, the default first. */
@@ -707,6 +722,101 @@ export interface Param {
   maxBytes?: number;
   format?: string;
   examples?: string[];
+}
+
+/** What a request may cost. `low_micros` to `high_micros` are for one attempt, null where nothing limits it; `basis` says how they come about. `task_id` is there if the request is that task already: then it costs nothing. */
+export interface Quote {
+  low_micros: number;
+  high_micros: number | null;
+  currency: "USD";
+  basis: string;
+  /** The model that runs. */
+  model: string;
+  provider: string;
+  price: Price | null;
+  consent: Consent;
+  budget: Allowance | null;
+  /** The id of the task, as its channel and its address spell it. */
+  task_id: string | null;
+}
+
+/** What a create of it would need: an agreement to its price, and whether the model is for those who agree even if it is free. `given` says that this request has it. */
+export interface Consent {
+  needed: boolean;
+  given: boolean;
+  vip: boolean;
+  why: string;
+}
+
+/** An owner's budget on a day (UTC): what it is, what is spent of it, what is held for tasks that have not ended, and what is left. All in millionths of a US dollar. */
+export interface Allowance {
+  day: string;
+  per_day_micros: number;
+  spent_micros: number;
+  held_micros: number;
+  left_micros: number;
+}
+
+/** What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the newest first, and `next` the `before` of the following page. */
+export interface Usage {
+  from: string;
+  to: string;
+  currency: "USD";
+  total_micros: number;
+  held_micros: number;
+  budget: Allowance | null;
+  days: SpentOnDay[];
+  models: SpentOnModel[];
+  unknown: LedgerLine[];
+  entries?: LedgerLine[];
+  next?: string | null;
+}
+
+/** What one day came to. */
+export interface SpentOnDay {
+  /** Millionths of `currency`. */
+  amount_micros: number;
+  charges: number;
+  estimated: number;
+  unknown: number;
+  day: string;
+}
+
+/** What one model came to. */
+export interface SpentOnModel {
+  /** Millionths of `currency`. */
+  amount_micros: number;
+  charges: number;
+  estimated: number;
+  unknown: number;
+  /** The model that runs. */
+  model: string;
+  provider: string;
+}
+
+/** One line of the ledger. The amounts of holds and releases come to what is held, those of charges and corrections to what was spent. A correction adds to the charge of its attempt, and counts on that charge's day. */
+export interface LedgerLine {
+  entry: "charge" | "correction" | "hold" | "release";
+  /** The id of the task, as its channel and its address spell it. */
+  task_id: string;
+  /** Which prediction of the task this is about. */
+  attempt: number;
+  /** Millionths of `currency`. */
+  amount_micros: number;
+  currency: string;
+  kind: string;
+  /** The model that runs. */
+  model: string;
+  provider: string;
+  /** Where the provider runs it; null where it has no backends. */
+  backend: string | null;
+  /** The provider's own id of the prediction. */
+  prediction_id: string | null;
+  usage: Record<string, string> | null;
+  verdict: string | null;
+  reason: string;
+  at: string;
+  day: string;
 }
 
 /** The named backends, in the order of the settings. */
@@ -767,6 +877,42 @@ export interface Uploaded {
 /** An upload that was deleted. */
 export interface UploadGone {
   id: string;
+}
+
+/** Some notices, the newest first; `next` leads to those before them, null if none is. */
+export interface DeliveryPage {
+  deliveries: DeliveryShown[];
+  next: string | null;
+}
+
+/** One notice. `id` is the `webhook-id` that its receiver sees, `tries` counts those made; `next_at` is null of a dead one, which is not tried any more. `error` is why the last try failed. */
+export interface DeliveryShown {
+  id: string;
+  /** The id of the task, as its channel and its address spell it. */
+  task_id: string;
+  /** Number of an event in its task's log: 1, 2, 3 … without a hole. */
+  seq: number;
+  type: string;
+  /** Where to get it; relative to this server or absolute. */
+  url: string;
+  state: string;
+  tries: number;
+  next_at: string | null;
+  error: string | null;
+  /** When the task was accepted; UTC. */
+  created_at: string;
+}
+
+/** A notice that was moved. */
+export interface DeliveryMoved {
+  id: string;
+}
+
+/** What notices are signed with. `previous` signs beside it until `previous_until`. */
+export interface WebhookSecret {
+  secret: string;
+  previous: string | null;
+  previous_until: string | null;
 }
 
 /** One file and what it was made of. `url` is null once its bytes have expired. */
@@ -846,16 +992,16 @@ export interface CreateTask {
   reuse?: Reuse | null;
   /** A key of your own: the same key is the same request. */
   request_id?: string | null;
-  /** US dollars, at most. */
+  /** US dollars that all attempts together may cost; at most six decimals. */
   max_cost?: number | null;
-  /** This version sends no webhooks. */
-  webhook?: null;
+  /** Where a signed notice goes at its end, or at more of its events. */
+  webhook?: string | { url: string; events?: ("started" | "artifact" | "retrying" | "completed" | "failed" | "canceled")[] | null; } | null;
 }
 
 /** The deployed app's body of a create. */
 export interface AppCreateTask {
   /** The request. Other fields become parameters; those the model lacks are ignored. */
-  input_data: { type?: unknown; prompt: string; model?: string | null; backend?: string | null; seed?: number | string | null; request_id?: string | null; [field: string]: unknown; };
+  input_data: { type?: unknown; prompt: string; model?: string | null; backend?: string | null; seed?: number | string | null; request_id?: string | null; max_cost?: number | null; [field: string]: unknown; };
   /** The model, where input_data names none. */
   model?: string | null;
   /** The backend, whatever input_data says. */
@@ -880,6 +1026,8 @@ export interface GenerateText {
   seed?: number | string | null;
   /** A key of your own: the same key is the same request. */
   request_id?: string | null;
+  /** US dollars that all attempts together may cost; at most six decimals. */
+  max_cost?: number | null;
   /** An object whose fields count as if they stood beside it. */
   options?: unknown;
   [field: string]: unknown;
@@ -897,6 +1045,8 @@ export interface GeneratePayload {
   seed?: number | string | null;
   /** A key of your own: the same key is the same request. */
   request_id?: string | null;
+  /** US dollars that all attempts together may cost; at most six decimals. */
+  max_cost?: number | null;
   /** An object whose fields count as if they stood beside it. */
   options?: unknown;
   [field: string]: unknown;
@@ -988,6 +1138,8 @@ export interface TaskData {
   charge: Charge | null;
   /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
+  saved_micros?: number;
+  settled_charge?: Charge;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
   created_at: string;
@@ -997,6 +1149,8 @@ export interface TaskData {
   cursor: string;
   /** The id of the history that seqs and positions belong to. */
   log: string;
+  /** Of a task that waits: how many have their turn before it, as of now. */
+  ahead?: number;
 }
 
 /** The answer to a create. */
@@ -1047,6 +1201,8 @@ export interface CreatedData {
   charge: Charge | null;
   /** Whether it stopped for certain at the provider; null until that is settled. */
   confirmed: boolean | null;
+  saved_micros?: number;
+  settled_charge?: Charge;
   truncated?: boolean;
   /** When the task was accepted; UTC. */
   created_at: string;
@@ -1056,6 +1212,8 @@ export interface CreatedData {
   cursor: string;
   /** The id of the history that seqs and positions belong to. */
   log: string;
+  /** Of a task that waits: how many have their turn before it, as of now. */
+  ahead?: number;
   /** Whether this very request made the task. */
   created: boolean;
   /** Whether the request was a task that existed. */
@@ -1079,7 +1237,7 @@ export interface PreviewReady {
 }
 
 /** A row of the codes table; later versions add rows. */
-export type ErrorCode = "invalid" | "unknown_model" | "unknown_backend" | "provider_not_configured" | "backend_not_configured" | "unauthorized" | "forbidden" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "backend_unreachable" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "artifact_unavailable" | "invalid_input" | "seed_conflict" | "model_not_found" | "missing_node" | "node_failed" | "out_of_memory" | "timeout" | "lost" | "outcome_unknown" | (string & {});
+export type ErrorCode = "invalid" | "unknown_model" | "unknown_backend" | "provider_not_configured" | "backend_not_configured" | "unauthorized" | "payment_required" | "forbidden" | "vip_required" | "not_found" | "method_not_allowed" | "id_conflict" | "still_running" | "gone" | "too_large" | "range_not_satisfiable" | "key_reused" | "too_many" | "internal" | "unavailable" | "shutting_down" | "backend_unreachable" | "provider_unreachable" | "storage_full" | "bad_frame" | "slow_reader" | "idle" | "unmatched_topic" | "unknown_event" | "too_many_channels" | "missing_prompt" | "enqueue_failed" | "task_creation_failed" | "generation_failed" | "provider_failed" | "provider_refused" | "content_refused" | "throttled" | "artifact_unavailable" | "invalid_input" | "seed_conflict" | "model_not_found" | "missing_node" | "node_failed" | "out_of_memory" | "timeout" | "cost_limit" | "lost" | "outcome_unknown" | (string & {});
 
 /** The native body of a create, without its kind. */
 export interface RunModel {
@@ -1105,8 +1263,8 @@ export interface RunModel {
   reuse?: Reuse | null;
   /** A key of your own: the same key is the same request. */
   request_id?: string | null;
-  /** US dollars, at most. */
+  /** US dollars that all attempts together may cost; at most six decimals. */
   max_cost?: number | null;
-  /** This version sends no webhooks. */
-  webhook?: null;
+  /** Where a signed notice goes at its end, or at more of its events. */
+  webhook?: string | { url: string; events?: ("started" | "artifact" | "retrying" | "completed" | "failed" | "canceled")[] | null; } | null;
 }

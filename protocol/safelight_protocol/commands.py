@@ -19,6 +19,7 @@ from .fields import (
     Field,
     Wrong,
     invalid,
+    read_cost,
     read_key,
     read_mapping,
     read_object,
@@ -27,8 +28,9 @@ from .fields import (
     told_ignored,
     typed,
 )
+from .hooks import read_hook
 from .identity import Reuse, shown
-from .task import Asked, Input
+from .task import Asked, Hook, Input
 from .topics import CONVERSATION_PREFIXES, TASK_ID, is_id
 
 MAX_N = 8
@@ -42,7 +44,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
 
     `key` comes from `Idempotency-Key`, or from `request_id` where there is none.
     `topic_id` is set on a task's own channel, whose task it must be. `lenient`: what is
-    left open agrees with whatever the task has. `warnings` lists what was ignored.
+    left open agrees with whatever the task has. `max_micros` is what it may cost, in
+    millionths of a dollar. `warnings` lists what was ignored.
     """
 
     asked: Asked
@@ -50,7 +53,8 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     request_id: str | None = None
     reuse: Reuse | None = None
-    max_cost: float | None = None
+    max_micros: int | None = None
+    webhook: Hook | None = None
     topic_id: str | None = None
     lenient: bool = False
     warnings: tuple[str, ...] = ()
@@ -97,14 +101,12 @@ def read_key_header(value: str | None) -> str | None:
     try:
         return read_key(value)
     except Wrong as wrong:
-        found = shown(value)
-        raise invalid(
-            [{"field": "Idempotency-Key", "found": found, "expected": str(wrong)}]
-        ) from None
+        told = {"field": "Idempotency-Key", "found": shown(value), "expected": str(wrong)}
+        raise invalid([dict(told)]) from None
 
 
-_key = Field(read_key)
 MAX_NAME = 200
+_key = Field(read_key)
 _KINDS = frozenset(get_args(Kind))
 
 
@@ -122,8 +124,6 @@ def _name(value: Any) -> str | None:
 
 _n = typed(Annotated[int, Meta(ge=1, le=MAX_N)] | None, f"an integer from 1 to {MAX_N}")
 _reuse = typed(Reuse | None, "one of never, inflight, completed")
-_cost = typed(Annotated[float, Meta(ge=0)] | None, "a number of US dollars, 0 or more")
-
 
 _INPUT = frozenset(Input.__struct_fields__)
 
@@ -141,11 +141,6 @@ def _read_inputs(value: Any) -> tuple[Input, ...]:
     return inputs
 
 
-def _read_webhook(value: Any) -> None:
-    if value is not None:
-        raise Wrong("nothing: this version sends no webhooks; follow the task's events instead")
-
-
 NATIVE = {
     "id": Field(lambda value: None if value is None else read_id(value)),
     "kind": Field(_read_kind, required=True),
@@ -158,8 +153,8 @@ NATIVE = {
     "n": Field(_n),
     "reuse": Field(_reuse),
     "request_id": _key,
-    "max_cost": Field(_cost),
-    "webhook": Field(_read_webhook),
+    "max_cost": Field(read_cost),
+    "webhook": Field(read_hook),
 }
 """The fields of the native body, and how each is read."""
 
@@ -175,6 +170,7 @@ _APP_FIELDS = {
     "backend": Field(_name),
     "seed": Field(read_seed),
     "request_id": _key,
+    "max_cost": Field(read_cost),
 }
 
 _APP_PLACE = {"backend": Field(_name)}
@@ -211,7 +207,8 @@ def make_native(values: dict[str, Any], *, key: str | None = None, where: str = 
         key=key if key is not None else request_id,
         request_id=request_id,
         reuse=values.get("reuse"),
-        max_cost=values.get("max_cost"),
+        max_micros=values.get("max_cost"),
+        webhook=values.get("webhook"),
     )
 
 
@@ -273,6 +270,9 @@ def read_generate(
 def _read_app_fields(
     kind: Kind, data: dict[str, Any], key: str | None, where: str, ignored: tuple[str, ...]
 ) -> Create:
+    if "webhook" in data:  # it would go to the model, and its receiver wait in vain
+        data = {name: value for name, value in data.items() if name != "webhook"}
+        ignored += (f"{where}webhook",)
     values, others = read_object(data, _APP_FIELDS, where=where, strict=False)
     params = {
         name.removeprefix(where): data[name.removeprefix(where)]
@@ -293,6 +293,7 @@ def _read_app_fields(
         asked=asked,
         key=key if key is not None else request_id,
         request_id=request_id,
+        max_micros=values.get("max_cost"),
         warnings=told_ignored(ignored),
     )
 

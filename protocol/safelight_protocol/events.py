@@ -42,10 +42,12 @@ def wire_seed(seed: int) -> int | str:
 
 
 class Eta(msgspec.Struct, frozen=True):
-    """Seconds until the end, as a range."""
+    """Seconds until the end, as a range. They count from `at`, ISO 8601, if that is there:
+    the moment at which they were reckoned."""
 
     low: float
     high: float
+    at: str | UnsetType = UNSET
 
 
 class ErrorData(msgspec.Struct, frozen=True):
@@ -64,12 +66,21 @@ def error_data(code: str, message: str, *, retryable: bool) -> ErrorData:
 
 class Charge(msgspec.Struct, frozen=True):
     """What a task cost, all its attempts together. `amount_micros` is in millionths of
-    `currency`, never a float; with `unknown` it is what is known of it. `reason` says why."""
+    `currency`, never a float; with `unknown` it is what is known of it, and it comes to
+    `at_most_micros` where even that can be said. `reason` says why; `usage` is what was used
+    by unit, in decimal, where the provider told it."""
 
     verdict: Literal["free", "charged", "estimated", "unknown"]
     amount_micros: int = 0
     currency: str = "USD"
     reason: str = ""
+    usage: dict[str, str] | UnsetType = UNSET
+    at_most_micros: int | UnsetType = UNSET
+
+    @property
+    def ceiling(self) -> int:
+        """What it comes to at the most, as far as that is known."""
+        return self.amount_micros if self.at_most_micros is UNSET else self.at_most_micros
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -213,11 +224,14 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
 
 class Canceled(Event, frozen=True, kw_only=True, tag="canceled"):
     """The end, by cancel. `confirmed` says whether the provider stopped for certain. `by`
-    says who asked where no `canceling` did, since nothing had to be stopped."""
+    says who asked where no `canceling` did, since nothing had to be stopped. `saved_micros`
+    is what was not spent of what the attempt could have cost, where it is priced and both are
+    known."""
 
     confirmed: bool
     charge: Charge
     by: str | UnsetType = UNSET
+    saved_micros: int | UnsetType = UNSET
 
 
 TaskEvent = (

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from .codes import Refused
 from .identity import shown
+from .prices import micros_of
 
 MAX_SEED = 2**64 - 1
 MAX_PROMPT = 20_000
@@ -90,6 +91,18 @@ def read_mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Wrong("an object")
     return value
+
+
+def read_cost(value: Any) -> int | None:
+    """US dollars, as they are written, in millionths of one: exactly, or not at all."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return micros_of(value)
+        except ValueError:
+            pass
+    raise Wrong("a number of US dollars, 0 or more, with at most six decimals")
 
 
 _KEY = "a string of 1 to 255 characters, none of them a control one"

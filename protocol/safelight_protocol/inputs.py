@@ -11,6 +11,7 @@ import msgspec
 
 from .charges import FREE
 from .events import Artifact, Charge, ErrorData, Eta, ResultData
+from .task import Resolved
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -22,10 +23,12 @@ class Waiting(msgspec.Struct, frozen=True):
 
 class Claimed(msgspec.Struct, frozen=True):
     """A runner took the task. `deadline` is when the attempt must have ended; `place` is the
-    address of the backend that it will run on, None where there is no backend."""
+    address of the backend that it will run on, None where there is no backend. `via` is what
+    it was taken for where that changed while it waited: its host takes nobody, an equal does."""
 
     deadline: int | None = None
     place: str | None = None
+    via: Resolved | None = None
 
 
 class HandleSaved(msgspec.Struct, frozen=True):
@@ -65,12 +68,13 @@ class Finished(msgspec.Struct, frozen=True):
 
 class Faulted(msgspec.Struct, frozen=True):
     """The attempt failed in a way that may pass; the next one begins at `retry_at`, with
-    `seed` if another one had to be drawn."""
+    `seed` if another one had to be drawn, and by `via` if it goes to another host."""
 
     error: ErrorData
     retry_at: int
     seed: int | None = None
     charge: Charge = FREE
+    via: Resolved | None = None
 
 
 class Lost(msgspec.Struct, frozen=True):

@@ -25,8 +25,8 @@ from msgspec import UNSET, UnsetType
 
 from . import events as wire
 from . import inputs as happened
-from .charges import FREE, added, whole
-from .events import TaskEvent
+from .charges import FREE, added, saved, settled, whole
+from .events import Eta, TaskEvent
 from .inputs import HAPPENINGS, Happening
 from .task import ACTIVE_STATES, ENDED_STATES, STATUS, State, Task
 
@@ -101,7 +101,7 @@ def verdict(state: State, kind: type[Happening]) -> Row | Literal["late", "wrong
     return "late" if (state, kind) in LATE else "wrong"
 
 
-def born(task: Task, reason: str) -> Step:
+def born(task: Task, reason: str, eta: Eta | None = None) -> Step:
     """The first event of a new task, which is `queued`."""
     first = _advance(task, task.created_at)
     substituted = task.resolved.substituted_for
@@ -114,7 +114,7 @@ def born(task: Task, reason: str) -> Step:
         attempt=first.attempt,
         substituted_for=substituted if substituted is not None else UNSET,
         reason=reason,
-        eta=None,
+        eta=eta,
     )
     return Step(first, event, Effect.ENQUEUE)
 
@@ -136,9 +136,9 @@ def _moved(to: State, task: Task, happening: Happening, now: int) -> Task:
     """The task in its new state, as the event about it should see it."""
     changes: dict[str, Any] = {"state": to, "updated_at": now}
     match happening:
-        case happened.Claimed(deadline=deadline, place=place):
+        case happened.Claimed(deadline=deadline, place=place, via=via):
             changes |= {"claimed_at": now, "deadline": deadline, "claim": task.claim + 1}
-            changes |= {"not_before": None, "place": place}
+            changes |= {"not_before": None, "place": place, "via": via or task.via}
         case happened.HandleSaved(handle=handle):
             changes |= {"handle": handle}
         case happened.Progressed(progress=progress) if progress is not None and progress >= 0:
@@ -159,11 +159,13 @@ def _after(task: Task, happening: Happening) -> Task:
         happening, happened.Faulted | happened.Lost
     ):
         return told
-    fresh = happening.seed if isinstance(happening, happened.Faulted) else None
+    fresh, via = None, None
+    if isinstance(happening, happened.Faulted):
+        fresh, via = happening.seed, happening.via
     return msgspec.structs.replace(
         told,
         seed=task.seed if fresh is None else str(fresh),
-        spent=added(task.spent, happening.charge, task.attempt),
+        spent=added(task.spent, settled(happening.charge, task), task.attempt),
         attempt=task.attempt + 1,
         faults=task.faults + isinstance(happening, happened.Faulted),
         not_before=happening.retry_at,
@@ -172,6 +174,7 @@ def _after(task: Task, happening: Happening) -> Task:
         handle_told=False,
         deadline=None,
         place=None,
+        via=via or task.via,
     )
 
 
@@ -196,7 +199,7 @@ def _queued(happening: happened.Waiting, task: Task, now: int) -> TaskEvent:
 
 
 def _started(_: happened.Claimed, task: Task, now: int) -> TaskEvent:
-    ran = task.resolved
+    ran = task.ran
     return wire.Started(
         **_envelope(task, now),
         model=ran.model,
@@ -241,12 +244,12 @@ def _canceling(happening: happened.CancelAsked, task: Task, now: int) -> TaskEve
 
 
 def _completed(happening: happened.Finished, task: Task, now: int) -> TaskEvent:
-    charge = whole(task.spent, happening.charge, task.attempt)
+    charge = whole(task.spent, settled(happening.charge, task), task.attempt)
     return wire.Completed(**_envelope(task, now), result_data=happening.result, charge=charge)
 
 
 def _failed(happening: happened.GaveUp, task: Task, now: int) -> TaskEvent:
-    charge = whole(task.spent, happening.charge, task.attempt)
+    charge = whole(task.spent, settled(happening.charge, task), task.attempt)
     return wire.Failed(**_envelope(task, now), error_data=happening.error, charge=charge)
 
 
@@ -265,8 +268,12 @@ def _canceled(happening: Happening, task: Task, now: int) -> TaskEvent:
             confirmed = error.code not in UNCERTAIN
         case happened.CancelAsked(by=by):
             pass
+    charge = settled(charge, task)
+    kept = saved(charge, task)
     charge = whole(task.spent, charge, task.attempt)
-    return wire.Canceled(**_envelope(task, now), confirmed=confirmed, charge=charge, by=by)
+    return wire.Canceled(
+        **_envelope(task, now), confirmed=confirmed, charge=charge, by=by, saved_micros=kept
+    )
 
 
 _Q, _S, _R, _C = State.QUEUED, State.STARTING, State.RUNNING, State.CANCELING

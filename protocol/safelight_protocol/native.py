@@ -35,13 +35,15 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     n: Annotated[int, Meta(ge=1, le=MAX_N)] | None = None
     reuse: Reuse | None = None
     request_id: str | None = None
-    max_cost: Annotated[float, Meta(ge=0)] | None = None
-    webhook: None = None
+    max_cost: float | None = None
+    webhook: Any = None
 
 
 _decode = msgspec.json.Decoder(_Body).decode
 _read_key = NATIVE["request_id"].read
 _read_inputs = NATIVE["inputs"].read
+_read_cost = NATIVE["max_cost"].read
+_read_hook = NATIVE["webhook"].read
 
 
 def read(body: bytes) -> Create | None:
@@ -71,5 +73,6 @@ def _command(body: _Body) -> Create | None:
         key=request_id,
         request_id=request_id,
         reuse=body.reuse,
-        max_cost=body.max_cost,
+        max_micros=None if body.max_cost is None else _read_cost(body.max_cost),
+        webhook=None if body.webhook is None else _read_hook(body.webhook),
     )

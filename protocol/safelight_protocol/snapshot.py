@@ -25,8 +25,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     that of the last attempt that failed, until the end says more. From `retrying` on the
     attempt is the next one, which has nothing yet. A cancel tells three facts: who asked
     (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until
-    that is settled) and `charge`. `truncated` (and true) says that texts were cut: the
-    whole is at `/api/tasks/<id>`.
+    that is settled) and `charge`, with `saved_micros` where it is priced. Where a charge that
+    was told is learnt better later, `settled_charge` has it beside the told one.
+    `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
     """
 
     task_id: str
@@ -58,6 +59,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error_data: ErrorData | None = None
     charge: Charge | None = None
     confirmed: bool | None = None
+    saved_micros: int | UnsetType = UNSET
+    settled_charge: Charge | UnsetType = UNSET
     truncated: bool | UnsetType = UNSET
     created_at: str
     updated_at: str
@@ -170,8 +173,9 @@ def _body(snapshot: Snapshot, event: TaskEvent) -> dict[str, Any]:
         case wire.Failed(error_data=error, charge=charge):
             return {"error_data": error, "charge": charge, "eta": None}
         case wire.Canceled(confirmed=confirmed, charge=charge, by=by):
+            told = {"confirmed": confirmed, "charge": charge, "eta": None}
             asked = {} if by is UNSET else {"canceled_by": by}
-            return {"confirmed": confirmed, "charge": charge, "eta": None, **asked}
+            return told | {"saved_micros": event.saved_micros, **asked}
 
 
 def brief(snapshot: Snapshot, length: int) -> Snapshot:
@@ -229,9 +233,9 @@ def result_of(snapshot: Snapshot, task: Task, now: int) -> ResultData:
         image_url=image,
         video_url=video,
         content=snapshot.text if is_text else UNSET,
-        model=task.resolved.model,
-        provider=task.resolved.provider,
-        backend=task.resolved.backend,
+        model=task.ran.model,
+        provider=task.ran.provider,
+        backend=task.ran.backend,
         backend_url=UNSET if task.place is None else task.place,
         prediction_id=task.handle,
         generation_id=task.uid if is_text else UNSET,

@@ -9,12 +9,13 @@ nothing in them refers back: Python need not look through them for cycles (`gc=F
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from .events import Charge, Kind, Status
+from .prices import Price, Terms
 
 
 class State(StrEnum):
@@ -62,6 +63,19 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return ("task", self.task) if self.task is not None else ("upload", self.upload or "")
 
 
+NoticeType = Literal["started", "artifact", "retrying", "completed", "failed", "canceled"]
+
+ENDS: tuple[NoticeType, ...] = ("completed", "failed", "canceled")
+
+
+class Hook(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a task tells what becomes of it. `events` are types of events, its ends unless
+    more are asked for."""
+
+    url: str
+    events: tuple[NoticeType, ...] = ENDS
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request as it was sent; None means that the caller left the field open.
 
@@ -82,7 +96,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What will run. `requested` is the model after aliases and before substitution.
     `own_seed` (and true) says that what was sent has seeds of its own: `seed`, then 0, is
-    used nowhere."""
+    used nowhere.
+
+    Of what may be billed, `price` as it was when the task was made, and the `terms` that its
+    owner agreed to. `webhook` is what the create asked for; like these two it does not make
+    another request of it."""
 
     requested: str
     model: str
@@ -93,6 +111,9 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     n: int
     substituted_for: str | None = None
     own_seed: bool | UnsetType = UNSET
+    price: Price | UnsetType = UNSET
+    terms: Terms | UnsetType = UNSET
+    webhook: Hook | UnsetType = UNSET
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -104,7 +125,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last event. `seed` is one drawn anew, in decimal, since the resolved one was refused.
     `spent` is what the attempts came to that have ended, None if nothing is on a bill.
     `place` is the address of the backend that the attempt was claimed for: it runs there, or
-    nowhere, whatever the settings say later.
+    nowhere, whatever the settings say later. `via` is what runs instead of what was resolved:
+    the same model at another host, declared its equal, since a fault was verified.
     """
 
     uid: str
@@ -130,6 +152,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seed: str | None = None
     spent: Charge | None = None
     place: str | None = None
+    via: Resolved | None = None
+
+    @property
+    def ran(self) -> Resolved:
+        """What the attempt that is next, or under way, or was the last, really runs."""
+        return self.resolved if self.via is None else self.via
 
     @property
     def seed_used(self) -> int:

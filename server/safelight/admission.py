@@ -13,17 +13,27 @@ from collections.abc import Callable
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import Create
-from safelight_protocol.task import Task
+from safelight_protocol.identity import shown
+from safelight_protocol.quotes import Quote
+from safelight_protocol.task import Hook, Task
 
-from .admitted import Admitted, Unborn
+from .admitted import Admitted, Met, Unborn
 from .artifacts import ArtifactStore
 from .backends import Directory
+from .checks import Checks
 from .given import Given
 from .insist import finish, insist
+from .patience import Outlook
 from .preferences import Preferences
-from .providers.base import InputFile, Prediction
+from .providers.base import InputFile
+from .purse import Purse
+from .quoting import quote_of, quote_of_task
 from .registry import Registry, Resolution
 from .store import Created, Store, StoreTrouble
+from .webhooks.guarded import Forbidden, host_in, refuse_private
+
+UNREACHABLE = ("backend_unreachable", "provider_unreachable")
+"""Refusals after which a task may be made all the same, to wait."""
 
 
 class Admission:
@@ -38,43 +48,54 @@ class Admission:
         registry: Registry,
         artifacts: ArtifactStore,
         backends: Directory,
+        checks: Checks,
         preferences: Preferences,
+        purse: Purse,
         check_seconds: float,
         queues: bool,
-        reason: Callable[[str], str],
+        outlook: Callable[[str, str, str, int], Outlook],
         mint: Callable[[int], str],
         draw_seed: Callable[[], int],
         clock: Callable[[], int],
+        private_webhooks: bool = False,
     ) -> None:
         self._store = store
         self._registry = registry
         self._given = Given(store, artifacts)
         self._backends = backends
+        self._checks = checks
         self._preferences = preferences
+        self._purse = purse
         self._check_seconds = check_seconds
         self._queues = queues
-        self._reason = reason
+        self._outlook = outlook
         self._mint = mint
         self._draw_seed = draw_seed
         self._clock = clock
+        self._private_webhooks = private_webhooks
 
     async def admit(self, owner: str, command: Create) -> Admitted:
         """Prepare a create. Raises StoreTrouble; what is wrong with the request is
         raised later, inside the transaction, and only if it would make a new task."""
         admitted = self._prepared(owner, command)
         if command.asked.inputs and not admitted.refused:
-            missing = await self._given.missing(owner, command.asked.inputs)
-            if missing is not None:
+            try:
+                admitted.inputs = await self._given.sorts(owner, command.asked.inputs)
+            except Refused as missing:
                 admitted.refuse(missing)
-        wanted = admitted.prediction
-        if wanted is not None:
-            await self._settle(admitted, wanted, owner)
+        if self._is_checked(admitted):
+            await self._settle(admitted, owner)
         return admitted
 
     def admit_now(self, owner: str, command: Create) -> Admitted | None:
         """The same where nothing has to be looked up or asked; None where it has."""
         admitted = self._prepared(owner, command)
-        return None if command.asked.inputs or admitted.prediction else admitted
+        return None if command.asked.inputs or self._is_checked(admitted) else admitted
+
+    def _is_checked(self, admitted: Admitted) -> bool:
+        """Whether somebody is to be asked what he thinks of it."""
+        ran = admitted.ran
+        return ran is not None and (ran.backend is not None or ran.provider in self._checks)
 
     def _prepared(self, owner: str, command: Create) -> Admitted:
         now = self._clock()
@@ -87,22 +108,34 @@ class Admission:
             )
         except Refused as refused:
             resolution = refused
-        reg, reason = self._registry, self._reason
-        return Admitted(uid, now, owner, command, resolution, reg, reason, preferred)
+        reg, outlook, purse = self._registry, self._outlook, self._purse
+        quote = None
+        if not isinstance(resolution, Refused) and resolution.priced is not None:
+            quote = quote_of(resolution, purse, owner, command.max_micros)
+        made = (uid, now, owner, command, resolution, reg, outlook, preferred)
+        admitted = Admitted(*made, purse, quote)
+        if command.webhook is not None and not self._private_webhooks:
+            _check_webhook(admitted, command.webhook)
+        return admitted
 
-    async def _settle(self, admitted: Admitted, wanted: Prediction, owner: str) -> None:
-        """What only a request for a backend meets: a choice of the owner's that is ignored,
-        and, if it would make a new task, the backend's own word on it."""
-        ignored = self._preferences.ignored(owner)
+    async def _settle(self, admitted: Admitted, owner: str) -> None:
+        """What only a request meets that somebody is asked about: of a backend's, a choice of
+        the owner's that is ignored; and, if it would make a new task, the word on it of the
+        backend itself, or of its provider."""
+        ran, wanted = admitted.ran, admitted.prediction
+        assert ran is not None and wanted is not None, "it is not refused"
+        ignored = None if ran.backend is None else self._preferences.ignored(owner)
         if ignored is not None and admitted.left_open:
             admitted.note(ignored)
         if not await self._is_new(admitted):
             return
-        assert wanted.backend is not None, "it is wanted of a backend"
         try:
-            await self._backends.check(wanted.backend, wanted, self._check_seconds)
+            if ran.backend is not None:
+                await self._backends.check(ran.backend, wanted, self._check_seconds)
+            else:
+                await self._checks.check(ran.provider, wanted)
         except Refused as refused:
-            if self._queues and refused.code.name == "backend_unreachable":
+            if self._queues and refused.code.name in UNREACHABLE:
                 admitted.note(f"{refused.message} The task waits for it.")
             else:
                 admitted.refuse(refused)
@@ -120,6 +153,21 @@ class Admission:
             return False  # the same is raised when it is put
         return False
 
+    async def quote(self, owner: str, command: Create) -> Quote:
+        """What a create of it would cost. Makes and binds nothing; raises what the create
+        would raise, but for want of an agreement, and StoreTrouble."""
+        try:
+            await self._store.put(self._prepared(owner, command).compared())
+        except Met as met:
+            return quote_of_task(met.task, self._purse)
+        except Unborn:
+            pass
+        admitted = await self.admit(owner, command)
+        resolution = admitted.resolution
+        if isinstance(resolution, Refused):
+            raise resolution
+        return quote_of(resolution, self._purse, owner, command.max_micros)
+
     def put(
         self,
         admitted: Admitted,
@@ -135,6 +183,8 @@ class Admission:
             if isinstance(trouble, StoreTrouble) and trouble.unknown and admitted.step:
                 return finish(self._look_up(admitted, settled, trouble), tell)
             admitted.outcome = came_to if isinstance(came_to, Created) else None
+            if admitted.outcome is None or not admitted.outcome.fresh:
+                admitted.let_go()
             try:
                 settled()
             except Exception as defect:
@@ -158,8 +208,19 @@ class Admission:
         finally:
             settled()
         if admitted.outcome is None:
+            admitted.let_go()
             raise trouble
 
     async def files(self, task: Task) -> tuple[InputFile | None, ...]:
         """The files a task starts from; None for each that has been deleted meanwhile."""
         return await self._given.files(task)
+
+
+def _check_webhook(admitted: Admitted, hook: Hook) -> None:
+    """What can be said of an address without asking anybody: the rest is told when it is."""
+    try:
+        refuse_private(host_in(hook.url))
+    except Forbidden as forbidden:
+        expected = "a receiver in the open internet (the setting webhook_allow_private allows more)"
+        told = {"field": "webhook", "found": shown(hook.url), "expected": expected}
+        admitted.refuse(Refused("invalid", f"webhook: {forbidden}.", [dict(told)]))

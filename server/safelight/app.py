@@ -13,16 +13,14 @@ from typing import Any, Protocol
 
 import anyio
 import anyio.abc
-import msgspec
 from starlette.applications import Starlette
 
 from . import __version__
-from .admission import Admission
+from .accounts import Accounts
 from .artifacts import ArtifactStore
+from .assembly import Parts, orchestrator_of, parts_of, reckoning_of, retention_of
 from .backends import Backend, Directory, Rhythm
-from .configured import artifacts_of, backends_of, places_of, providers_of
-from .dispatch import Dispatcher
-from .drawings import Drawings
+from .configured import artifacts_of, backends_of, providers_of
 from .edges.auth import Authenticator
 from .edges.context import Context, Start
 from .edges.guests import Guests
@@ -32,28 +30,23 @@ from .edges.polls import Polls
 from .edges.problems import HANDLERS
 from .edges.routes import ROUTES
 from .edges.wheel import Wheel
-from .fetches import Fetches, Tries
 from .fetching import Fetcher
 from .gallery import Gallery
-from .ids import uuid7
-from .log import Log
+from .insist import insist
 from .machine import Machine
 from .orchestrator import Orchestrator
-from .preferences import Preferences
-from .production import Production
 from .providers.base import Provider
-from .pulse import Pulse
-from .recovery import adopt, take_up
-from .registry import Places, Registry
-from .retention import Retention, Rules
-from .retry import Dice, RetryPolicy
+from .recovery import LEARNT, adopt, take_up, times_of
+from .retention import Retention
 from .settings import Settings
 from .shelf import Shelf
+from .sniffed import named_loop
 from .store import Store, open_store
-from .subscriptions import Subscriptions, tasks_of
+from .subscriptions import Subscriptions
 from .telemetry import log as record
 from .uploads import Uploads
 from .waits import Waits
+from .webhooks import Poster
 
 OpenStore = Callable[[Path, int], AbstractAsyncContextManager[Store]]
 """How the store in a directory is opened, at a time."""
@@ -83,25 +76,6 @@ def create_app(
     return App(routes=ROUTES, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
-class Parts(msgspec.Struct, frozen=True):
-    """The parts that need nothing but the store, the settings and each other."""
-
-    settings: Settings
-    machine: Machine
-    store: Store
-    artifacts: ArtifactStore
-    backends: Directory
-    preferences: Preferences
-    log: Log
-    subscriptions: Subscriptions
-    registry: Registry
-    dispatcher: Dispatcher
-    production: Production
-    drawings: Drawings
-    policy: RetryPolicy
-    pulse: Pulse
-
-
 @asynccontextmanager
 async def running(
     settings: Settings,
@@ -118,35 +92,29 @@ async def running(
     directory, machine = Path(settings.data_dir), machine or Machine()
     artifacts = files(settings)
     async with AsyncExitStack() as stack:
+        stack.enter_context(named_loop())
         store = await stack.enter_async_context(opened(directory, machine.clock()))
         await artifacts.open()
         for provider in providers.values():
             await stack.enter_async_context(provider.open())
         fetcher = Fetcher(artifacts, settings.fetch_seconds)
         await stack.enter_async_context(fetcher.open())
+        poster = Poster(settings.webhook_seconds, private=settings.webhook_allow_private)
+        await stack.enter_async_context(poster.open())
         group = await stack.enter_async_context(anyio.create_task_group())
         named = Directory(
             backends or {}, clock=machine.clock, monotonic=machine.monotonic, rhythm=rhythm
         )
-        given = (artifacts, fetcher, subscriptions(), named)
-        parts = _parts(settings, machine, store, *given, frozenset(providers))
+        given = (artifacts, fetcher, poster, subscriptions(), named)
+        parts = parts_of(settings, machine, store, *given, providers)
         await parts.preferences.load()
-        orchestrator = _orchestrator(parts, providers, group)
-        left = await adopt(store, orchestrator, providers, named)
-        waits = Waits(named, parts.dispatcher, orchestrator, group, machine.sleep)
-        waits.begin()
-        named.start(group, waits.news)
-
-        async def work() -> None:
-            now = machine.clock()
-            await take_up(left, orchestrator, providers, named, parts.policy, now)
-            left.clear()
-            await orchestrator.dispatch()
-
-        group.start_soon(work)
-        group.start_soon(parts.pulse.beat)
-        retention = _retention(parts, orchestrator)
-        group.start_soon(retention.run)
+        await parts.purse.load(store)
+        orchestrator = orchestrator_of(parts, providers, group)
+        retention = retention_of(parts, orchestrator)
+        await _begin(parts, orchestrator, providers, group)
+        for house in (parts.pulse.beat, retention.run, parts.sender.run):
+            group.start_soon(house)
+        group.start_soon(reckoning_of(parts, providers).run)
         stopping = anyio.Event()
         record("server.started", version=__version__, data_dir=str(directory), log=store.log)
         try:
@@ -157,111 +125,30 @@ async def running(
             group.cancel_scope.cancel()
 
 
-def _parts(
-    settings: Settings,
-    machine: Machine,
-    store: Store,
-    artifacts: ArtifactStore,
-    fetcher: Fetcher,
-    subscriptions: Subscriptions,
-    backends: Directory,
-    configured: frozenset[str],
-) -> Parts:
-    def tell(owner: str) -> None:
-        subscriptions.wake(tasks_of(owner))
+async def _begin(
+    parts: Parts,
+    orchestrator: Orchestrator,
+    providers: Mapping[str, Provider],
+    group: anyio.abc.TaskGroup,
+) -> None:
+    """Take every live task into care, and begin to claim, behind doors that open now."""
+    machine, backends = parts.machine, parts.backends
+    left = await adopt(parts.store, orchestrator, providers, backends)
+    queue = (parts.dispatcher, parts.patience)
+    waits = Waits(backends, *queue, orchestrator, group, machine.sleep, machine.clock)
+    waits.begin()
+    backends.start(group, waits.news)
 
-    policy = RetryPolicy(
-        attempts=settings.attempts,
-        losses=settings.max_losses,
-        base_seconds=settings.retry_base_seconds,
-        max_seconds=settings.retry_max_seconds,
-    )
-    tries = Tries(
-        most=settings.fetch_tries,
-        pause=lambda tries: policy.pause(tries - 1, machine.share()),
-        sleep=machine.sleep,
-    )
-    fetches = Fetches(store, fetcher, tries, machine.clock)
-    return Parts(
-        settings=settings,
-        machine=machine,
-        store=store,
-        artifacts=artifacts,
-        backends=backends,
-        preferences=Preferences(store, backends, tell),
-        log=Log(store, settings.tail_events),
-        subscriptions=subscriptions,
-        registry=Registry.load(
-            configured,
-            places=Places({one.name: one.type for one in backends}, settings.default_backend),
-            own=settings.models_file,
-            clock=machine.clock,
-        ),
-        dispatcher=Dispatcher(places_of(settings)),
-        production=Production(
-            artifacts, subscriptions, settings.public_url, fetches, png_text=settings.png_text
-        ),
-        drawings=Drawings(store, artifacts),
-        policy=policy,
-        pulse=Pulse(machine.sleep, machine.monotonic),
-    )
+    async def work() -> None:
+        now = machine.clock()
+        await take_up(left, orchestrator, providers, backends, parts.policy, now)
+        left.clear()
+        past = await insist(lambda: parts.store.read.run_times(LEARNT))
+        parts.patience.learn(times_of(past))
+        await orchestrator.dispatch()
 
-
-def _orchestrator(
-    parts: Parts, providers: Mapping[str, Provider], group: anyio.abc.TaskGroup
-) -> Orchestrator:
-    settings = parts.settings
-    return Orchestrator(
-        store=parts.store,
-        log=parts.log,
-        subscriptions=parts.subscriptions,
-        production=parts.production,
-        admission=_admission(parts),
-        providers=providers,
-        backends=parts.backends,
-        dispatcher=parts.dispatcher,
-        policy=parts.policy,
-        attempt_seconds=settings.attempt_timeout_seconds,
-        cancel_seconds=settings.cancel_timeout_seconds,
-        task_seconds=settings.task_timeout_seconds,
-        clock=parts.machine.clock,
-        dice=Dice(parts.machine.share, parts.machine.seed),
-        group=group,
-    )
-
-
-def _admission(parts: Parts) -> Admission:
-    return Admission(
-        store=parts.store,
-        registry=parts.registry,
-        artifacts=parts.artifacts,
-        backends=parts.backends,
-        preferences=parts.preferences,
-        check_seconds=parts.settings.backend_check_seconds,
-        queues=parts.settings.unreachable == "queue",
-        reason=parts.dispatcher.reason,
-        mint=lambda now: uuid7(now, parts.machine.token),
-        draw_seed=parts.machine.seed,
-        clock=parts.machine.clock,
-    )
-
-
-def _retention(parts: Parts, orchestrator: Orchestrator) -> Retention:
-    return Retention(
-        store=parts.store,
-        log=parts.log,
-        artifacts=parts.artifacts,
-        expire=orchestrator.expire,
-        rules=Rules(
-            log_seconds=parts.settings.log_retention_seconds,
-            task_seconds=parts.settings.task_retention_seconds,
-            artifact_seconds=parts.settings.artifact_retention_seconds,
-            upload_seconds=parts.settings.upload_retention_seconds,
-        ),
-        clock=parts.machine.clock,
-        sleep=parts.machine.sleep,
-        monotonic=parts.machine.monotonic,
-    )
+    group.start_soon(work)
+    group.start_soon(waits.run)
 
 
 def _starter(group: anyio.abc.TaskGroup) -> Start:
@@ -292,6 +179,8 @@ def _context(
         orchestrator=orchestrator,
         log=parts.log,
         gallery=Gallery(parts.store, parts.log),
+        outbox=parts.outbox,
+        accounts=Accounts(parts.store, parts.purse, parts.machine.clock),
         subscriptions=parts.subscriptions,
         artifacts=parts.artifacts,
         drawings=parts.drawings,
@@ -305,6 +194,8 @@ def _context(
         ),
         shelf=Shelf(parts.store, parts.artifacts, parts.settings.public_url),
         backends=parts.backends,
+        checks=parts.checks,
+        callbacks=parts.callbacks,
         preferences=parts.preferences,
         registry=parts.registry,
         auth=Authenticator(parts.settings),
@@ -328,5 +219,13 @@ class Counting(Protocol):
 
 def _statistics(parts: Parts, *others: Counting) -> dict[str, object]:
     counting: list[Counting] = [parts.backends, parts.subscriptions, parts.artifacts]
-    counting += [parts.production, parts.drawings, parts.store, parts.pulse, *others]
+    counting += [
+        parts.production,
+        parts.drawings,
+        parts.store,
+        parts.pulse,
+        parts.purse,
+        parts.sender,
+        *others,
+    ]
     return {name: figure for one in counting for name, figure in one.statistics().items()}

@@ -18,7 +18,8 @@ from .elsewhere import Elsewhere
 from .guard import Guard
 from .insist import insist
 from .providers.base import InputFile, Provider
-from .runner import Runner, Tell
+from .reporting import Tell
+from .runner import Runner
 
 
 class Attempts:
@@ -44,7 +45,7 @@ class Attempts:
 
     def billed(self, task: Task) -> bool:
         """Whether its provider may ask for money; one that is no longer there may."""
-        provider = self._providers.get(task.resolved.provider)
+        provider = self._providers.get(task.ran.provider)
         return provider is None or provider.billed
 
     def begin(self, task: Task) -> None:
@@ -79,8 +80,8 @@ class Attempts:
 
     def _provider(self, task: Task) -> Provider:
         """Who is to be asked about an attempt: nobody, if its backend is not where it was."""
-        provider = self._providers[task.resolved.provider]
-        url = self._backends.url(task.resolved.backend)
+        provider = self._providers[task.ran.provider]
+        url = self._backends.url(task.ran.backend)
         return provider if url is None or url == task.place else Elsewhere(provider, url)
 
 

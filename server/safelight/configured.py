@@ -12,13 +12,14 @@ from pathlib import Path
 from .artifacts import ArtifactStore
 from .backends import Backend
 from .dispatch import host_of
+from .patience import MOST_OPEN_SECONDS, Rules
 from .providers.base import Provider
 from .providers.comfyui import BadWorkflow, Comfy, ComfyBackend, Timings, Workflows, kept_in
 from .providers.local import Local
 from .providers.scripted import Scripted
 from .registry import BadCatalog
 from .registry import workflows as workflows_of_models
-from .settings import Settings, SettingsError, check_backends
+from .settings import ProviderSettings, Settings, SettingsError, check_backends, type_of
 from .storage import Storage
 from .storage.disk import Disk
 from .storage.s3 import S3, Access
@@ -45,7 +46,7 @@ def backends_of(settings: Settings, timings: Timings | None = None) -> dict[str,
 
 def providers_of(settings: Settings, backends: Mapping[str, Backend]) -> dict[str, Provider]:
     """The providers that the settings configure; one that runs things on backends is there
-    if it has any."""
+    if it has any. Raises SettingsError for one whose SDK is not installed."""
     providers: dict[str, Provider] = {
         "local": Local(settings.local_concurrency, settings.local_pace_seconds)
     }
@@ -54,13 +55,63 @@ def providers_of(settings: Settings, backends: Mapping[str, Backend]) -> dict[st
     comfy = {name: one for name, one in backends.items() if isinstance(one, ComfyBackend)}
     if comfy:
         providers[Comfy.name] = Comfy(comfy)
+    for name, one in settings.providers.items():
+        providers[name] = _made(name, one, settings)
     return providers
+
+
+def _made(name: str, one: ProviderSettings, settings: Settings) -> Provider:
+    """A provider that is asked over the network. What it needs to be installed is imported
+    only here: a server without it does without it."""
+    type_ = type_of(name, one)
+    try:
+        match type_:
+            case "anthropic":
+                from .providers.anthropic import Anthropic
+
+                return Anthropic(one, name=name)
+            case "gemini":
+                from .providers.gemini import Gemini
+
+                return Gemini(one, name=name)
+            case "openai":
+                from .providers.openai import OpenAI
+
+                return OpenAI(one, name=name)
+            case "replicate":
+                from .providers.replicate import Replicate
+
+                return Replicate(one, name=name, public_url=settings.public_url)
+            case "superduperai":
+                from .providers.superduperai import SuperDuperAI
+
+                return SuperDuperAI(one, name=name)
+            case _:
+                raise SettingsError(f"providers.{name}: {type_} is not built yet")
+    except ModuleNotFoundError as missing:
+        raise SettingsError(
+            f"providers.{name}: {missing.name} is not installed;"
+            f" pip install 'safelight[{type_}]' brings it"
+        ) from None
 
 
 def places_of(settings: Settings) -> dict[str, int]:
     """How many tasks may run at once, by host."""
     places = {host_of(one.type, name): one.concurrency for name, one in settings.backends.items()}
+    places |= {name: one.concurrency for name, one in settings.providers.items()}
     return {"local": settings.local_concurrency} | places
+
+
+def patience_of(settings: Settings) -> Rules:
+    """When a breaker opens, and how long an attempt may take."""
+    return Rules(
+        faults=settings.breaker_faults,
+        open_seconds=settings.breaker_seconds,
+        most_seconds=max(settings.breaker_seconds, MOST_OPEN_SECONDS),
+        factor=settings.deadline_factor,
+        floor_seconds=settings.deadline_floor_seconds,
+        attempt_seconds=settings.attempt_timeout_seconds,
+    )
 
 
 def artifacts_of(settings: Settings) -> ArtifactStore:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import anyio
 
-from .providers.base import Gone, Prediction, Provider, Unclear
+from .providers.base import Gone, Prediction, Provider, Unclear, Unknowable
 from .retry import RetryPolicy
 from .stray import spared
 from .telemetry import log as record
@@ -57,7 +57,7 @@ class Resolver:
     async def learn(
         self, doubt: Doubt, provider: Provider, prediction: Prediction, deadline: int | None
     ) -> str | Gone | None:
-        """The handle, Gone, or None when the deadline has passed and nobody could tell."""
+        """The handle, Gone, or None when nobody can tell, or could until the deadline."""
         found = await self._ask(doubt, provider, prediction, deadline)
         verdict = "unknown" if found is None else "found" if isinstance(found, str) else "gone"
         record(
@@ -82,6 +82,8 @@ class Resolver:
                 await doubt.wait(pause if not left or left <= 0 else min(pause, left))
             doubt.tries += 1
             found = await look_up(provider, prediction)
+            if isinstance(found, Unknowable):
+                return None
             if not isinstance(found, Unclear):
                 return found
 
@@ -91,7 +93,7 @@ class Resolver:
 
 async def look_up(
     provider: Provider, prediction: Prediction, seconds: float = LOOK_UP_SECONDS
-) -> str | Gone | Unclear:
+) -> str | Gone | Unclear | Unknowable:
     """One look-up. A provider that fails at it, or takes too long, has told nothing."""
     try:
         with anyio.fail_after(seconds):

@@ -7,6 +7,8 @@ nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from safelight_protocol.codes import Refused
 from safelight_protocol.task import Input, Task
 
@@ -22,12 +24,16 @@ class Given:
         self._read = store.read
         self._artifacts = artifacts
 
-    async def missing(self, owner: str, inputs: tuple[Input, ...]) -> Refused | None:
-        """The refusal `invalid` of the first input that is not there, None if all are."""
+    async def sorts(self, owner: str, inputs: tuple[Input, ...]) -> tuple[InputFile, ...]:
+        """What its inputs are, before anybody looks for their bytes. Raises Refused `invalid`
+        for the first that is not there."""
+        found = []
         for place, given in enumerate(inputs):
-            if await self._row(owner, given) is None:
-                return _no_input(place, given)
-        return None
+            row = await self._row(owner, given)
+            if row is None:
+                raise _no_input(place, given)
+            found.append(InputFile(Path(), row.media_type))
+        return tuple(found)
 
     async def files(self, task: Task) -> tuple[InputFile | None, ...]:
         """The files of its inputs; None for each that went since the task was made."""

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from safelight_protocol import lifecycle
 from safelight_protocol.events import Queued, encode_event
@@ -22,24 +23,34 @@ from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.snapshot import Snapshot, fold
 from safelight_protocol.task import Task
 
+from .books import moved
 from .care import Live, know, same_state
 from .endings import What, input_of
 from .insist import breathe, go_on, hear, insist
 from .log import Log
 from .production import Production
-from .store import Change, Fenced, Store, StoreTrouble
+from .purse import Purse
+from .store import Change, Entry, Fenced, Store, StoreTrouble
 from .subscriptions import Subscriptions, tasks_of
 from .telemetry import log as record
+from .webhooks import Notices
 
 
 class Begun:
     """A move on its way to the disk; `written` is settled when its commit is learnt."""
 
-    __slots__ = ("body", "step", "written")
+    __slots__ = ("body", "entries", "step", "written")
 
-    def __init__(self, step: Step, body: bytes | None, written: asyncio.Future[Any]) -> None:
+    def __init__(
+        self,
+        step: Step,
+        body: bytes | None,
+        entries: tuple[Entry, ...],
+        written: asyncio.Future[Any],
+    ) -> None:
         self.step = step
         self.body = body
+        self.entries = entries
         self.written = written
 
 
@@ -53,6 +64,8 @@ class Moves:
         log: Log,
         subscriptions: Subscriptions,
         production: Production,
+        purse: Purse,
+        notices: Notices,
         live: dict[str, Live],
         act: Callable[[Step], None],
         clock: Callable[[], int],
@@ -61,6 +74,8 @@ class Moves:
         self._log = log
         self._subscriptions = subscriptions
         self._production = production
+        self._purse = purse
+        self._notices = notices
         self._live = live
         self._act = act
         self._clock = clock
@@ -174,6 +189,8 @@ class Moves:
             except Fenced:
                 learnt = await self._relearn(live, begun.step)
                 if learnt is not None:
+                    self._purse.book(begun.entries)
+                    self._notices.news()
                     return learnt
             except StoreTrouble as trouble:
                 if trouble.closed or not (trouble.unknown or doubts):
@@ -189,7 +206,7 @@ class Moves:
         step = None
         if not task.ended and attempt in (None, task.attempt):
             now = self._clock()
-            happening = input_of(what, task, self._seen, now)
+            happening = self._purse.allowed(task, input_of(what, task, self._seen, now))
             step = lifecycle.step(task, happening, now)
         if step is None or step.late:
             self.late += 1
@@ -200,13 +217,19 @@ class Moves:
             after=step.task,
             event=None if event is None else encode_event(event),
             artifact=self._production.row(step.task, happening, now),
+            notice=self._notices.of(step, now),
             snapshot=self._final(step) if event is not None and step.task.ended else None,
+            entries=moved(task, step.task, happening, now),
         )
-        return Begun(step, change.event, self._store.begin(change))
+        return Begun(step, change.event, change.entries, self._store.begin(change))
 
     def _end(self, live: Live, begun: Begun) -> None:
         """The move is on disk."""
         task = live.task = begun.step.task
+        if begun.entries:
+            self._purse.book(begun.entries)
+        if task.resolved.webhook is not UNSET:
+            self._notices.news()
         if task.ended and begun.step.event is not None:
             self._part(task)
             record("task.ended", uid=task.uid, id=task.id, status=task.status)

@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import anyio
 import anyio.abc
 
 from safelight_protocol.commands import Create
-from safelight_protocol.inputs import CancelAsked, Claimed, Waiting
+from safelight_protocol.events import Eta
+from safelight_protocol.inputs import CancelAsked, Waiting
 from safelight_protocol.lifecycle import Effect, Step
+from safelight_protocol.quotes import Quote
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import State, Task
 
@@ -26,20 +27,24 @@ from .admitted import Admitted
 from .attempts import Attempts
 from .backends import Directory
 from .care import Answer, Live, find, know
-from .dispatch import Dispatcher, backend_of, host_for, host_of
-from .endings import Broken, Overdue, What
+from .dispatch import Dispatcher, host_of
+from .endings import Broken, What
 from .guard import Guard, Work
 from .insist import finish, hear, insist, see_through
 from .log import Log
 from .moves import Moves
+from .patience import Patience
 from .production import Production
 from .providers.base import Provider, Shown
+from .purse import Purse
 from .removal import Remover
 from .retry import Dice, RetryPolicy
 from .runner import Runner
 from .store import LiveRow, Store
 from .subscriptions import Subscriptions
 from .telemetry import log as record
+from .turns import Turns
+from .webhooks import Notices
 
 Tell = Callable[[Answer | BaseException], None]
 """Hears what a create came to; must not raise."""
@@ -55,12 +60,14 @@ class Orchestrator:
         log: Log,
         subscriptions: Subscriptions,
         production: Production,
+        purse: Purse,
+        notices: Notices,
         admission: Admission,
         providers: Mapping[str, Provider],
         backends: Directory,
         dispatcher: Dispatcher,
+        patience: Patience,
         policy: RetryPolicy,
-        attempt_seconds: float,
         cancel_seconds: float,
         clock: Callable[[], int],
         dice: Dice,
@@ -76,26 +83,25 @@ class Orchestrator:
         self._guard = Guard(group, self._give_up, dice.reference)
         self._backends = backends
         self._dispatcher = dispatcher
-        self._attempt_ms = round(attempt_seconds * 1000)
         self._task_ms = round(task_seconds * 1000)
         self._clock = clock
         self._live: dict[str, Live] = {}
         self._named: dict[tuple[str, str], Live] = {}
-        self._ready = asyncio.Event()
-        self._moves = Moves(store, log, subscriptions, production, self._live, self._act, clock)
+        shared = (store, log, subscriptions, production, purse, notices)
+        self._moves = Moves(*shared, self._live, self._act, clock)
+        judging = (self._guard, patience, policy, clock, dice)
         self._runner = Runner(
-            self._guard,
+            *judging,
             tell=self._moves.report,
             keep=production.keep,
             show=self._show,
             told=log.live_snapshot,
-            policy=policy,
             cancel_seconds=cancel_seconds,
-            clock=clock,
-            dice=dice,
         )
         needed = (self._guard, self._runner, admission, providers, backends)
         self._attempts = Attempts(*needed, self._now_of, self._moves.report)
+        queue, work = (dispatcher, patience, backends), (self._guard, self._moves, self._runner)
+        self._turns = Turns(*queue, *work, self._attempts, self._live, self.known, clock)
 
     async def create(self, owner: str, command: Create) -> Answer:
         """Make a task, or attach to the one this request already is; returns after the commit.
@@ -150,6 +156,10 @@ class Orchestrator:
         task, snapshot = outcome.task, await self._log.snapshot(outcome.task)
         return Answer(task, snapshot, outcome.fresh, admitted.warnings(task))
 
+    async def quote(self, owner: str, command: Create) -> Quote:
+        """What a create of it would cost; makes nothing. Raises Refused as `create` does."""
+        return await self._admission.quote(owner, command)
+
     async def cancel(self, owner: str, id: str, by: str = "owner") -> Snapshot:
         """Ask for a task's end; an ended task answers with its end. Raises Refused."""
         task = await self.find(owner, id)
@@ -189,23 +199,28 @@ class Orchestrator:
         """How many tasks run on a backend, and how many wait for it."""
         return self._dispatcher.counts(host_of(provider, backend))
 
+    def ahead(self, uid: str) -> int | None:
+        """How many tasks have their turn before one; None if it does not wait."""
+        return self._dispatcher.position(uid)
+
     def statistics(self) -> dict[str, int]:
         """Live tasks, late inputs, and those of dispatcher and runner."""
         counted = {"live": len(self._live), "late": self._moves.late}
-        return counted | self._dispatcher.statistics() | self._runner.statistics()
+        return counted | self._turns.statistics() | self._runner.statistics()
 
     def adopt(self, row: LiveRow) -> None:
         """Take a live task into care after a restart; more of it is read when it is needed."""
         self._live[row.uid] = Live()
         self._log.expect(row.uid)
         self._dispatcher.watch(row.uid, row.created_at + self._task_ms)
-        host = host_of(row.provider, row.backend)
+        host, model = host_of(row.provider, row.backend), row.model
         if row.state is State.QUEUED:
-            self._dispatcher.enqueue(row.uid, host, row.not_before or 0)
+            after = row.not_before or 0
+            self._dispatcher.enqueue(row.uid, host, after, owner=row.owner, model=model)
         elif row.place == self._backends.url(row.backend):
-            self._dispatcher.occupy(row.uid, host)
+            self._dispatcher.occupy(row.uid, host, model, self._clock())
         else:  # it runs where that backend is no more, and takes nobody's place here
-            self._dispatcher.occupy(row.uid, f"{host} at {row.place}")
+            self._dispatcher.occupy(row.uid, f"{host} at {row.place}", model)
 
     async def known(self, uid: str) -> Task | None:
         """A live task as it is now, its tail in memory; None if it has ended meanwhile."""
@@ -230,48 +245,31 @@ class Orchestrator:
     def hold(self, host: str, reason: str | None) -> None:
         """Claim nothing for a host, for this reason, until it is None."""
         self._dispatcher.hold(host, reason)
-        self._ready.set()
+        self._turns.wake()
 
-    async def tell_waiting(self, uid: str, reason: str) -> None:
+    def told_to(self, uid: str) -> Snapshot | None:
+        """What a live task was told, if that is in memory."""
+        return None if self._log.is_cold(uid) else self._log.live_snapshot(uid)
+
+    async def tell_waiting(self, uid: str, reason: str, eta: Eta | None = None) -> None:
         """Tell a task why it waits, unless it was told just that, or waits no more."""
         if await self.known(uid) is None:
             return
         snapshot = self._log.live_snapshot(uid)
-        if snapshot is not None and snapshot.reason != reason:
-            await insist(lambda: self._moves.move(uid, Waiting(reason)))
+        if snapshot is not None and (snapshot.reason, snapshot.eta) != (reason, eta):
+            await insist(lambda: self._moves.move(uid, Waiting(reason, eta)))
 
     def drain(self) -> None:
         """Claim nothing any more; what waits is claimed at the next start."""
         self._dispatcher.close()
 
+    async def see_out(self) -> None:
+        """Wait for what ends with this process, and is paid all the same."""
+        await self._runner.see_out()
+
     async def dispatch(self) -> None:
         """Claim ready tasks, and end overdue ones, for ever; runs as a task of the group."""
-        while True:
-            now = self._clock()
-            for uid in self._dispatcher.overdue(now):
-                self._guard.start(uid, "expire", partial(self._expire, uid))
-            for uid in self._dispatcher.take(now):
-                place = self._backends.url(backend_of(self._dispatcher.host(uid)))
-                claimed = Claimed(now + self._attempt_ms, place)
-                self._guard.start(uid, "claim", partial(self._claim, uid, claimed))
-            due = self._dispatcher.due()
-            pause = None if due is None else max(0.0, (due - self._clock()) / 1000)
-            with anyio.move_on_after(pause):
-                await self._ready.wait()
-            self._ready.clear()
-
-    async def _claim(self, uid: str, claimed: Claimed) -> None:
-        await insist(lambda: self._moves.move(uid, claimed))
-
-    async def _expire(self, uid: str) -> None:
-        """End a task that is overdue, and only then leave whatever still runs for it."""
-        task = await self.known(uid)
-        if task is None:
-            return
-        record("task.overdue", uid=uid)
-        overdue = Overdue(self._attempts.billed(task))
-        await insist(lambda: self._moves.move(uid, overdue))
-        self._runner.abandon(uid)
+        await self._turns.run()
 
     async def _give_up(self, uid: str, reference: str) -> None:
         """End a task that met a defect of ours; one that has ended gives its place back."""
@@ -281,8 +279,7 @@ class Orchestrator:
             await insist(lambda: self._moves.move(uid, broken))
             self._runner.abandon(uid)
         if uid not in self._live:
-            self._dispatcher.remove(uid)
-            self._ready.set()
+            self._turns.release(uid)
 
     def _welcome(self, live: Live, admitted: Admitted) -> None:
         """A create has come to its end: its task is told, and taken into care if it is new."""
@@ -303,19 +300,19 @@ class Orchestrator:
         finally:
             live.release()
         # What a birth asks for is a place in the line; few are news to whoever claims.
-        if self._dispatcher.join(uid, admitted.host, task.created_at + self._task_ms):
-            self._ready.set()
+        host, limit, told = admitted.host, task.created_at + self._task_ms, task.created_at
+        model = task.resolved.model
+        if self._dispatcher.join(uid, host, limit, owner=owner, model=model, told=told):
+            self._turns.wake()
 
     def _act(self, step: Step) -> None:
         task = step.task
         match step.effect:
             case Effect.ENQUEUE:
                 self._subscriptions.clear(task.uid)
-                host = host_for(task.resolved)
-                self._dispatcher.enqueue(task.uid, host, task.not_before or 0)
-                if task.not_before is not None and task.resolved.backend is not None:
-                    self._backends.suspect(task.resolved.backend)
-                self._ready.set()
+                self._turns.enqueue(task)
+                if task.not_before is not None and task.ran.backend is not None:
+                    self._backends.suspect(task.ran.backend)
             case Effect.RUN:
                 self._attempts.begin(task)
             case Effect.STOP:
@@ -324,8 +321,7 @@ class Orchestrator:
                 self._attempts.doubt(task)
             case Effect.RELEASE:
                 self._named.pop((task.owner, task.id), None)
-                self._dispatcher.remove(task.uid)
-                self._ready.set()
+                self._turns.release(task.uid)
 
     def _now_of(self, task: Task) -> Task | None:
         """The task as it is now, if it is still at the same attempt."""

@@ -161,4 +161,4 @@ def _text_of(task: Task) -> bytes:
     """What the file was made of. What has its own seeds has its own words as well."""
     ours = {"prompt": task.asked.prompt, "seed": wire_seed(task.seed_used)}
     facts = {} if task.resolved.own_seed is True else ours
-    return chunk({**facts, "model": task.resolved.model, "task_id": task.id})
+    return chunk({**facts, "model": task.ran.model, "task_id": task.id})

@@ -22,12 +22,17 @@ from safelight_protocol.inputs import GaveUp, Happening, InDoubt
 from safelight_protocol.task import State, Task
 
 from .backends import Directory
+from .dispatch import host_of
 from .endings import begun
 from .orchestrator import Orchestrator
+from .patience import Key
 from .providers.base import Provider
 from .retry import RetryPolicy
-from .store import Store
+from .store import RunTime, Store
 from .telemetry import log as record
+
+LEARNT = 2000
+"""Of so many tasks that ended last it is read how long they took."""
 
 AT_ONCE = 64
 """Attempts that are taken up together: their commits share transactions, and whoever comes
@@ -53,6 +58,11 @@ async def adopt(
     ]
 
 
+def times_of(rows: Sequence[RunTime]) -> list[tuple[Key, int]]:
+    """What patience learns of attempts of the past, the oldest first."""
+    return [((host_of(one.provider, one.backend), one.model), one.took) for one in rows[::-1]]
+
+
 async def take_up(
     uids: Sequence[str],
     orchestrator: Orchestrator,
@@ -67,7 +77,7 @@ async def take_up(
     async def one(uid: str) -> None:
         task = await orchestrator.known(uid)
         if task is not None:
-            provider = providers.get(task.resolved.provider)
+            provider = providers.get(task.ran.provider)
             await _recover(orchestrator, provider, backends, policy, task, now)
 
     for start in range(0, len(uids), AT_ONCE):
@@ -84,7 +94,7 @@ async def _recover(
     task: Task,
     now: int,
 ) -> None:
-    backend = task.resolved.backend
+    backend = task.ran.backend
     if backend is not None and backend not in backends:
         await orchestrator.report(task, _without_backend(task, provider))
     elif provider is None:
@@ -107,7 +117,7 @@ def _unheard(provider: Provider, policy: RetryPolicy, task: Task, now: int) -> H
 
 
 def _note_moved(task: Task, backends: Directory) -> None:
-    backend = task.resolved.backend
+    backend = task.ran.backend
     record(
         "backend.moved",
         uid=task.uid,
@@ -120,7 +130,7 @@ def _note_moved(task: Task, backends: Directory) -> None:
 
 def _without_backend(task: Task, provider: Provider | None) -> GaveUp:
     """What was begun there may be on a bill, unless its provider never bills."""
-    message = f"the backend {task.resolved.backend} is no longer configured"
+    message = f"the backend {task.ran.backend} is no longer configured"
     error = error_data("backend_not_configured", message, retryable=False)
     owes = begun(task) and (provider is None or provider.billed)
     return GaveUp(error, unknown(message) if owes else FREE)
@@ -128,6 +138,6 @@ def _without_backend(task: Task, provider: Provider | None) -> GaveUp:
 
 def _unconfigured(task: Task) -> GaveUp:
     """Whether that provider bills can no longer be asked, so what it began may be on a bill."""
-    message = f"the provider {task.resolved.provider} is no longer configured"
+    message = f"the provider {task.ran.provider} is no longer configured"
     error = error_data("provider_not_configured", message, retryable=False)
     return GaveUp(error, unknown(message) if begun(task) else FREE)

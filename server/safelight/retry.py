@@ -5,8 +5,7 @@ pass is tried again with exponential backoff, half of it drawn, never earlier th
 the provider asks for; what is lost and free is simply started again; a seed that
 is refused is replaced only if it was ours.
 
-What it cost: a start that is refused outright is free; what becomes of an attempt after
-a billed provider gave its handle is unknown, unless the provider itself says more.
+What it cost is worked out in charging.py.
 """
 
 from __future__ import annotations
@@ -15,18 +14,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from safelight_protocol.charges import FREE, unknown
-from safelight_protocol.events import Charge, error_data
+from safelight_protocol.events import error_data
 from safelight_protocol.inputs import Faulted, GaveUp, InDoubt, Lost, Stopped
-from safelight_protocol.task import Task
+from safelight_protocol.task import Resolved, Task
 
+from .charging import charge_of
 from .providers.base import Again, Ended, Gone, Never, Unclear
 
 MAX_WAIT_SECONDS = 6 * 3600.0
 """The longest pause that a provider may ask for: whoever asks for more is as good as gone,
 and a number without an end must not reach the clock."""
-
-SILENCE = "its provider did not say what it cost"
 
 MAX_DOUBLINGS = 30
 """More of them than this are no longer told apart by any clock."""
@@ -69,27 +66,36 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         dice: Dice,
         *,
         owed: bool = False,
+        via: Resolved | None = None,
     ) -> Faulted | Lost | GaveUp | InDoubt | Stopped:
         """The input that an outcome of this attempt becomes; `owed` if a provider that
-        bills had begun it."""
+        bills had begun it. `via` is what the next one may run as, after a verified fault: then
+        it need not wait, and a refusal for good was one of that host only."""
         match outcome:
-            case Ended(charge=charge):
-                return Stopped(charge_of(charge, owed))
+            case Ended():
+                return Stopped(charge_of(outcome, task, owed))
             case Unclear():
                 return InDoubt()
-            case Never(code=code, message=message, charge=charge):
+            case Again() | Never() if via is not None and self.has_another(task):
+                error = error_data(outcome.code, outcome.message, retryable=True)
+                return Faulted(error, now, charge=charge_of(outcome, task, owed), via=via)
+            case Never(code=code, message=message):
                 error = error_data(code, message, retryable=False)
-                return GaveUp(error, charge_of(charge, owed))
+                return GaveUp(error, charge_of(outcome, task, owed))
             case Gone(message=message):
                 return self.lost(task, message, now, owed=owed)
             case Again(fresh_seed=True) if task.asked.seed is not None:
-                return _their_seed(outcome, owed)
+                return _their_seed(outcome, task, owed)
             case Again():
                 return self._faulted(task, outcome, now, dice, owed)
 
+    def has_another(self, task: Task) -> bool:
+        """Whether one more fault would not be the last."""
+        return task.faults + 1 < self.attempts
+
     def lost(self, task: Task, message: str, now: int, *, owed: bool = False) -> Lost | GaveUp:
         """The input that the loss of an attempt becomes."""
-        charge = charge_of(None, owed)
+        charge = charge_of(Gone(message), task, owed)
         error = error_data("lost", message, retryable=True)
         if task.attempt - task.faults > self.losses:
             return GaveUp(error, charge)
@@ -98,9 +104,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def _faulted(
         self, task: Task, outcome: Again, now: int, dice: Dice, owed: bool
     ) -> Faulted | GaveUp:
-        charge = charge_of(outcome.charge, owed)
+        charge = charge_of(outcome, task, owed)
         error = error_data(outcome.code, outcome.message, retryable=True)
-        if task.faults + 1 >= self.attempts:
+        if not self.has_another(task):
             return GaveUp(error, charge)
         wait = self.pause(task.faults, dice.share())
         wait = max(wait, min(outcome.after_seconds or 0.0, MAX_WAIT_SECONDS))
@@ -108,16 +114,8 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return Faulted(error, retry_at=now + round(wait * 1000), seed=seed, charge=charge)
 
 
-def _their_seed(outcome: Again, owed: bool) -> GaveUp:
+def _their_seed(outcome: Again, task: Task, owed: bool) -> GaveUp:
     """Another seed would be another picture than the one that was asked for."""
     message = f"{outcome.message}; choose another seed or leave it open"
     error = error_data("seed_conflict", message, retryable=False)
-    return GaveUp(error, charge_of(outcome.charge, owed))
-
-
-def charge_of(said: Charge | None, owed: bool) -> Charge:
-    """What an attempt cost by the words of its provider; `owed` if it bills and had begun
-    it, so that its silence is no gift."""
-    if said is None:
-        return unknown(SILENCE) if owed else FREE
-    return unknown(SILENCE) if said.verdict == "unknown" and not said.reason else said
+    return GaveUp(error, charge_of(outcome, task, owed))

@@ -14,7 +14,7 @@ from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.codes import Refused
 from safelight_protocol.task import Task
 
-from .providers.base import Again, InputFile, Never, Prediction, Provider
+from .providers.base import Again, Fleeting, InputFile, Never, Prediction, Provider
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 """Open files, memory and processes: whoever has none left may have some in a while."""
@@ -25,20 +25,30 @@ EXHAUSTED_SECONDS = 5.0
 
 class Run:
     """An attempt: its cancel scope, and what a cancel has to wait for. `asked` once its
-    provider was asked for its end."""
+    provider was asked for its end; `whole` if it is followed from its claim on."""
 
     def __init__(self, task: Task, provider: Provider, prediction: Prediction) -> None:
         self.task = task
         self.provider = provider
         self.prediction = prediction
         self.handle = task.handle
+        self.whole = task.handle is None
         self.scope = anyio.CancelScope()
         self.started = anyio.Event()
         self.ended = anyio.Event()
+        self.told = anyio.Event()
         self.stopping = False
         self.asked = False
         if self.handle is not None:
             self.started.set()
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether it ends with this process, and is paid all the same."""
+        provider = self.provider
+        if self.handle is None or not provider.billed or not isinstance(provider, Fleeting):
+            return False
+        return provider.is_fleeting(self.handle)
 
     @property
     def owed(self) -> bool:
@@ -53,7 +63,7 @@ class Run:
 
 def prediction_of(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
     """What its provider is asked for."""
-    ran = task.resolved
+    ran = task.ran
     return Prediction(
         uid=task.uid,
         attempt=task.attempt,
@@ -66,6 +76,7 @@ def prediction_of(task: Task, inputs: tuple[InputFile, ...]) -> Prediction:
         backend=ran.backend,
         place=task.place,
         inputs=inputs,
+        began_at=task.claimed_at,
     )
 
 

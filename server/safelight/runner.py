@@ -8,8 +8,7 @@ anything it leads to is waited for, a file before the event that names it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -17,55 +16,42 @@ import anyio.lowlevel
 
 from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.codes import Refused
-from safelight_protocol.events import Artifact, Charge, error_data
+from safelight_protocol.events import Charge, error_data
 from safelight_protocol.inputs import (
     GaveUp,
     HandleSaved,
     Happening,
-    Produced,
-    Progressed,
-    Wrote,
 )
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
+from .charging import charge_of, made_by
 from .doubt import Doubt, Resolver, look_up
 from .echo import Echo
 from .endings import Finishing
 from .guard import Guard
-from .production import may_be_told_as
+from .patience import Patience
 from .providers.base import (
     Again,
-    Delta,
     Done,
     Failure,
-    Found,
     Gone,
     InputFile,
-    Made,
-    Moved,
     Never,
     Outcome,
     Provider,
-    Shown,
     Unclear,
 )
-from .retry import Dice, RetryPolicy, charge_of
+from .reporting import Hearers, Keep, Reporter, Show, Tell
+from .retry import Dice, RetryPolicy
 from .run import EXHAUSTED_SECONDS, Run, is_exhaustion, prediction_of, refused_by, without_input
 from .stray import spared
 from .telemetry import log as record
-
-MAX_DELTA = 32 * 1024
-"""Characters of one `text` event: what a provider tells at once is told in pieces that
-fit into a frame of any socket whole, however they are escaped."""
 
 RESUME_SECONDS = 60.0
 """The least time that a prediction gets which is followed again after a restart: it may
 have finished long ago, and is only to be asked."""
 
-Tell = Callable[[Task, "Happening | Finishing"], Awaitable[None]]
-Keep = Callable[[Task, Made | Found], AbstractAsyncContextManager[Artifact | None]]
-Show = Callable[[Task, Shown], None]
 Told = Callable[[str], Snapshot | None]
 
 
@@ -76,22 +62,23 @@ class Runner:
     def __init__(
         self,
         guard: Guard,
+        patience: Patience,
+        policy: RetryPolicy,
+        clock: Callable[[], int],
+        dice: Dice,
         *,
         tell: Tell,
         keep: Keep,
         show: Show,
         told: Told,
-        policy: RetryPolicy,
         cancel_seconds: float,
-        clock: Callable[[], int],
-        dice: Dice,
     ) -> None:
         self._guard = guard
         self._cancel_seconds = cancel_seconds
         self._tell = tell
-        self._keep = keep
-        self._show = show
+        self._hearers = Hearers(tell, keep, show, patience.progressing)
         self._told = told
+        self._patience = patience
         self._policy = policy
         self._clock = clock
         self._dice = dice
@@ -107,7 +94,7 @@ class Runner:
             uid=task.uid,
             attempt=task.attempt,
             provider=provider.name,
-            model=task.resolved.model,
+            model=task.ran.model,
         )
         self._guard.start(task.uid, "prediction", partial(self._predict, run))
 
@@ -140,6 +127,11 @@ class Runner:
         """Predictions under way here, and attempts that were in doubt since they began."""
         return {"predictions": len(self._runs), "in_doubt": len(self._doubts)}
 
+    async def see_out(self) -> None:
+        """Wait for the runs that nobody can follow after this process, until they are told."""
+        for run in [run for run in self._runs.values() if run.fleeting]:
+            await run.told.wait()
+
     async def _predict(self, run: Run) -> None:
         try:
             outcome = await self._outcome(run)
@@ -148,6 +140,7 @@ class Runner:
         if not isinstance(outcome, Unclear):
             self._doubts.pop(run.task.uid, None)
         await self._tell(run.task, self._ending(run, outcome))
+        run.told.set()
 
     def _leave(self, run: Run) -> None:
         run.finish()
@@ -156,13 +149,20 @@ class Runner:
 
     def _ending(self, run: Run, outcome: Outcome | GaveUp) -> Happening | Finishing:
         """The input that an outcome becomes."""
+        if not isinstance(outcome, GaveUp):
+            self._patience.heard(run.task, outcome, whole=run.whole)
         if isinstance(outcome, Done):
-            return Finishing(charge_of(outcome.charge, run.owed))
+            made = made_by(self._told(run.task.uid), run.task.attempt)
+            return Finishing(charge_of(outcome, run.task, run.owed, made))
         if isinstance(outcome, GaveUp):
             return outcome
+        task, via = run.task, None
         if isinstance(outcome, Again | Never):
             _note_fault(run, outcome)
-        return self._policy.verdict(run.task, outcome, self._clock(), self._dice, owed=run.owed)
+            if outcome.elsewhere and self._policy.has_another(task):
+                via = self._patience.elsewhere(task)
+        now = self._clock()
+        return self._policy.verdict(task, outcome, now, self._dice, owed=run.owed, via=via)
 
     async def _outcome(self, run: Run) -> Outcome | GaveUp:
         """What became of the attempt; past its deadline it is cancelled and given up."""
@@ -188,9 +188,10 @@ class Runner:
             run.handle = await spared(run.provider.start(run.prediction))
             await self._tell(run.task, HandleSaved(run.handle))
             run.started.set()
+            self._patience.accepted(run.task)
         echo = Echo(self._told(run.task.uid), run.task.attempt)
-        report = partial(self._report, run, echo)
-        return await spared(run.provider.follow(run.prediction, run.handle, report))
+        async with Reporter(run.task, echo, self._hearers) as reporter:
+            return await spared(run.provider.follow(run.prediction, run.handle, reporter.hear))
 
     async def _abandoned(self, run: Run, *, timed_out: bool) -> GaveUp | Outcome:
         """The attempt was cut off by its deadline, or by a cancel nobody confirmed."""
@@ -200,6 +201,7 @@ class Runner:
             await self._ask_to_end(run)
         if not timed_out:
             return _unknown(run, "the cancel was not confirmed")
+        self._patience.timed_out(run.task)
         message = "the prediction passed its deadline"
         error = error_data("timeout", message, retryable=True)
         return GaveUp(error, _unlearnt(run, message))
@@ -289,34 +291,6 @@ class Runner:
             else self._policy.lost(task, found.message, self._clock(), owed=run.owed)
         )
         await self._tell(task, lost or _unknown(run, "it could not be learnt whether it ran"))
-
-    async def _report(
-        self, run: Run, echo: Echo, report: Moved | Delta | Made | Found | Shown
-    ) -> None:
-        """Tell what is news; a prediction that is followed again begins at its beginning."""
-        match report:
-            case Moved():
-                if echo.has_progress(report.progress):
-                    return
-                happening = Progressed(report.progress, report.step, report.steps, report.message)
-                await self._tell(run.task, happening)
-            case Delta(text=text):
-                news = echo.beyond(text)
-                for start in range(0, len(news), MAX_DELTA):
-                    await self._tell(run.task, Wrote(news[start : start + MAX_DELTA]))
-            case Made() | Found():
-                async with self._keep(run.task, report) as artifact:
-                    if artifact is not None and not _is_echo(run.task, echo, report):
-                        await self._tell(run.task, Produced(artifact))
-            case Shown():
-                self._show(run.task, report)
-
-
-def _is_echo(task: Task, echo: Echo, report: Made | Found) -> bool:
-    """Whether bytes were told before; a file that was found is known by its key instead."""
-    if isinstance(report, Found) or not echo.knows_files():
-        return False
-    return any(echo.has_file(sha256) for sha256 in may_be_told_as(task, report.data))
 
 
 def _note_fault(run: Run, outcome: Again | Never) -> None:

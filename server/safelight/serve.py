@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import anyio
 from starlette.applications import Starlette
 
 from . import telemetry
@@ -129,9 +130,11 @@ async def _serve(
             await house.enter_async_context(app.router.lifespan_context(app))
         except Exception as trouble:
             raise _why_not_open(settings, trouble) from None
-        _on_signals(lambda number: _stop(server, app.state.context, number))
+        hurry = asyncio.Event()
+        _on_signals(lambda number: _stop(server, app.state.context, number, hurry))
         gc.freeze()  # what is there by now stays, and need not be looked through again
         await server.serve(sockets=[listener])
+        await _settle(app.state.context, settings.settle_seconds, hurry)
     telemetry.log("server.stopped")
 
 
@@ -141,10 +144,26 @@ def _on_signals(act: Callable[[int], None]) -> None:
         loop.add_signal_handler(number, act, number)
 
 
-def _stop(server: Server, context: Context, number: int) -> None:
+def _stop(server: Server, context: Context, number: int, hurry: asyncio.Event) -> None:
     """The first signal begins the end; a second SIGINT is the end."""
     if server.stop(number):
         context.drain()
+    elif number == signal.SIGINT:
+        hurry.set()
+
+
+async def _settle(context: Context, seconds: float, hurry: asyncio.Event) -> None:
+    """What is paid and can be heard by this process alone is heard out, for so long."""
+    with anyio.move_on_after(seconds) as limit:
+        async with anyio.create_task_group() as group:
+
+            async def cut_short() -> None:
+                await hurry.wait()
+                limit.cancel()
+
+            group.start_soon(cut_short)
+            await context.orchestrator.see_out()
+            group.cancel_scope.cancel()
 
 
 def _why_not_open(settings: Settings, trouble: Exception) -> Exception:

@@ -12,6 +12,7 @@ from typing import Any
 from ..batch import MAX_TASKS
 from ..commands import MAX_INPUTS, MAX_N
 from ..fields import MAX_PROMPT, MAX_SEED
+from ..hooks import MAX_URL, NOTICE_TYPES
 from ..topics import CONVERSATION_PREFIXES, TASK_ID
 from .components import Components, Schema
 
@@ -64,6 +65,13 @@ _PROMPT: Schema = {
 _MODEL = _or_null(_text(NAME, "A model's name or alias; left open, the default of its kind."))
 _BACKEND = _or_null(_text(NAME, "A backend of the model's provider."))
 _REQUEST_ID = _or_null(_text(KEY, "A key of your own: the same key is the same request."))
+_MAX_COST = _or_null(
+    {
+        "type": "number",
+        "minimum": 0,
+        "description": "US dollars that all attempts together may cost; at most six decimals.",
+    }
+)
 _ASKED_SEED = {
     "description": "0 to 2^64-1 as a number or decimal string; left open, we draw one.",
     "anyOf": [
@@ -124,15 +132,47 @@ def _create() -> Schema:
         ),
         "reuse": {"anyOf": [{"$ref": "Reuse"}, {"type": "null"}], "description": wish},
         "request_id": _REQUEST_ID,
-        "max_cost": _or_null(
-            {"type": "number", "minimum": 0, "description": "US dollars, at most."}
-        ),
-        "webhook": {"type": "null", "description": "This version sends no webhooks."},
+        "max_cost": _MAX_COST,
+        "webhook": _WEBHOOK,
     }
     text = {"type": "string"}
     both = {"required": ["id", "reuse"], "properties": {"id": text, "reuse": text}}
     made = _object("The native body.", fields, ["kind", "prompt"], additionalProperties=False)
     return made | {"not": both}
+
+
+_HOOK_URL = {
+    "type": "string",
+    "format": "uri",
+    "pattern": "^[hH][tT][tT][pP][sS]?://",
+    "maxLength": MAX_URL,
+}
+
+_WEBHOOK = {
+    "anyOf": [
+        _HOOK_URL,
+        {
+            "type": "object",
+            "properties": {
+                "url": _HOOK_URL,
+                "events": {
+                    "anyOf": [
+                        {
+                            "type": "array",
+                            "items": {"enum": list(NOTICE_TYPES)},
+                            "minItems": 1,
+                        },
+                        {"type": "null"},
+                    ]
+                },
+            },
+            "required": ["url"],
+            "additionalProperties": False,
+        },
+        {"type": "null"},
+    ],
+    "description": "Where a signed notice goes at its end, or at more of its events.",
+}
 
 
 def _app_create() -> Schema:
@@ -143,6 +183,7 @@ def _app_create() -> Schema:
         "backend": _BACKEND,
         "seed": _ASKED_SEED,
         "request_id": _REQUEST_ID,
+        "max_cost": _MAX_COST,
     }
     told = "The request. Other fields become parameters; those the model lacks are ignored."
     fields = {
@@ -176,6 +217,7 @@ def _generate() -> Schema:
         "backend": _BACKEND,
         "seed": _ASKED_SEED,
         "request_id": _REQUEST_ID,
+        "max_cost": _MAX_COST,
         "options": {"description": "An object whose fields count as if they stood beside it."},
     }
     told = "The payload of a `*_generate`. Other fields become parameters."

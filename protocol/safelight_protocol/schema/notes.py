@@ -71,6 +71,10 @@ NOTES: dict[str, dict[str, Any]] = {
         "pattern": "^[0-9a-f]+-[0-9]+$",
         "description": "`<log>-<seq>`; give it back as `after` or Last-Event-ID, at any door.",
     },
+    "ahead": {
+        "minimum": 0,
+        "description": "Of a task that waits: how many have their turn before it, as of now.",
+    },
     "log": {"description": "The id of the history that seqs and positions belong to."},
     "gap": {"description": "True when events were missed; then the snapshot is the new start."},
     "position": {

@@ -23,10 +23,12 @@ Warned = str | Difference
 
 
 class SnapshotPlace(msgspec.Struct):
-    """A snapshot and the cursor that it stands at."""
+    """A snapshot and the cursor that it stands at. A look at one task that waits says how
+    many have their turn before it, too."""
 
     cursor: str
     log: str
+    ahead: int | UnsetType = UNSET
 
 
 class Creation(msgspec.Struct):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..settings import SettingsError
-from . import conformance, kerniegen, models, run, schema, serve, settings, tasks
+from . import conformance, emulate, kerniegen, models, money, run, schema, serve, settings, tasks
 from .params import BadOption
 from .world import World, real_world
 
@@ -45,6 +45,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"safelight {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, run, tasks, models, settings, conformance, schema, kerniegen):
+    for command in (
+        serve,
+        run,
+        tasks,
+        models,
+        money,
+        settings,
+        conformance,
+        schema,
+        kerniegen,
+        emulate,
+    ):
         command.add(commands)
     return parser

@@ -53,7 +53,9 @@ def act(args: argparse.Namespace, world: World) -> int:
 
 def row_of(model: Model) -> tuple[str, ...]:
     """A model as the cells of HEADS."""
-    price = price_in_words(model.price) + (", VIP" if model.vip else "")
+    by_use = model.price is None and model.pricing is not None
+    price = "by use" if by_use else price_in_words(model.price)
+    price += ", VIP" if model.vip else ""
     backends = ",".join(model.backends) or "-"
     return (
         model.name,

@@ -17,6 +17,24 @@ class BadOption(Exception):
     """An option that cannot be read; the message names it, found and expected."""
 
 
+def add_request(parser: argparse.ArgumentParser) -> None:
+    """The options that say what to make."""
+    parser.add_argument("--kind", choices=("image", "video", "text"), default="image")
+    parser.add_argument("--model", metavar="NAME", help="see `safelight models`")
+    parser.add_argument("--backend", metavar="NAME", help="where to run it, if it has backends")
+    parser.add_argument("--seed", metavar="N", help="0 to 2**64-1; drawn by the server if left out")
+    parser.add_argument("--size", metavar="WxH", help="in pixels, 768x512 say")
+    parser.add_argument("--steps", metavar="N", help="how many steps to take")
+    parser.add_argument("--max-cost", metavar="D", help="US dollars that it may cost at most")
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other; @FILE reads it",
+    )
+
+
 def body_of(args: argparse.Namespace) -> dict[str, Any]:
     """The native body; what was left out is left to the server. Raises BadOption."""
     params = _size(args.size)
@@ -30,6 +48,7 @@ def body_of(args: argparse.Namespace) -> dict[str, Any]:
         "backend": args.backend,
         "seed": None if args.seed is None else _value(args.seed),
         "params": params or None,
+        "max_cost": None if args.max_cost is None else _value(args.max_cost),
     }
 
 

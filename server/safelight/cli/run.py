@@ -21,7 +21,8 @@ from ..client import Client
 from ..settings import Remote
 from . import remote
 from .bar import Bar
-from .params import body_of
+from .money import charge_in_words
+from .params import add_request, body_of
 from .world import World, shown
 
 INTERRUPTED = 130
@@ -33,19 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("run", help="make a task, watch it and keep its result")
     parser.add_argument("prompt", nargs="?", help="what to make")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to keep it")
-    parser.add_argument("--kind", choices=("image", "video", "text"), default="image")
-    parser.add_argument("--model", metavar="NAME", help="see `safelight models`")
-    parser.add_argument("--backend", metavar="NAME", help="where to run it, if it has backends")
-    parser.add_argument("--seed", metavar="N", help="0 to 2**64-1; drawn by the server if left out")
-    parser.add_argument("--size", metavar="WxH", help="in pixels, 768x512 say")
-    parser.add_argument("--steps", metavar="N", help="how many steps to take")
-    parser.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other; @FILE reads it",
-    )
+    add_request(parser)
     parser.add_argument("--attach", metavar="ID", help="watch a task that is there already")
     remote.add_options(parser)
     parser.set_defaults(act=act, fail=parser.error)
@@ -122,6 +111,8 @@ class Run:
     async def _end(self, client: Client, snapshot: Snapshot) -> int:
         if snapshot.substituted_for is not None:
             self._world.note(f"{snapshot.model} stood in for {snapshot.substituted_for}")
+        if snapshot.charge is not None and snapshot.charge.verdict != "free":
+            self._world.note(charge_in_words(snapshot.charge))
         if snapshot.status == "completed" and snapshot.kind == "text":
             return await self._keep_text(snapshot)
         if snapshot.status == "completed":

@@ -13,7 +13,7 @@ and ends with the task. Imports nothing of the server.
 
 from .errors import Damaged, NotOpen, RequestRefused, Unreachable, WrongAnswer
 from .fold import Event, UnknownEvent
-from .tasks import Client, Model, Page, Upload, connect
+from .tasks import Client, Model, Page, Spent, Upload, Usage, connect
 from .times import Times
 from .watch import Watch
 
@@ -25,10 +25,12 @@ __all__ = [
     "NotOpen",
     "Page",
     "RequestRefused",
+    "Spent",
     "Times",
     "UnknownEvent",
     "Unreachable",
     "Upload",
+    "Usage",
     "Watch",
     "WrongAnswer",
     "connect",

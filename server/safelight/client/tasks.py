@@ -18,6 +18,8 @@ import anyio
 import anyio.abc
 import msgspec
 
+from safelight_protocol.prices import Price
+from safelight_protocol.quotes import Allowance, Quote
 from safelight_protocol.snapshot import Snapshot
 
 from .errors import RequestRefused, Unreachable, WrongAnswer
@@ -39,7 +41,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """A model. `price` is in US dollars for one result, None if the server does not know.
+    """A model. `price` is in US dollars for one result, None where that cannot be said, and
+    `pricing` what it is made of.
 
     `backends` are those that may run it. A `retired` one is answered for by `replaced_by`.
     `params` maps each parameter to a fragment of JSON Schema.
@@ -53,6 +56,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     usable: bool = True
     default: bool = False
     price: float | None = None
+    pricing: Price | None = None
     vip: bool = False
     retired: bool = False
     replaced_by: str | None = None
@@ -68,6 +72,30 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     width: int | None
     height: int | None
     bytes: int
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a day, or a model, came to, in millionths of a US dollar, over so many attempts."""
+
+    amount_micros: int
+    charges: int
+    estimated: int
+    unknown: int
+    day: str = ""
+    model: str = ""
+    provider: str = ""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one spent from one day (UTC) to another, both included."""
+
+    first: str = msgspec.field(name="from")
+    to: str
+    total_micros: int
+    held_micros: int
+    budget: Allowance | None
+    days: tuple[Spent, ...]
+    models: tuple[Spent, ...]
 
 
 class _Health(msgspec.Struct, frozen=True):
@@ -122,6 +150,17 @@ class Client:
         for warning in msgspec.json.decode(raw, type=_Warnings).warnings:
             on_warning(warning)
         return _snapshot(raw)
+
+    async def quote(self, *, kind: str, prompt: str, **fields: object) -> Quote:
+        """What a create of this would cost. Nothing is made."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        body = {"kind": kind, "prompt": prompt, **given}
+        return await self._rest.ask("POST", "/api/quotes", Quote, body=body)
+
+    async def usage(self, first: str | None = None, to: str | None = None) -> Usage:
+        """What was spent, from one day to another such as 2026-11-21; the last 30 by default."""
+        query = query_of(**{"from": first, "to": to})
+        return await self._rest.ask("GET", "/api/usage", Usage, query=query)
 
     async def upload(self, file: Path | str | bytes) -> Upload:
         """Send a file (a path, or its bytes) that tasks may start from: name it as

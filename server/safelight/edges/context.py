@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
 from starlette.requests import HTTPConnection
 
+from ..accounts import Accounts
 from ..artifacts import ArtifactStore
 from ..backends import Directory
+from ..callbacks import Deliver
+from ..checks import Checks
 from ..drawings import Drawings
 from ..gallery import Gallery
 from ..log import Log
@@ -20,6 +23,7 @@ from ..settings import Settings
 from ..shelf import Shelf
 from ..subscriptions import Subscriptions
 from ..uploads import Uploads
+from ..webhooks import Outbox
 from .auth import Authenticator
 from .guests import Guests
 from .lanes import Lanes
@@ -36,18 +40,23 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     `drain` begins the end, and `draining` is true from then on. Whoever stays for longer
     than an answer is one of the `guests`, who are seen out before the process ends. `start`
     runs something as a task of the house, which must not raise; after the end it is not run.
+    `callbacks` are the providers that call us back, by name.
     """
 
     settings: Settings
     orchestrator: Orchestrator
     log: Log
     gallery: Gallery
+    accounts: Accounts
     subscriptions: Subscriptions
     artifacts: ArtifactStore
     drawings: Drawings
     uploads: Uploads
+    outbox: Outbox
     shelf: Shelf
     backends: Directory
+    checks: Checks
+    callbacks: Mapping[str, Deliver]
     preferences: Preferences
     registry: Registry
     auth: Authenticator

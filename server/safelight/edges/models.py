@@ -1,7 +1,7 @@
 """The doors to the models: what can be asked for, and with which parameters.
 
-Everything is answered from the registry, at once; whether a backend has what it takes is
-told by its own door.
+Everything is answered from the registry, at once, but what a model takes whose provider can
+be asked that; whether a backend has what it takes is told by its own door.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ async def schema(request: Request) -> Response:
     """GET /api/models/{name}/schema: the parameters as a document of JSON Schema."""
     context = context_of(request)
     context.owner(request)
-    found = context.registry.schema(request.path_params["name"])
+    found = await context.checks.document(context.registry, request.path_params["name"])
     return answer(found, f"The parameters of {found['x-model']}")
 
 

@@ -146,7 +146,7 @@ class Pump:
             self._close_with = why
             self._something.set()
             self._reading.cancel()  # some servers close nothing while a receive of theirs waits
-            self._sending.deadline = anyio.current_time() + CLOSE_SECONDS
+            self._sending.deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
             if unsaid:
                 self._outbox.clear()
                 self._sending.cancel()

@@ -14,7 +14,19 @@ from safelight_protocol.codes import Refused
 
 from .. import __version__
 from . import backends as backend_doors
-from . import batch, follow, llm, models, pictures, tasks, uploads, views
+from . import (
+    batch,
+    deliveries,
+    follow,
+    llm,
+    models,
+    money,
+    pictures,
+    tasks,
+    uploads,
+    views,
+    webhooks,
+)
 from .bodies import answer
 from .context import context_of
 from .longpoll import longpoll
@@ -45,6 +57,8 @@ ROUTES = [
     Route("/api/tasks/{id}", tasks.delete, methods=["DELETE"]),
     Route("/api/tasks/{id}/events", follow.events, methods=["GET"]),
     Route("/api/tasks/{id}/cancel", tasks.cancel, methods=["POST"]),
+    Route("/api/quotes", money.quote, methods=["POST"]),
+    Route("/api/usage", money.usage, methods=["GET"]),
     Route("/api/models", models.index, methods=["GET"]),
     Route("/api/models/{name:path}/schema", models.schema, methods=["GET"]),
     Route("/api/backends", backend_doors.index, methods=["GET"]),
@@ -58,8 +72,14 @@ ROUTES = [
     Route("/api/uploads", uploads.create, methods=["POST"]),
     Route("/api/uploads/{id}", uploads.show, methods=["GET"]),
     Route("/api/uploads/{id}", uploads.delete, methods=["DELETE"]),
+    Route("/api/deliveries", deliveries.index, methods=["GET"]),
+    Route("/api/deliveries/{id}", deliveries.delete, methods=["DELETE"]),
+    Route("/api/deliveries/{id}/retry", deliveries.retry, methods=["POST"]),
+    Route("/api/webhook-secret", deliveries.secret, methods=["GET"]),
+    Route("/api/webhook-secret", deliveries.change_secret, methods=["POST"]),
     *views.routes("image"),
     *views.routes("video"),
+    Route("/api/webhooks/{provider}", webhooks.take, methods=["POST"]),
     Route("/api/previews/{token}", pictures.preview, methods=["GET"]),
     Route("/healthz", healthz),
     Route("/readyz", readyz),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -47,7 +48,7 @@ async def create(request: Request) -> Response:
     context = context_of(request)
     owner = context.owner(request)
     body = await read_body(request, context)
-    made = await context.orchestrator.create(owner, _command(request, body))
+    made = await context.orchestrator.create(owner, command_of(request, body))
     return await answered(request, context, made)
 
 
@@ -95,7 +96,7 @@ def create_soon(context: Context, asked: Asked, body: bytes, say: Say) -> bool:
     return context.orchestrator.create_soon(owner, command, tell)
 
 
-def _command(request: Request, body: bytes) -> Create:
+def command_of(request: Request, body: bytes) -> Create:
     """What a body asks for: decoded in one go if nothing is wrong with it, and otherwise
     field by field, so that all that is wrong can be told."""
     command = _native(request.scope["headers"], body)
@@ -122,18 +123,20 @@ async def show(request: Request) -> Response:
     mark_app_form(request)
     task = await context.orchestrator.find(context.owner(request), request.path_params["id"])
     log = context.log
-    return _shown(context, log.live_snapshot(task.uid) or await log.snapshot(task))
+    return _shown(context, task.uid, log.live_snapshot(task.uid) or await log.snapshot(task))
 
 
 def show_now(context: Context, asked: Asked, id: str) -> Response | None:
     """The same of a task that is in memory. Raises what the other way raises."""
     task = context.orchestrator.named(context.auth.admit(asked).owner, id)
     snapshot = None if task is None else context.log.live_snapshot(task.uid)
-    return None if snapshot is None else _shown(context, snapshot)
+    return None if task is None or snapshot is None else _shown(context, task.uid, snapshot)
 
 
-def _shown(context: Context, snapshot: Snapshot) -> Response:
-    return answer_of(task_data(context, snapshot), f"Task {snapshot.status}")
+def _shown(context: Context, uid: str, snapshot: Snapshot) -> Response:
+    ahead = context.orchestrator.ahead(uid)
+    data = task_data(context, snapshot, UNSET if ahead is None else ahead)
+    return answer_of(data, f"Task {snapshot.status}")
 
 
 async def index(request: Request) -> Response:
@@ -176,6 +179,12 @@ class Place(msgspec.Struct):
     log: str
 
 
+class Queued(Place):
+    """The same of a look at one task: how many have their turn before it, if it waits."""
+
+    ahead: int | UnsetType = UNSET
+
+
 class Made(Place):
     """The same of a create: whether the request made its task, and what its caller should
     know."""
@@ -186,10 +195,10 @@ class Made(Place):
     events_url: str
 
 
-def task_data(context: Context, snapshot: Snapshot) -> bytes:
+def task_data(context: Context, snapshot: Snapshot, ahead: int | UnsetType = UNSET) -> bytes:
     """A snapshot with its cursor, as REST shows it."""
     log = context.log
-    return joined(snapshot, Place(log.cursor(snapshot.seq), log.id))
+    return joined(snapshot, Queued(log.cursor(snapshot.seq), log.id, ahead))
 
 
 def created_data(context: Context, made: Answer, snapshot: Snapshot) -> bytes:

@@ -69,7 +69,7 @@ def schema(kind: Kind) -> Door:
     async def door(request: Request) -> Response:
         context = context_of(request)
         context.owner(request)
-        found = context.registry.schema(request.path_params["name"])
+        found = await context.checks.document(context.registry, request.path_params["name"])
         if found["x-model"] not in {model.name for model in context.registry.models(kind)}:
             raise Refused("not_found", f"{found['x-model']} makes no {kind}s.")
         return answer(found, f"The parameters of {found['x-model']}")

@@ -9,18 +9,20 @@ tests/server/providers/test_contract.py.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from safelight_protocol.events import Charge, Kind
+from safelight_protocol.prices import Usage
 
 
 class InputFile(msgspec.Struct, frozen=True):
-    """A file that the prediction starts from."""
+    """A file that the prediction starts from. Before there is a prediction (`Wanted`) only
+    what it is is known, and `path` leads nowhere."""
 
     path: Path
     media_type: str
@@ -28,7 +30,8 @@ class InputFile(msgspec.Struct, frozen=True):
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a task. `uid` and `attempt` mark it at the provider. `place` is the
-    address at which it was claimed to run on `backend`: it is sent to no other."""
+    address at which it was claimed to run on `backend`: it is sent to no other. `began_at` is
+    when the attempt was claimed, in milliseconds since 1970: nothing of it is older."""
 
     uid: str
     attempt: int
@@ -41,6 +44,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     backend: str | None = None
     place: str | None = None
     inputs: tuple[InputFile, ...] = ()
+    began_at: int | None = None
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -53,9 +57,11 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """More text."""
+    """More text. A `part` of a stream of words may be told together with those that follow
+    in the same moment; its report returns before it is on disk."""
 
     text: str
+    part: bool = False
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -96,29 +102,35 @@ class Shown(msgspec.Struct, frozen=True):
     data: bytes
 
 
-Report = Callable[[Moved | Delta | Made | Found | Shown], Awaitable[None]]
+Reported = Moved | Delta | Made | Found | Shown
+Report = Callable[[Reported], Awaitable[None]]
 
 
 class Done(msgspec.Struct, frozen=True):
     """The prediction finished; everything it made was reported before.
 
     `charge` is what the provider says that the attempt cost, here as in every outcome;
-    None where it does not say, which is free only of one that never bills.
+    None where it does not say, which is free only of one that never bills. Most of them
+    say what was used instead: `usage`, of which the charge is made by the model's price.
     """
 
     charge: Charge | None = None
+    usage: Usage | None = None
 
 
 class Ended(msgspec.Struct, frozen=True):
     """The provider stopped it, by our cancel or somebody else's."""
 
     charge: Charge | None = None
+    usage: Usage | None = None
 
 
 class Again(msgspec.Struct, frozen=True):
     """It failed in a way that may pass. `after_seconds` is the provider's own wish.
 
     `fresh_seed`: it would fail again with this seed, and may pass with another one.
+    `elsewhere`: the fault is verified, and the provider's rather than the request's, so that
+    another host of the same model may well succeed.
     """
 
     code: str
@@ -126,14 +138,18 @@ class Again(msgspec.Struct, frozen=True):
     after_seconds: float | None = None
     fresh_seed: bool = False
     charge: Charge | None = None
+    usage: Usage | None = None
+    elsewhere: bool = False
 
 
 class Never(msgspec.Struct, frozen=True):
-    """It failed for good: the same request would fail again."""
+    """It failed for good: the same request would fail again. `elsewhere` as in Again."""
 
     code: str
     message: str
     charge: Charge | None = None
+    usage: Usage | None = None
+    elsewhere: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -144,6 +160,14 @@ class Gone(msgspec.Struct, frozen=True):
 
 class Unclear(msgspec.Struct, frozen=True):
     """It cannot be told what became of it, and a second start could be billed."""
+
+    message: str
+
+
+class Unknowable(msgspec.Struct, frozen=True):
+    """What became of it will never be told, however often it is asked: its provider keeps
+    nothing that could be looked up. Only `look_up` says so, and only of a start or a stream
+    that was really lost."""
 
     message: str
 
@@ -173,10 +197,11 @@ class Provider(Protocol):
         is called at most once for an attempt, elsewhere at least once.
         """
 
-    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear | Unknowable:
         """What became of a start whose answer was lost, asked by the marks that the request
         carried (uid and attempt): the handle, which can be followed from here; Gone if it
-        certainly never began and cannot begin any more; Unclear if that cannot be told now.
+        certainly never began and cannot begin any more; Unclear if that cannot be told now;
+        Unknowable if nobody will ever be able to tell.
 
         Starts nothing, and is asked again and again. A request that may still be on its
         way is Unclear, not Gone.
@@ -197,3 +222,78 @@ class Failure(Exception):
     def __init__(self, outcome: Again | Never | Gone | Unclear) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
+
+
+class Wanted(Protocol):
+    """What is asked of a provider: of a prediction, what matters before it is one."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """The files that it starts from; of their bytes nothing is known yet."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A provider that can hold a request against what it knows of its models."""
+
+    async def check(self, wanted: Wanted) -> None:
+        """Raises Refused `invalid`, naming the field, the value and what is allowed; and
+        `provider_unreachable` if it had to be asked and could not. Spends nothing."""
+
+    async def schema(self, model: str) -> dict[str, Any] | None:
+        """The JSON Schema (2020-12) of what a model takes as `params`; None if the provider
+        does not say. Raises Refused `provider_unreachable`."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What an attempt came to, learnt after its task has ended."""
+
+    charge: Charge | None = None
+    usage: Usage | None = None
+
+
+@runtime_checkable
+class Fleeting(Protocol):
+    """A provider some of whose runs are lost, and paid, once nobody here follows them."""
+
+    def is_fleeting(self, handle: str) -> bool:
+        """Whether this one is."""
+
+
+@runtime_checkable
+class Accounting(Protocol):
+    """A provider that can be asked later what an attempt came to."""
+
+    async def account(self, prediction: Prediction, handle: str | None) -> Account | None:
+        """What it cost; None if that cannot be told yet. Without a handle the attempt is
+        looked up by its marks. Starts nothing; raises nothing that is not a defect."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A webhook as it came: its query, its headers (lower case) and its very bytes."""
+
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@runtime_checkable
+class Hooked(Protocol):
+    """A provider that calls us back, at POST /api/webhooks/<its name>."""
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Take it in; returning is 2xx, also for what came late, twice or out of order.
+        Raises Refused `unauthorized` for a signature or a time that is not right, and
+        `provider_unreachable` if the key to check it by could not be had."""

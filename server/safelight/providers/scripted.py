@@ -17,7 +17,9 @@ behaviour can be read at the call that makes it:
     start_hangs gate        the start arrives and is answered when a test opens the gate
 
 The last three happen before anything is played, wherever they stand. A step with
-`attempt` is played in that attempt only. Without a script it makes what its kind asks
+`attempt` is played in that attempt only. One that ends the attempt, or a last one `done`,
+may say its cost: `used`, by unit, or `charge` in millionths of a dollar; and `bill`, what
+it is later accounted as. Without a script it makes what its kind asks
 for and is done.
 """
 
@@ -30,7 +32,11 @@ from typing import Any
 import anyio
 import msgspec
 
+from safelight_protocol.events import Charge
+from safelight_protocol.prices import used
+
 from .base import (
+    Account,
     Again,
     Delta,
     Done,
@@ -45,6 +51,7 @@ from .base import (
     Report,
     Shown,
     Unclear,
+    Unknowable,
 )
 
 PIXEL = bytes.fromhex(
@@ -70,6 +77,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     after_seconds: float | None = None
     repeated: bool = False
+    used: dict[str, int | str] | None = None
+    charge: int | None = None
+    bill: int | None = None
 
 
 class Scripted:
@@ -79,6 +89,10 @@ class Scripted:
     `answers` are given to the next look-ups, one each. After them it says what it knows:
     the handle of a request that arrived, Gone of one that did not; and of one it never
     heard of (it is another process now) Unclear where that could be billed, else Gone.
+
+    `bills` is its own count: what each attempt that it began has come to, in millionths of a
+    dollar. An attempt that was begun costs what its script says, or `each`. `account` tells
+    it while `tells` is set.
     """
 
     def __init__(
@@ -87,7 +101,8 @@ class Scripted:
         name: str = "scripted",
         resumable: bool = False,
         billed: bool = False,
-        answers: tuple[str | Gone | Unclear | Exception, ...] = (),
+        answers: tuple[str | Gone | Unclear | Unknowable | Exception, ...] = (),
+        each: int = 0,
     ) -> None:
         self.name = name
         self.resumable = resumable
@@ -98,6 +113,10 @@ class Scripted:
         self.canceled: list[str] = []
         self.deaf = False
         self.answers = deque(answers)
+        self.each = each
+        self.bills: dict[tuple[str, int], int] = {}
+        self.accounted: list[tuple[str, int]] = []
+        self.tells = False
         self._unreached: set[tuple[str, int]] = set()
         self._gates: dict[str, anyio.Event] = {}
         self._cancels: dict[str, anyio.CancelScope] = {}
@@ -117,6 +136,7 @@ class Scripted:
             self._unreached.add(_marks(prediction))
             raise Failure(Unclear("the script says that the request was lost"))
         self.started.append(_marks(prediction))
+        self.bills[_marks(prediction)] = _bill(prediction, self.each)
         self.seeds.append(prediction.seed)
         if "answer_lost" in steps:
             raise Failure(Unclear("the script says that the answer was lost"))
@@ -124,7 +144,7 @@ class Scripted:
             await self.gate(steps["start_hangs"].gate).wait()
         return _handle(prediction)
 
-    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear | Unknowable:
         """Say what the test says, or what is known."""
         marks = _marks(prediction)
         self.looked_up.append(marks)
@@ -156,13 +176,23 @@ class Scripted:
         if scope is not None and not self.deaf:
             scope.cancel()
 
+    async def account(self, prediction: Prediction, handle: str | None) -> Account | None:
+        """What its own count says; None while it does not tell."""
+        self.accounted.append(_marks(prediction))
+        if not self.tells:
+            return None
+        amount = self.bills.get(_marks(prediction), 0)
+        reason = "by the script's own count"
+        return Account(Charge("charged" if amount else "free", amount, reason=reason))
+
     async def _play(self, prediction: Prediction, report: Report) -> Outcome:
         for step in _steps(prediction):
             outcome = self._verdict(step, prediction)
             if outcome is not None:
                 return outcome
             await self._act(step, prediction, report)
-        return Done()
+        last = next((step for step in _steps(prediction) if step.do == "done"), Step(do="done"))
+        return Done(**_cost(last))
 
     async def _act(self, step: Step, prediction: Prediction, report: Report) -> None:
         match step.do:
@@ -187,18 +217,30 @@ class Scripted:
         message = step.message or "the script says so"
         match step.do:
             case "fault":
-                return Again(step.code, message, step.after_seconds)
+                return Again(step.code, message, step.after_seconds, **_cost(step))
             case "conflict":
                 if step.repeated and self.seeds.count(prediction.seed) < 2:
                     return None
                 return Again("seed_conflict", message, step.after_seconds, fresh_seed=True)
             case "never":
-                return Never(step.code, message)
+                return Never(step.code, message, **_cost(step))
             case "lost":
                 return Gone(message)
             case "unclear":
                 return Unclear(message)
         return None
+
+
+def _cost(step: Step) -> dict[str, Any]:
+    """What an outcome says of its cost."""
+    charge = None if step.charge is None else Charge("charged", step.charge, reason="by script")
+    return {"charge": charge, "usage": None if step.used is None else used(step.used)}
+
+
+def _bill(prediction: Prediction, each: int) -> int:
+    """What the attempt comes to in the end, going by its script."""
+    said = (one for step in _steps(prediction) for one in (step.bill, step.charge))
+    return next((amount for amount in said if amount is not None), each)
 
 
 def _marks(prediction: Prediction) -> tuple[str, int]:

@@ -24,9 +24,10 @@ from . import listing
 from .catalog import BadCatalog, with_own
 from .listing import DIALECT, Model, Offer
 from .params import read_params
-from .resolving import Meant, backend_for, check_inputs, check_seed, meant_by, requested_by
+from .resolving import Meant, Priced, backend_for, check_inputs, check_seed, meant_by, requested_by
 from .roster import Places, Roster
-from .rows import Catalog
+from .rows import Catalog, ModelRow
+from .standins import standins
 
 __all__ = [
     "DIALECT",
@@ -34,6 +35,7 @@ __all__ = [
     "Model",
     "Offer",
     "Places",
+    "Priced",
     "Registry",
     "Resolution",
     "workflows",
@@ -53,12 +55,14 @@ _encode = msgspec.json.Encoder().encode
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """What a request was taken to mean.
 
-    `asked` is as it was sent: a repeat of the request must compare equal to it.
+    `asked` is as it was sent: a repeat of the request must compare equal to it. `priced` is
+    None where nothing can be billed.
     """
 
     asked: Asked
     resolved: Resolved
     warnings: tuple[str, ...] = ()
+    priced: Priced | None = None
 
 
 def workflows(own: str | None) -> dict[str, str]:
@@ -81,7 +85,9 @@ class Registry:
         configured: frozenset[str],
         places: Places | None = None,
         clock: Callable[[], int] = lambda: 0,
+        billed: frozenset[str] = frozenset(),
     ) -> None:
+        self._billed = billed
         self._catalog = catalog
         self._configured = configured
         self._places = places or Places()
@@ -98,10 +104,12 @@ class Registry:
         places: Places | None = None,
         own: str | None = None,
         clock: Callable[[], int] = lambda: 0,
+        billed: frozenset[str] = frozenset(),
     ) -> Registry:
         """The shipped models and those of the file `own`, usable where their provider is
-        one of `configured`. Raises BadCatalog."""
-        return cls(with_own(own), configured, places, clock)
+        one of `configured`; those of them that are `billed` may ask for money. Raises
+        BadCatalog."""
+        return cls(with_own(own), configured, places, clock, billed)
 
     def models(self, kind: Kind | None = None, preferred: str | None = None) -> list[Model]:
         """Every model, or those of a kind, in the order in which they would be defaults for
@@ -116,21 +124,28 @@ class Registry:
     def schema(self, name: str) -> dict[str, Any]:
         """The JSON Schema of a model's parameters, by name or alias; of a retired one, that
         of who answers for it. Raises Refused `not_found` with the nearest names."""
-        roster = self._roster()
-        named = roster.row(name)
-        row = None if named is None else roster.standing(named)
-        if row is None:
-            expected = roster.near(name, [row.name for row in roster.rows])
-            raise Refused(
-                "not_found",
-                f"model: found {shown(name)}, expected {expected}",
-                [{"field": "model", "found": shown(name), "expected": expected}],
-            )
-        return listing.document(row, roster.schemas[row.name])
+        row = self._standing(name)
+        return listing.document(row, self._roster().schemas[row.name])
+
+    def runs_at(self, name: str) -> tuple[str, str]:
+        """The provider of a model and its name there, by name or alias; of a retired one, of
+        who answers for it. Raises Refused `not_found` as `schema` does."""
+        row = self._standing(name)
+        return row.provider, row.name
 
     def has_model(self, name: str) -> bool:
         """Whether a name or alias is known, usable or not."""
         return self._of_day.row(name) is not None
+
+    def limits(self) -> dict[str, int]:
+        """How many tasks of a model may run at once at a host, for those that say so."""
+        rows = self._catalog.models
+        return {row.name: row.concurrency for row in rows if row.concurrency is not None}
+
+    def equals(self, resolved: Resolved) -> tuple[Resolved, ...]:
+        """What else a resolved request may run as: the same model, declared equal, at another
+        host that is configured and costs no more."""
+        return standins(self._roster(), resolved)
 
     def provider_label(self, provider: str) -> str:
         """A provider's name for people, `Replicate` say; unknown ones as they are."""
@@ -165,7 +180,9 @@ class Registry:
         seed = draw_seed() if drawn else asked.seed or 0
         own = dict(known.resolved.params)
         resolved = msgspec.structs.replace(known.resolved, seed=seed, params=own)
-        return Resolution(asked=asked, resolved=resolved, warnings=known.warnings)
+        return Resolution(
+            asked=asked, resolved=resolved, warnings=known.warnings, priced=known.priced
+        )
 
     def compare_defaults(self, asked: Asked, preferred: str | None = None) -> Resolved | None:
         """What the request would be resolved to, only to be compared; the seed is 0.
@@ -194,6 +211,20 @@ class Registry:
             n=asked.n or 1,
         )
 
+    def _standing(self, name: str) -> ModelRow:
+        """Who answers to a name today. Raises Refused `not_found` with the nearest names."""
+        roster = self._roster()
+        named = roster.row(name)
+        row = None if named is None else roster.standing(named)
+        if row is None:
+            expected = roster.near(name, [row.name for row in roster.rows])
+            raise Refused(
+                "not_found",
+                f"model: found {shown(name)}, expected {expected}",
+                [{"field": "model", "found": shown(name), "expected": expected}],
+            )
+        return row
+
     def _roster(self) -> Roster:
         """The models as they stand today."""
         day = self._clock() // DAY
@@ -204,4 +235,4 @@ class Registry:
 
     def _made(self, day: int) -> Roster:
         today = datetime.date.fromordinal(EPOCH + day)
-        return Roster(self._catalog, self._configured, self._places, today)
+        return Roster(self._catalog, self._configured, self._places, today, self._billed)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -22,7 +23,9 @@ import msgspec
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 from safelight_protocol.identity import shown
+from safelight_protocol.prices import UNITS
 
+from .equals import wrong_equal
 from .formats import FORMATS
 from .params import Param, Schema, read_params
 from .rows import AppDefault, Catalog, ModelRow, ProviderRow
@@ -129,6 +132,9 @@ def _row(name: str, row: Any, type_: type[Row]) -> Row:
 
 
 def _field(name: str, value: Any, type_: Any) -> Any:
+    if isinstance(type_, UnionType) and isinstance(value, dict):
+        structs = [one for one in get_args(type_) if isinstance(one, msgspec.StructMeta)]
+        type_ = structs[0] if structs else type_
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return _row(name, value, type_)
     if get_origin(type_) is dict and isinstance(value, dict):
@@ -156,6 +162,9 @@ def _checked(catalog: Catalog) -> Catalog:
     _check_names(catalog)
     _check_references(catalog)
     _check_heirs({row.name: row for row in catalog.models})
+    wrong = wrong_equal(catalog)
+    if wrong is not None:
+        raise BadCatalog(wrong)
     for row in catalog.models:
         _check_schema(f"models.{row.name}", catalog.schema_of(row))
     return catalog
@@ -190,6 +199,7 @@ def _check_references(catalog: Catalog) -> None:
         if row.schema not in catalog.schemas:
             near = _meant(row.schema, catalog.schemas)
             raise BadCatalog(f"{where}.schema: no schema {row.schema}{near}")
+        _check_price(where, row)
         if row.max_inputs is not None and row.max_inputs < row.min_inputs:
             expected = f"min_inputs ({row.min_inputs}) or more"
             raise BadCatalog(f"{where}.max_inputs: found {row.max_inputs}, expected {expected}")
@@ -197,6 +207,19 @@ def _check_references(catalog: Catalog) -> None:
     for kind, default in catalog.app.items():
         if kinds.get(default.model) != kind:
             raise BadCatalog(f"app.{kind}.model: {default.model} is no {kind} model")
+
+
+def _check_price(where: str, row: ModelRow) -> None:
+    if row.price is None:
+        return
+    if row.price_micros is not None:
+        raise BadCatalog(f"{where}.price_micros: found beside price, expected one of them")
+    for field, counts in (("rates", row.price.rates), ("most", row.price.most)):
+        for unit, count in counts.items():
+            if unit not in UNITS:
+                raise BadCatalog(f"{where}.price.{field}.{unit}: no such unit{_meant(unit, UNITS)}")
+            if count < 0:
+                raise BadCatalog(f"{where}.price.{field}.{unit}: found {count}, expected 0 or more")
 
 
 def _check_heirs(rows: dict[str, ModelRow]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from safelight_protocol.events import Kind
+from safelight_protocol.prices import MILLION, Price
 
 from .params import Param, Schema
 from .roster import Roster
@@ -18,15 +19,20 @@ from .rows import ModelRow
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+RESULTS = frozenset({"run", "image", "video"})
+"""Units of which one result is one."""
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One model as GET /api/models shows it.
 
-    `price` is in US dollars for one result, None if not known here. `default` marks
-    the model of its kind that a native body gets when it names none. `backends` are those
-    that may run it, the first choice first; it has none where it needs none. From
-    `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the
-    template that its provider fills in. `params` maps each parameter to a fragment of JSON
-    Schema, those that are `required` named; it starts from `min_inputs` files or more.
+    `price` is in US dollars for one result, None where that cannot be said; `pricing` has
+    what it is made of, None if it is not known here. `default` marks the model of its kind
+    that a native body gets when it names none. `backends` are those that may run it, the
+    first choice first; it has none where it needs none. From `shutdown_date` on it is
+    `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider
+    fills in. `params` maps each parameter to a fragment of JSON Schema, those that are
+    `required` named; it starts from `min_inputs` files or more.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     usable: bool
     default: bool
     price: float | None
+    pricing: Price | None
     vip: bool
     aliases: tuple[str, ...]
     retired: bool
@@ -123,6 +130,7 @@ def _model(roster: Roster, row: ModelRow, *, default: bool) -> Model:
         usable=roster.can_run(row),
         default=default,
         price=_dollars(row),
+        pricing=row.priced,
         vip=row.vip,
         aliases=row.aliases,
         retired=roster.is_retired(row),
@@ -146,4 +154,8 @@ def _told(param: Param) -> dict[str, Any]:
 
 
 def _dollars(row: ModelRow) -> float | None:
-    return None if row.price_micros is None else row.price_micros / 1_000_000
+    """For one result, if it is priced by results alone."""
+    price = row.priced
+    if price is None or any(rate and unit not in RESULTS for unit, rate in price.rates.items()):
+        return None
+    return sum(price.rates.values()) / MILLION

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from safelight_protocol.codes import Refused
 from safelight_protocol.fields import invalid, one_of
 from safelight_protocol.identity import shown
+from safelight_protocol.prices import Price
 from safelight_protocol.task import Asked, Resolved
 
 from .formats import WHOLE
@@ -23,12 +24,22 @@ from .roster import Roster
 from .rows import ModelRow
 
 
+class Priced(msgspec.Struct, frozen=True):
+    """Of a model that may be billed: its price, None if that is not known, and whether it is
+    for owners who agree to it whatever it costs."""
+
+    price: Price | None
+    vip: bool
+
+
 class Meant(msgspec.Struct, frozen=True):
-    """What requests that are alike come to, but for their seeds."""
+    """What requests that are alike come to, but for their seeds. `priced` is None where
+    nothing can be billed."""
 
     resolved: Resolved
     warnings: tuple[str, ...]
     row: ModelRow
+    priced: Priced | None = None
 
 
 def meant_by(roster: Roster, asked: Asked, preferred: str | None) -> Meant:
@@ -53,8 +64,23 @@ def meant_by(roster: Roster, asked: Asked, preferred: str | None) -> Meant:
         n=asked.n or 1,
         substituted_for=None if row is requested else requested.name,
         own_seed=_is_whole(params, roster.schemas[row.name]) or UNSET,
+        price=_snapshot(roster, row),
     )
-    return Meant(resolved, tuple(warnings), row)
+    return Meant(resolved, tuple(warnings), row, priced_of(roster, row))
+
+
+def priced_of(roster: Roster, row: ModelRow) -> Priced | None:
+    """What its owner has to agree to; None for what costs nothing."""
+    price = row.priced
+    is_billed = not price.free if price is not None else row.provider in roster.billed
+    return Priced(price, row.vip) if is_billed or row.vip else None
+
+
+def _snapshot(roster: Roster, row: ModelRow) -> Price | UnsetType:
+    """The price that goes with the task; where nobody bills there is none to keep."""
+    price = row.priced
+    kept = price is not None and (not price.free or row.provider in roster.billed)
+    return price if price is not None and kept else UNSET
 
 
 def requested_by(roster: Roster, asked: Asked, wish: str | None) -> ModelRow:

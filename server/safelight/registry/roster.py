@@ -19,6 +19,7 @@ from safelight_protocol.fields import one_of
 from safelight_protocol.identity import shown
 
 from .catalog import BadCatalog
+from .equals import both_ways
 from .rows import Catalog, ModelRow
 
 
@@ -32,7 +33,7 @@ class Places(msgspec.Struct, frozen=True):
 
 
 class Roster:
-    """The models of a day."""
+    """The models of a day. Providers that are `billed` may ask for money."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Roster:
         configured: frozenset[str],
         places: Places,
         today: datetime.date,
+        billed: frozenset[str] = frozenset(),
     ) -> None:
         providers = catalog.providers
         hidden = {name for name, row in providers.items() if row.hidden and name not in configured}
@@ -52,8 +54,10 @@ class Roster:
             not row.embedded and name in configured for name, row in providers.items()
         )
         self._named = {name: row for row in rows for name in (row.name, *row.aliases)}
+        self.billed = billed
         self._configured = configured
         self._today = today
+        self._equals = both_ways(rows)
         self._runs_on = {row.name: self._backends(row) for row in self.rows}
 
     def row(self, name: str) -> ModelRow | None:
@@ -76,6 +80,10 @@ class Roster:
     def backends(self, row: ModelRow) -> tuple[str, ...]:
         """Where it may run, the first choice first; nothing for what has no backends."""
         return self._runs_on[row.name]
+
+    def equals(self, name: str) -> tuple[str, ...]:
+        """The models that are declared to be the same as this one, by name."""
+        return self._equals.get(name, ())
 
     def can_run(self, row: ModelRow) -> bool:
         """Whether its provider is here; one that needs backends is if it has any."""

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from safelight_protocol.events import Kind
+from safelight_protocol.prices import Price
 
 from .params import Param, Schema
 
@@ -43,13 +44,17 @@ class AppDefault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model. `description` is a sentence for people; `price_micros` is in millionths of
-    a US dollar, None if not known; `params` are those that differ from its schema's.
+    """One model. `description` is a sentence for people; `price` is None if it is not known,
+    and `price_micros` says it of one result, in millionths of a US dollar; `params` are those
+    that differ from its schema's. A `vip` model is for owners who agree to it.
 
     `backends` are those that may run it, by name; none named are all of its provider.
     `workflow` names the template that its provider fills in. From its `shutdown_date` on
     (UTC) it is retired, and `replaced_by` answers for it. It starts from `min_inputs` files
     at least, and from `max_inputs` at most where that is known; `max_n` counts results.
+    `concurrency` is how many of it run at once at each host, None as many as the host takes.
+    `equals` names the same model elsewhere: it may run in its place after a verified fault,
+    and the other way round.
     """
 
     name: Name
@@ -58,6 +63,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     provider: str
     schema: str
     order: int
+    price: Price | None = None
     price_micros: Micros | None = None
     vip: bool = False
     description: str = ""
@@ -70,6 +76,16 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_n: Results | None = None
     shutdown_date: datetime.date | None = None
     replaced_by: str | None = None
+    concurrency: Results | None = None
+    equals: tuple[Name, ...] = ()
+
+    @property
+    def priced(self) -> Price | None:
+        """Its price, however the row says it."""
+        if self.price is not None or self.price_micros is None:
+            return self.price
+        unit = "run" if self.kind == "text" else self.kind
+        return Price(rates={unit: self.price_micros} if self.price_micros else {})
 
 
 class Catalog(msgspec.Struct, frozen=True):

@@ -74,7 +74,11 @@ def _parts(root: Path) -> dict[str, dict[str, str]]:
             **frames.chapters((root / FRAMES).read_bytes()),
         },
         "docs/lifecycle.md": lifecycle.parts(),
-        "docs/settings.md": {"settings": tables.settings(), "backends": tables.backends()},
+        "docs/settings.md": {
+            "settings": tables.settings(),
+            "backends": tables.named("backends"),
+            "providers": tables.named("providers"),
+        },
         "docs/operations.md": {"events": tables.log_events(), "statistics": tables.statistics()},
     }
 

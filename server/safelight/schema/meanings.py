@@ -18,11 +18,12 @@ def meaning(name: str) -> str:
     return SETTINGS[name]
 
 
-def backend_meaning(field: str) -> str:
-    """The sentence of a field of `[backends.<name>]`. Raises Undescribed."""
-    if field not in BACKENDS:
-        raise Undescribed(f"field {field}: say what it is for in {__name__}.BACKENDS")
-    return BACKENDS[field]
+def field_meaning(table: str, field: str) -> str:
+    """The sentence of a field of `[<table>.<name>]`. Raises Undescribed."""
+    fields = {"backends": BACKENDS, "providers": PROVIDERS}[table]
+    if field not in fields:
+        raise Undescribed(f"field {field}: say what it is for in {__name__}.{table.upper()}")
+    return fields[field]
 
 
 SETTINGS = {
@@ -55,10 +56,17 @@ SETTINGS = {
     "retry_base_seconds": "The pause before the second attempt; it doubles from there.",
     "retry_max_seconds": "The longest pause between attempts.",
     "attempt_timeout_seconds": "How long one attempt may take.",
+    "deadline_factor": "Once a model is known: how many times as long as nearly all of its"
+    " attempts took one may take, up to `attempt_timeout_seconds`.",
+    "deadline_floor_seconds": "The shortest limit that is learnt so.",
+    "breaker_faults": "Verified faults of a provider in a row after which a model there is left"
+    " alone for a while.",
+    "breaker_seconds": "How long, before one task tries it; doubles if that fails.",
     "task_timeout_seconds": "How long a task may take as a whole, waiting and retries included.",
     "cancel_timeout_seconds": "How long a provider may take to confirm a cancel.",
     "generate_wait_seconds": "How long POST /api/llm/generate waits for its text unless told.",
     "drain_seconds": "How long clients and requests may take to go when the server stops.",
+    "settle_seconds": "How long a stopping server waits for paid answers that only it can hear.",
     "slow_reader_seconds": "How long a client may take nothing before its connection ends.",
     "request_seconds": "How long a client may take to begin a request, and to go on with its body.",
     "max_connections": "Connections at a time. None: the process's open files, less 64.",
@@ -78,6 +86,13 @@ SETTINGS = {
     "default_backend": "The backend of whoever names none. None: the first that can run the model.",
     "unreachable": "What becomes of a request for a backend that does not answer.",
     "backend_check_seconds": "How long a request may wait for its backend's word on it.",
+    "budget_per_day": "US dollars that each owner may spend on a day (UTC). None: each priced"
+    " request has to say `max_cost`.",
+    "budgets": "The same of owners who have a budget of their own.",
+    "weights": "Turns of an owner for each turn of others, where tasks wait; 1 unless given.",
+    "webhook_seconds": "How long the receiver of a webhook may take to answer.",
+    "webhook_allow_private": "Whether receivers of webhooks may be in private networks.",
+    "providers": "Those that are asked over the network; their fields are below.",
 }
 
 BACKENDS = {
@@ -90,4 +105,15 @@ BACKENDS = {
     "timeout_seconds": "How long one answer may take.",
     "view_timeout_seconds": "How long the download of one file may take.",
     "max_frame_bytes": "The largest message on a backend's socket; whole pictures come there.",
+}
+
+PROVIDERS = {
+    "type": "What is spoken there. None: its own name says it.",
+    "url": "Its address, where it is not the usual one of its type.",
+    "key": "What it knows this server by.",
+    "concurrency": "Predictions of this server there at a time.",
+    "request_seconds": "How long one answer may take.",
+    "silence_seconds": "How long a stream may say nothing before it is taken for lost.",
+    "webhook_secret": "What its webhooks are signed with. None: it is asked, where it can be.",
+    "api": "Which of OpenAI's writes text. None: `responses` at OpenAI, `chat` elsewhere.",
 }

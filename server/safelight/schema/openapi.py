@@ -11,15 +11,26 @@ from typing import Any
 
 from safelight_protocol.schema import Schema, closure, located
 
-from . import openapi_files
+from . import openapi_files, openapi_money, openapi_webhooks
 from .openapi_backends import (
     change_preferences,
     list_backends,
     show_backend,
     show_preferences,
 )
+from .openapi_deliveries import deliveries
 from .openapi_models import list_models, list_offers, model_schema
-from .operations import PLACE, TEXT, Operation, data, of_task, operation, refused, where
+from .operations import (
+    PLACE,
+    TEXT,
+    Operation,
+    creating,
+    data,
+    of_task,
+    operation,
+    refused,
+    where,
+)
 from .types import REST, as_json, components
 
 CREATE_EXAMPLES = {
@@ -74,6 +85,8 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/api/tasks/{id}": {"get": _show(), "delete": _delete()},
         "/api/tasks/{id}/events": {"get": _events()},
         "/api/tasks/{id}/cancel": {"post": _cancel()},
+        "/api/quotes": {"post": openapi_money.quote(_create_body())},
+        "/api/usage": {"get": openapi_money.usage()},
         "/api/models": {"get": list_models()},
         "/api/models/{name}/schema": {"get": model_schema()},
         "/api/backends": {"get": list_backends()},
@@ -88,8 +101,10 @@ def _paths() -> dict[str, dict[str, Operation]]:
             "get": openapi_files.show_upload(),
             "delete": openapi_files.delete_upload(),
         },
+        **deliveries(),
         **openapi_files.views("image"),
         **openapi_files.views("video"),
+        "/api/webhooks/{provider}": {"post": openapi_webhooks.take()},
         "/api/previews/{token}": {"get": _preview()},
         "/healthz": {"get": _plain("healthz", "Whether the process answers", "HealthData")},
         "/readyz": {"get": _readyz()},
@@ -102,36 +117,18 @@ def _paths() -> dict[str, dict[str, Operation]]:
     }
 
 
-def _create() -> Operation:
+def _create_body() -> dict[str, Any]:
     forms = {"anyOf": [{"$ref": PLACE + "CreateTask"}, {"$ref": PLACE + "AppCreateTask"}]}
-    body = {"application/json": {"schema": forms, "examples": CREATE_EXAMPLES}}
+    return {"application/json": {"schema": forms, "examples": CREATE_EXAMPLES}}
+
+
+def _create() -> Operation:
     made = data("CreatedData", "A new task was accepted; it is on disk.") | {
         "headers": {"Location": {"description": "The task.", "schema": TEXT}},
         "links": _links(),
     }
-    there = made | {"description": "The task was there already, or ended within the wait."}
-    problems = refused(
-        "invalid",
-        "unknown_model",
-        "unknown_backend",
-        "provider_not_configured",
-        "backend_unreachable",
-        "id_conflict",
-        "gone",
-        "too_large",
-        "key_reused",
-        "unavailable",
-        "storage_full",
-        app=True,
-    )
-    return operation("createTask", "Make a task, or attach to the one this request is") | {
-        "parameters": [
-            where("header", "Idempotency-Key", "The same key is the same request.", _KEY),
-            where("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", _PREFER),
-        ],
-        "requestBody": {"required": True, "content": body},
-        "responses": {"202": made, "200": there} | problems,
-    }
+    told = operation("createTask", "Make a task, or attach to the one this request is")
+    return told | creating(made, _create_body(), app=True)
 
 
 def _batch() -> Operation:
@@ -155,6 +152,9 @@ def _generate() -> Operation:
         "unknown_model",
         "provider_not_configured",
         "backend_unreachable",
+        "provider_unreachable",
+        "payment_required",
+        "vip_required",
         "gone",
         "too_large",
         "key_reused",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from safelight_protocol.schema import Schema
 
 from .openapi_models import model_schema
-from .operations import PLACE, TEXT, Operation, data, operation, refused, where
+from .operations import PLACE, TEXT, Operation, creating, data, operation, refused, where
 
 _BYTES: dict[str, Schema] = {"image/*": {}, "video/*": {}, "audio/*": {}}
 _FORM: Schema = {
@@ -120,28 +120,7 @@ def _models(kind: str, name: str) -> Operation:
 
 
 def _run(kind: str, name: str) -> Operation:
-    key = {"type": "string", "minLength": 1, "maxLength": 255}
     body = {"schema": {"$ref": PLACE + "RunModel"}}
     made = data("CreatedData", "A new task was accepted; it is on disk.")
-    there = made | {"description": "The task was there already, or ended within the wait."}
-    problems = refused(
-        "invalid",
-        "unknown_model",
-        "unknown_backend",
-        "provider_not_configured",
-        "backend_unreachable",
-        "id_conflict",
-        "gone",
-        "too_large",
-        "key_reused",
-        "unavailable",
-        "storage_full",
-    )
-    return operation(f"run{name}Model", f"Make a task whose kind is {kind}") | {
-        "parameters": [
-            where("header", "Idempotency-Key", "The same key is the same request.", key),
-            where("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", TEXT),
-        ],
-        "requestBody": {"required": True, "content": {"application/json": body}},
-        "responses": {"202": made, "200": there} | problems,
-    }
+    told = operation(f"run{name}Model", f"Make a task whose kind is {kind}")
+    return told | creating(made, {"application/json": body})

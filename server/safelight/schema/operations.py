@@ -66,3 +66,40 @@ def refused(*codes: str, app: bool = False) -> dict[str, Operation]:
         status: {"description": " ".join(told), "content": content}
         for status, told in sorted(by_status.items())
     }
+
+
+CREATE_CODES = (
+    "invalid",
+    "unknown_model",
+    "unknown_backend",
+    "provider_not_configured",
+    "backend_unreachable",
+    "provider_unreachable",
+    "id_conflict",
+    "gone",
+    "too_large",
+    "key_reused",
+    "unavailable",
+    "storage_full",
+)
+"""What is said to be wrong with a request for a task, whether it is to be made or not."""
+
+PRICE_CODES = ("payment_required", "vip_required")
+"""What is said besides where it is to be made."""
+
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+_PREFER: Schema = {"type": "string"}
+
+
+def creating(made: Operation, content: Operation, *, app: bool = False) -> Operation:
+    """What every operation that makes a task has in common: its headers, its body, and its
+    answers; with `app` also in the deployed app's form."""
+    there = made | {"description": "The task was there already, or ended within the wait."}
+    return {
+        "parameters": [
+            where("header", "Idempotency-Key", "The same key is the same request.", _KEY),
+            where("header", "Prefer", "`wait=N`: wait up to N seconds (60) for the end.", _PREFER),
+        ],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"202": made, "200": there} | refused(*CREATE_CODES, *PRICE_CODES, app=app),
+    }

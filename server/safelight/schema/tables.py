@@ -14,11 +14,11 @@ import msgspec
 from safelight_protocol.codes import CODES
 from safelight_protocol.schema import Schema, common, spelt
 
-from ..settings import BACKEND_NAMES, NAMES, PREFIX, BackendSettings, Settings
-from ..telemetry import EVENTS, STATISTICS
+from ..settings import NAMED, NAMES, PREFIX, Settings
+from ..vocabulary import EVENTS, STATISTICS
 from .decisions import DECISIONS
 from .markdown import code, table
-from .meanings import backend_meaning, meaning
+from .meanings import field_meaning, meaning
 from .types import components
 
 OBJECTS = ("Snapshot", "ResultData", "Artifact", "ErrorData", "Charge", "Eta", "Timings")
@@ -94,31 +94,35 @@ def settings() -> str:
             meaning(name),
             _TABLES.get(name) or _takes(field),
             code(_default(Settings, name)),
-            code(PREFIX + name.upper()) if name != "backends" else "",
+            code(PREFIX + name.upper()) if name not in _BY_NAME else "",
         ]
         for name, field in _properties(Settings, NAMES)
     ]
     return table(["setting", "what it is for", "takes", "default", "variable"], rows)
 
 
-def backends() -> str:
-    """Every field of a backend, in the order of `BackendSettings`."""
+def named(table_: str) -> str:
+    """Every field of the entries of a table, `backends` say, in its order."""
+    of = _BY_NAME[table_]
     rows = [
         [
-            code(f"backends.<name>.{name}"),
-            backend_meaning(name),
+            code(of.spelt("<name>", name)),
+            field_meaning(table_, name),
             _takes(field),
-            code(_default(BackendSettings, name)),
-            code(f"{PREFIX}BACKENDS__<NAME>__{name.upper()}"),
+            code(_default(of.type, name)),
+            code(f"{of.variable}<NAME>__{name.upper()}"),
         ]
-        for name, field in _properties(BackendSettings, BACKEND_NAMES)
+        for name, field in _properties(of.type, of.names)
     ]
     return table(["field", "what it is for", "takes", "default", "variable"], rows)
 
 
+_BY_NAME = {one.table: one for one in NAMED}
+
 _TABLES = {
     "tokens": 'a table of owner = "token" or owner = ["token", …]',
     "backends": "tables, [backends.kerniegen] say",
+    "providers": "tables, [providers.replicate] say",
 }
 
 

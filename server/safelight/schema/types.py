@@ -10,8 +10,10 @@ import functools
 
 import msgspec
 
+from safelight_protocol.quotes import Quote
 from safelight_protocol.schema import Components, Schema, closure, located, swift, typescript, wire
 
+from ..accounts import Usage
 from ..edges.backends import BackendShown
 from ..edges.told import Status
 from ..registry import DIALECT, Model, Offer
@@ -19,6 +21,7 @@ from ..registry.params import Param
 from ..shelf import Filed
 from ..subscriptions import PreviewHeader
 from ..uploads import Uploaded
+from ..webhooks import DeliveryPage, SecretShown
 
 
 class ModelsData(msgspec.Struct):
@@ -53,6 +56,12 @@ class VideosData(msgspec.Struct):
     next: str | None
 
 
+class DeliveryMoved(msgspec.Struct):
+    """A notice that was moved."""
+
+    id: str
+
+
 class UploadGone(msgspec.Struct):
     """An upload that was deleted."""
 
@@ -76,12 +85,17 @@ REST = (
     "ModelsData",
     "OffersData",
     "Param",
+    "Quote",
+    "Usage",
     "BackendsData",
     "Backend",
     "Preferences",
     "PreferencesChange",
     "Uploaded",
     "UploadGone",
+    "DeliveryPage",
+    "DeliveryMoved",
+    "WebhookSecret",
     "Filed",
     "ImagesData",
     "VideosData",
@@ -121,6 +135,8 @@ IN_SWIFT = (
     "EventsData",
     "DeletedData",
     "ModelsData",
+    "Quote",
+    "Usage",
     "BackendsData",
     "Backend",
     "Preferences",
@@ -161,10 +177,15 @@ def components() -> Components:
             "ModelsData": ModelsData,
             "OffersData": OffersData,
             "Param": Param,
+            "Quote": Quote,
+            "Usage": Usage,
             "BackendsData": BackendsData,
             "Backend": BackendShown,
             "Uploaded": Uploaded,
             "UploadGone": UploadGone,
+            "DeliveryPage": DeliveryPage,
+            "DeliveryMoved": DeliveryMoved,
+            "WebhookSecret": SecretShown,
             "Filed": Filed,
             "ImagesData": ImagesData,
             "VideosData": VideosData,

@@ -17,8 +17,10 @@ from . import database
 from . import statements as sql
 from .checkpoints import Checkpoints, running
 from .database import DatabaseTooNew, DataDirectoryBusy, Handle, Link
+from .deliveries import DeliveryRow, Postponed, Revived, SecretKept, SecretRow, Sent
+from .ledger import Correction, Entry, Total
 from .preferences import Preference
-from .reader import ChangeRow, EventRow, LiveRow, Reader
+from .reader import ChangeRow, EventRow, LiveRow, Reader, RunTime
 from .records import (
     ArtifactRow,
     Birth,
@@ -48,21 +50,31 @@ __all__ = [
     "Change",
     "ChangeRow",
     "Clearing",
+    "Correction",
     "Created",
     "Creation",
     "DataDirectoryBusy",
     "DatabaseTooNew",
+    "DeliveryRow",
     "Drawn",
+    "Entry",
     "EventRow",
     "Expiring",
     "Fenced",
     "LiveRow",
+    "Postponed",
     "Preference",
     "Removal",
+    "Revived",
+    "RunTime",
+    "SecretKept",
+    "SecretRow",
+    "Sent",
     "Store",
     "StoreTrouble",
     "Sweep",
     "Swept",
+    "Total",
     "Tried",
     "Unused",
     "Upload",

@@ -16,10 +16,12 @@ from typing import Any, cast
 
 import msgspec
 
-from . import filing, preferences
+from . import deliveries, filing, ledger, preferences
 from . import statements as sql
 from .alike import Alike
 from .creations import Creations
+from .deliveries import DeliveryItem
+from .ledger import Correction
 from .preferences import Preference
 from .records import (
     Change,
@@ -54,6 +56,8 @@ class Batch:
         self._moves: list[Sequence[Any]] = []
         self._tables: dict[str, list[Any]] = {}
         self._events: list[Sequence[Any]] = []
+        self._entries: list[Sequence[Any]] = []
+        self._notices: list[Sequence[Any]] = []
 
     async def write(self, items: Sequence[Item]) -> list[Any]:
         """Decide and write every item; changes come before creations, these before removals,
@@ -82,10 +86,16 @@ class Batch:
         if files:
             came_to = await filing.write(self._visits, [item for _, item in files])
             outcomes |= {i: one for (i, _), one in zip(files, came_to, strict=True)}
+        sent = [(i, item) for i, item in places if isinstance(item, DeliveryItem)]
+        if sent:
+            came_to = await deliveries.write(self._visits, [item for _, item in sent])
+            outcomes |= {i: one for (i, _), one in zip(sent, came_to, strict=True)}
         for i, item in places:
             if isinstance(item, Sweep):
                 rows = await self._rows(sql.DUE_LOGS, item.before, item.tasks)
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_SWEPT)
+            elif isinstance(item, Correction):
+                outcomes[i] = await ledger.correct(self._visits, item)
             elif isinstance(item, Clearing):
                 rows = await self._rows(sql.LEFTOVERS, item.tasks)
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_CLEARED)
@@ -120,6 +130,10 @@ class Batch:
             self._moves.append((*fence, *mutable_row(after)))
         if change.event is not None:
             self._events.append((uid, after.seq, self._run, change.event.decode()))
+        if change.entries:
+            self._entries += map(ledger.row_of, change.entries)
+        if change.notice is not None:
+            self._notices.append(deliveries.row_of(change.notice))
         if change.artifact is not None:
             self._row(sql.INSERT_ARTIFACTS, msgspec.structs.asdict(change.artifact))
         if change.snapshot is not None:
@@ -185,7 +199,10 @@ class Batch:
         for statement, rows in self._tables.items():
             self._visits.later(statement, msgspec.json.encode(rows).decode())
         self._visits.insert(sql.INSERT_EVENTS, self._events)
+        self._visits.insert(ledger.INSERT, self._entries)
+        self._visits.insert(deliveries.INSERT, self._notices)
         self._strides, self._moves, self._tables, self._events = [], [], {}, []
+        self._entries, self._notices = [], []
 
     async def _all(self, statement: str, value: Any) -> list[sqlite3.Row]:
         return await self._rows(statement, msgspec.json.encode(value).decode())

@@ -17,7 +17,9 @@ from safelight_protocol.task import State, Task
 from . import preferences
 from . import statements as sql
 from .database import Link, is_ill
+from .deliveries import Deliveries
 from .filing import Files
+from .ledger import Ledger
 from .records import ArtifactRow, StoreTrouble, artifact_of, task_of
 
 
@@ -39,6 +41,17 @@ class LiveRow(msgspec.Struct, frozen=True):
     provider: str
     backend: str | None = None
     place: str | None = None
+    owner: str = ""
+    model: str = ""
+
+
+class RunTime(msgspec.Struct, frozen=True):
+    """How many milliseconds a completed attempt took, and where it ran."""
+
+    provider: str
+    backend: str | None
+    model: str
+    took: int
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
@@ -58,6 +71,8 @@ class Reader:
     def __init__(self, link: Link) -> None:
         self._link = link
         self.files = Files(self._all)
+        self.ledger = Ledger(self._all)
+        self.deliveries = Deliveries(self._all)
 
     async def renew(self) -> None:
         """Read with a fresh handle from now on; the disk was in trouble."""
@@ -67,6 +82,10 @@ class Reader:
         """Every task that has not ended, oldest first."""
         rows = sorted(await self._all(sql.LIVE), key=itemgetter(0))
         return [LiveRow(row[1], _STATES[row[2]], *row[3:]) for row in rows]
+
+    async def run_times(self, limit: int) -> list[RunTime]:
+        """Those of the last tasks that ended, as far as they completed, the newest first."""
+        return [RunTime(*row) for row in await self._all(sql.RUN_TIMES, limit)]
 
     async def task(self, owner: str, id: str) -> Task | None:
         """One task by the name its owner knows."""

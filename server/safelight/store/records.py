@@ -18,6 +18,8 @@ from safelight_protocol.events import Charge
 from safelight_protocol.identity import Found, Reuse
 from safelight_protocol.task import Asked, Resolved, State, Task
 
+from .deliveries import DeliveryItem, DeliveryRow
+from .ledger import Correction, Entry
 from .preferences import Preference
 
 
@@ -71,14 +73,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     event: bytes | None = None
     artifact: ArtifactRow | None = None
     snapshot: bytes | None = None
+    entries: tuple[Entry, ...] = ()
+    notice: DeliveryRow | None = None
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True):
-    """A new task with its first event."""
+    """A new task with its first event, and what is held for it."""
 
     task: Task
     fingerprint: str
     event: bytes
+    entries: tuple[Entry, ...] = ()
 
 
 class Creation(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +207,17 @@ class Unused(msgspec.Struct, frozen=True):
 
 FileItem = Tried | Drawn | Upload | Withdrawal | Expiring
 
-Item = Change | Creation | Removal | Sweep | Clearing | Preference | FileItem
+Item = (
+    Change
+    | Creation
+    | Removal
+    | Sweep
+    | Clearing
+    | Preference
+    | Correction
+    | FileItem
+    | DeliveryItem
+)
 """What the writer takes."""
 
 MUTABLE = (
@@ -223,6 +238,7 @@ MUTABLE = (
     "seed",
     "spent",
     "place",
+    "via",
 )
 """The columns that a change writes, named as the fields of Task."""
 
@@ -237,7 +253,7 @@ _spent = msgspec.json.Decoder(Charge)
 
 _mutable_fields = attrgetter(*MUTABLE)
 _enum_place, *_flag_places = map(MUTABLE.index, ("state", "handle_told", "canceling"))
-_spent_place = MUTABLE.index("spent")
+_spent_place, _via_place = map(MUTABLE.index, ("spent", "via"))
 
 
 def mutable_row(task: Task) -> list[Any]:
@@ -248,6 +264,8 @@ def mutable_row(task: Task) -> list[Any]:
         values[place] = int(values[place])
     if task.spent is not None:
         values[_spent_place] = msgspec.json.encode(task.spent).decode()
+    if task.via is not None:
+        values[_via_place] = msgspec.json.encode(task.via).decode()
     return values
 
 
@@ -290,6 +308,8 @@ def task_of(row: sqlite3.Row) -> Task:
     values["canceling"] = bool(values["canceling"])
     if values["spent"] is not None:
         values["spent"] = _spent.decode(values["spent"])
+    if values["via"] is not None:
+        values["via"] = _resolved.decode(values["via"])
     return Task(
         uid=row["uid"],
         owner=row["owner"],

@@ -235,10 +235,24 @@ WHERE t.ended_at <= ?1 ORDER BY t.ended_at LIMIT ?2
 # Each owner's are in order; to sort them all is for the caller, who does it faster.
 LIVE = f"""
 SELECT t.n, t.uid, t.state, t.created_at, t.not_before,
-       json_extract(r.resolved, '$.provider') AS provider,
-       json_extract(r.resolved, '$.backend') AS backend, t.place
+       json_extract(coalesce(t.via, r.resolved), '$.provider') AS provider,
+       json_extract(coalesce(t.via, r.resolved), '$.backend') AS backend, t.place,
+       t.owner, json_extract(coalesce(t.via, r.resolved), '$.model') AS model
 FROM tasks t INDEXED BY tasks_live JOIN requests r ON r.n = t.n
 WHERE t.state IN {LIVE_STATES}
+"""
+
+# How long attempts took that completed, of the last tasks that ended, the newest first: what
+# is learnt from them is known again after a start.
+RUN_TIMES = """
+SELECT json_extract(coalesce(t.via, r.resolved), '$.provider') AS provider,
+       json_extract(coalesce(t.via, r.resolved), '$.backend') AS backend,
+       json_extract(coalesce(t.via, r.resolved), '$.model') AS model,
+       t.ended_at - t.claimed_at AS took
+FROM (SELECT n, via, state, ended_at, claimed_at FROM tasks INDEXED BY tasks_ended
+      WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?1) AS t
+JOIN requests r ON r.n = t.n
+WHERE t.state = 'completed' AND t.claimed_at IS NOT NULL
 """
 
 # None of a task that was removed, even if they are still there.

@@ -148,12 +148,13 @@ public enum Wire {
         }
     }
 
-    /// Seconds until the end, as a range.
+    /// Seconds until the end, as a range. They count from `at`, ISO 8601, if that is there: the moment at which they were reckoned.
     public struct Eta: Codable, Hashable, Sendable {
         /// Seconds, at least.
         public let low: Double
         /// Seconds, at most.
         public let high: Double
+        public let at: String?
     }
 
     /// An attempt was claimed: where it runs, a backend by name and address. `seed` is there if it is not the first one: another was drawn, since the provider refused that and the caller had left it open.
@@ -593,19 +594,23 @@ public enum Wire {
         }
     }
 
-    /// What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it. `reason` says why.
+    /// What a task cost, all its attempts together. `amount_micros` is in millionths of `currency`, never a float; with `unknown` it is what is known of it, and it comes to `at_most_micros` where even that can be said. `reason` says why; `usage` is what was used by unit, in decimal, where the provider told it.
     public struct Charge: Codable, Hashable, Sendable {
         public let verdict: ChargeVerdict
         /// Millionths of `currency`.
         public let amountMicros: Int
         public let currency: String
         public let reason: String
+        public let usage: [String: String]?
+        public let atMostMicros: Int?
 
         private enum CodingKeys: String, CodingKey {
             case verdict
             case amountMicros = "amount_micros"
             case currency
             case reason
+            case usage
+            case atMostMicros = "at_most_micros"
         }
     }
 
@@ -651,7 +656,7 @@ public enum Wire {
         }
     }
 
-    /// The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped.
+    /// The end, by cancel. `confirmed` says whether the provider stopped for certain. `by` says who asked where no `canceling` did, since nothing had to be stopped. `saved_micros` is what was not spent of what the attempt could have cost, where it is priced and both are known.
     public struct Canceled: Codable, Hashable, Sendable {
         public let type: String
         /// The id of the task, as its channel and its address spell it.
@@ -676,6 +681,7 @@ public enum Wire {
         public let charge: Charge
         /// Who asked for the end.
         public let by: String?
+        public let savedMicros: Int?
         /// True when texts were cut, so that it fits into a frame of the socket.
         public let truncated: Bool?
 
@@ -693,13 +699,14 @@ public enum Wire {
             case confirmed
             case charge
             case by
+            case savedMicros = "saved_micros"
             case truncated
         }
     }
 
     /// A task at `seq`. Times are ISO 8601, UTC.
     ///
-    /// `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
+    /// `text` and `step` are those of the current attempt; `artifacts` are all that were made, each with its attempt: nothing finished is thrown away. `error` is that of the last attempt that failed, until the end says more. From `retrying` on the attempt is the next one, which has nothing yet. A cancel tells three facts: who asked (`canceled_by`), whether the provider stopped for certain (`confirmed`, null until that is settled) and `charge`, with `saved_micros` where it is priced. Where a charge that was told is learnt better later, `settled_charge` has it beside the told one. `truncated` (and true) says that texts were cut: the whole is at `/api/tasks/<id>`.
     public struct Snapshot: Codable, Hashable, Sendable {
         /// The id of the task, as its channel and its address spell it.
         public let taskID: String
@@ -747,6 +754,8 @@ public enum Wire {
         public let charge: Charge?
         /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
+        public let savedMicros: Int?
+        public let settledCharge: Charge?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
         public let createdAt: String
@@ -783,6 +792,8 @@ public enum Wire {
             case errorData = "error_data"
             case charge
             case confirmed
+            case savedMicros = "saved_micros"
+            case settledCharge = "settled_charge"
             case truncated
             case createdAt = "created_at"
             case updatedAt = "updated_at"
@@ -1027,7 +1038,7 @@ public enum Wire {
 
     /// One model as GET /api/models shows it.
     ///
-    /// `price` is in US dollars for one result, null if not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
+    /// `price` is in US dollars for one result, null where that cannot be said; `pricing` has what it is made of, null if it is not known here. `default` marks the model of its kind that a native body gets when it names none. `backends` are those that may run it, the first choice first; it has none where it needs none. From `shutdown_date` on it is `retired`, and `replaced_by` answers for it. `workflow` is the template that its provider fills in. `params` maps each parameter to a fragment of JSON Schema, those that are `required` named; it starts from `min_inputs` files or more.
     public struct Model: Codable, Hashable, Sendable {
         public let name: String
         public let label: String
@@ -1038,6 +1049,7 @@ public enum Wire {
         public let usable: Bool
         public let `default`: Bool
         public let price: Double?
+        public let pricing: Price?
         public let vip: Bool
         public let aliases: [String]
         public let retired: Bool
@@ -1060,6 +1072,7 @@ public enum Wire {
             case usable
             case `default`
             case price
+            case pricing
             case vip
             case aliases
             case retired
@@ -1070,6 +1083,21 @@ public enum Wire {
             case maxInputs = "max_inputs"
             case required
             case params
+        }
+    }
+
+    /// What a model costs: `rates` in millionths of a US dollar by unit, as of a date (ISO 8601), and `from` where they are known. Where `most` says so, one result uses no more of a unit than this.
+    public struct Price: Codable, Hashable, Sendable {
+        public let rates: [String: Int]
+        public let asOf: String?
+        public let from: String?
+        public let most: [String: Int]?
+
+        private enum CodingKeys: String, CodingKey {
+            case rates
+            case asOf = "as_of"
+            case from
+            case most
         }
     }
 
@@ -1087,6 +1115,171 @@ public enum Wire {
         public let maxBytes: Int?
         public let format: String?
         public let examples: [String]?
+    }
+
+    /// What a request may cost. `low_micros` to `high_micros` are for one attempt, null where nothing limits it; `basis` says how they come about. `task_id` is there if the request is that task already: then it costs nothing.
+    public struct Quote: Codable, Hashable, Sendable {
+        public let lowMicros: Int
+        public let highMicros: Int?
+        public let currency: String
+        public let basis: String
+        /// The model that runs.
+        public let model: String
+        public let provider: String
+        public let price: Price?
+        public let consent: Consent
+        public let budget: Allowance?
+        /// The id of the task, as its channel and its address spell it.
+        public let taskID: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case lowMicros = "low_micros"
+            case highMicros = "high_micros"
+            case currency
+            case basis
+            case model
+            case provider
+            case price
+            case consent
+            case budget
+            case taskID = "task_id"
+        }
+    }
+
+    /// What a create of it would need: an agreement to its price, and whether the model is for those who agree even if it is free. `given` says that this request has it.
+    public struct Consent: Codable, Hashable, Sendable {
+        public let needed: Bool
+        public let given: Bool
+        public let vip: Bool
+        public let why: String
+    }
+
+    /// An owner's budget on a day (UTC): what it is, what is spent of it, what is held for tasks that have not ended, and what is left. All in millionths of a US dollar.
+    public struct Allowance: Codable, Hashable, Sendable {
+        public let day: String
+        public let perDayMicros: Int
+        public let spentMicros: Int
+        public let heldMicros: Int
+        public let leftMicros: Int
+
+        private enum CodingKeys: String, CodingKey {
+            case day
+            case perDayMicros = "per_day_micros"
+            case spentMicros = "spent_micros"
+            case heldMicros = "held_micros"
+            case leftMicros = "left_micros"
+        }
+    }
+
+    /// What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the newest first, and `next` the `before` of the following page.
+    public struct Usage: Codable, Hashable, Sendable {
+        public let from: String
+        public let to: String
+        public let currency: String
+        public let totalMicros: Int
+        public let heldMicros: Int
+        public let budget: Allowance?
+        public let days: [SpentOnDay]
+        public let models: [SpentOnModel]
+        public let unknown: [LedgerLine]
+        public let entries: [LedgerLine]?
+        public let next: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case from
+            case to
+            case currency
+            case totalMicros = "total_micros"
+            case heldMicros = "held_micros"
+            case budget
+            case days
+            case models
+            case unknown
+            case entries
+            case next
+        }
+    }
+
+    /// What one day came to.
+    public struct SpentOnDay: Codable, Hashable, Sendable {
+        /// Millionths of `currency`.
+        public let amountMicros: Int
+        public let charges: Int
+        public let estimated: Int
+        public let unknown: Int
+        public let day: String
+
+        private enum CodingKeys: String, CodingKey {
+            case amountMicros = "amount_micros"
+            case charges
+            case estimated
+            case unknown
+            case day
+        }
+    }
+
+    /// What one model came to.
+    public struct SpentOnModel: Codable, Hashable, Sendable {
+        /// Millionths of `currency`.
+        public let amountMicros: Int
+        public let charges: Int
+        public let estimated: Int
+        public let unknown: Int
+        /// The model that runs.
+        public let model: String
+        public let provider: String
+
+        private enum CodingKeys: String, CodingKey {
+            case amountMicros = "amount_micros"
+            case charges
+            case estimated
+            case unknown
+            case model
+            case provider
+        }
+    }
+
+    /// One line of the ledger. The amounts of holds and releases come to what is held, those of charges and corrections to what was spent. A correction adds to the charge of its attempt, and counts on that charge's day.
+    public struct LedgerLine: Codable, Hashable, Sendable {
+        public let entry: String
+        /// The id of the task, as its channel and its address spell it.
+        public let taskID: String
+        /// Which prediction of the task this is about.
+        public let attempt: Int
+        /// Millionths of `currency`.
+        public let amountMicros: Int
+        public let currency: String
+        public let kind: String
+        /// The model that runs.
+        public let model: String
+        public let provider: String
+        /// Where the provider runs it; null where it has no backends.
+        public let backend: String?
+        /// The provider's own id of the prediction.
+        public let predictionID: String?
+        public let usage: [String: String]?
+        public let verdict: String?
+        public let reason: String
+        public let at: String
+        public let day: String
+
+        private enum CodingKeys: String, CodingKey {
+            case entry
+            case taskID = "task_id"
+            case attempt
+            case amountMicros = "amount_micros"
+            case currency
+            case kind
+            case model
+            case provider
+            case backend
+            case predictionID = "prediction_id"
+            case usage
+            case verdict
+            case reason
+            case at
+            case day
+        }
     }
 
     /// The named backends, in the order of the settings.
@@ -1194,8 +1387,10 @@ public enum Wire {
         public var reuse: Reuse?
         /// A key of your own: the same key is the same request.
         public var requestID: String?
-        /// US dollars, at most.
+        /// US dollars that all attempts together may cost; at most six decimals.
         public var maxCost: Double?
+        /// Where a signed notice goes at its end, or at more of its events.
+        public var webhook: JSONValue?
 
         public init(
             kind: Kind,
@@ -1209,7 +1404,8 @@ public enum Wire {
             n: Int? = nil,
             reuse: Reuse? = nil,
             requestID: String? = nil,
-            maxCost: Double? = nil
+            maxCost: Double? = nil,
+            webhook: JSONValue? = nil
         ) {
             self.kind = kind
             self.prompt = prompt
@@ -1223,6 +1419,7 @@ public enum Wire {
             self.reuse = reuse
             self.requestID = requestID
             self.maxCost = maxCost
+            self.webhook = webhook
         }
 
         private enum CodingKeys: String, CodingKey {
@@ -1238,6 +1435,7 @@ public enum Wire {
             case reuse
             case requestID = "request_id"
             case maxCost = "max_cost"
+            case webhook
         }
     }
 
@@ -1365,6 +1563,8 @@ public enum Wire {
         public let charge: Charge?
         /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
+        public let savedMicros: Int?
+        public let settledCharge: Charge?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
         public let createdAt: String
@@ -1374,6 +1574,8 @@ public enum Wire {
         public let cursor: String
         /// The id of the history that seqs and positions belong to.
         public let log: String
+        /// Of a task that waits: how many have their turn before it, as of now.
+        public let ahead: Int?
 
         private enum CodingKeys: String, CodingKey {
             case taskID = "task_id"
@@ -1405,11 +1607,14 @@ public enum Wire {
             case errorData = "error_data"
             case charge
             case confirmed
+            case savedMicros = "saved_micros"
+            case settledCharge = "settled_charge"
             case truncated
             case createdAt = "created_at"
             case updatedAt = "updated_at"
             case cursor
             case log
+            case ahead
         }
     }
 
@@ -1461,6 +1666,8 @@ public enum Wire {
         public let charge: Charge?
         /// Whether it stopped for certain at the provider; null until that is settled.
         public let confirmed: Bool?
+        public let savedMicros: Int?
+        public let settledCharge: Charge?
         public let truncated: Bool?
         /// When the task was accepted; UTC.
         public let createdAt: String
@@ -1470,6 +1677,8 @@ public enum Wire {
         public let cursor: String
         /// The id of the history that seqs and positions belong to.
         public let log: String
+        /// Of a task that waits: how many have their turn before it, as of now.
+        public let ahead: Int?
         /// Whether this very request made the task.
         public let created: Bool
         /// Whether the request was a task that existed.
@@ -1507,11 +1716,14 @@ public enum Wire {
             case errorData = "error_data"
             case charge
             case confirmed
+            case savedMicros = "saved_micros"
+            case settledCharge = "settled_charge"
             case truncated
             case createdAt = "created_at"
             case updatedAt = "updated_at"
             case cursor
             case log
+            case ahead
             case created
             case attached
             case warnings
@@ -1552,7 +1764,9 @@ public enum Wire {
         public static let providerNotConfigured = ErrorCode(rawValue: "provider_not_configured")
         public static let backendNotConfigured = ErrorCode(rawValue: "backend_not_configured")
         public static let unauthorized = ErrorCode(rawValue: "unauthorized")
+        public static let paymentRequired = ErrorCode(rawValue: "payment_required")
         public static let forbidden = ErrorCode(rawValue: "forbidden")
+        public static let vipRequired = ErrorCode(rawValue: "vip_required")
         public static let notFound = ErrorCode(rawValue: "not_found")
         public static let methodNotAllowed = ErrorCode(rawValue: "method_not_allowed")
         public static let idConflict = ErrorCode(rawValue: "id_conflict")
@@ -1566,6 +1780,7 @@ public enum Wire {
         public static let unavailable = ErrorCode(rawValue: "unavailable")
         public static let shuttingDown = ErrorCode(rawValue: "shutting_down")
         public static let backendUnreachable = ErrorCode(rawValue: "backend_unreachable")
+        public static let providerUnreachable = ErrorCode(rawValue: "provider_unreachable")
         public static let storageFull = ErrorCode(rawValue: "storage_full")
         public static let badFrame = ErrorCode(rawValue: "bad_frame")
         public static let slowReader = ErrorCode(rawValue: "slow_reader")
@@ -1578,6 +1793,9 @@ public enum Wire {
         public static let taskCreationFailed = ErrorCode(rawValue: "task_creation_failed")
         public static let generationFailed = ErrorCode(rawValue: "generation_failed")
         public static let providerFailed = ErrorCode(rawValue: "provider_failed")
+        public static let providerRefused = ErrorCode(rawValue: "provider_refused")
+        public static let contentRefused = ErrorCode(rawValue: "content_refused")
+        public static let throttled = ErrorCode(rawValue: "throttled")
         public static let artifactUnavailable = ErrorCode(rawValue: "artifact_unavailable")
         public static let invalidInput = ErrorCode(rawValue: "invalid_input")
         public static let seedConflict = ErrorCode(rawValue: "seed_conflict")
@@ -1586,6 +1804,7 @@ public enum Wire {
         public static let nodeFailed = ErrorCode(rawValue: "node_failed")
         public static let outOfMemory = ErrorCode(rawValue: "out_of_memory")
         public static let timeout = ErrorCode(rawValue: "timeout")
+        public static let costLimit = ErrorCode(rawValue: "cost_limit")
         public static let lost = ErrorCode(rawValue: "lost")
         public static let outcomeUnknown = ErrorCode(rawValue: "outcome_unknown")
     }
