@@ -74,6 +74,8 @@ def can_trace() -> bool:
 
 CAPABILITIES: dict[str, Callable[[], bool]] = {
     NPM_PACKAGES: lambda: (HERE / "e2e/node_modules/.package-lock.json").exists(),
+    "cog": lambda: bool(importlib.util.find_spec("coglet")),
+    "replicate 2": lambda: (HERE.parent / ".venv-sdk/.done").exists(),
     "tmpfs": can_mount,
     "strace": can_trace,
     "moto": lambda: all(importlib.util.find_spec(name) for name in ("moto", "flask", "obstore")),

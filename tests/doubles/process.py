@@ -105,6 +105,10 @@ class ServerProcess:
         """What Python runs; port and data directory are added. A double has its own."""
         return ["-m", "safelight", "serve"]
 
+    def place(self) -> list[str]:
+        """Where it keeps its files, as options."""
+        return ["--data-dir", str(self.data_dir)]
+
     def environment(self) -> dict[str, str]:
         """The variables it is started with."""
         return clean_environment() | self._settings
@@ -114,8 +118,7 @@ class ServerProcess:
         return ()
 
     def _spawn(self) -> subprocess.Popen[str]:
-        command = [sys.executable, *self.command()]
-        command += ["--port", str(self._port), "--data-dir", str(self.data_dir)]
+        command = [sys.executable, *self.command(), "--port", str(self._port), *self.place()]
         with self._stderr.open("a") as errors:
             return subprocess.Popen(
                 command,

@@ -148,6 +148,7 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
         "retry_base_seconds": 0.001,
         "local_pace_seconds": 0.0,
     }
+    listening = settings.pop("listening", None) or socket.create_server(("127.0.0.1", 0))
     kernel_buffer = settings.pop("kernel_buffer", None)
     clock = settings.pop("clock", None)
     subscriptions = settings.pop("subscriptions", Subscriptions)
@@ -157,7 +158,6 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     app = create_app(
         chosen, providers, opened, subscriptions, named["named"], rhythm=named["rhythm"]
     )
-    listening = socket.create_server(("127.0.0.1", 0))
     if kernel_buffer is not None:  # little is to fill it; accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kernel_buffer)

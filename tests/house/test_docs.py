@@ -20,9 +20,9 @@ import pytest
 from safelight.cli import build_parser
 from safelight.edges import channels, conversation, follow, socket, tasks
 from safelight.gallery import TEXT_CHARACTERS
-from safelight.settings import BACKEND_NAMES, NAMES, PREFIX, Settings
+from safelight.settings import NAMED, NAMES, PREFIX, Settings
 from safelight.subscriptions import MAX_PREVIEW
-from safelight.telemetry import EVENTS, STATISTICS
+from safelight.vocabulary import EVENTS, STATISTICS
 from safelight_protocol.codes import CODES
 from safelight_protocol.events import TaskEvent
 from safelight_protocol.session import Session
@@ -66,10 +66,11 @@ def test_every_event_is_told() -> None:
 def test_every_setting_is_told() -> None:
     """docs/settings.md has every setting and the variable that sets it."""
     page = text_of("docs/settings.md")
-    fields = {f"backends.<name>.{name}" for name in BACKEND_NAMES}
-    assert rows("docs/settings.md") == set(NAMES) | fields
-    variables = [name for name in NAMES if name != "backends"]
-    variables += [f"backends__<name>__{name}" for name in BACKEND_NAMES]
+    fields = [(one.table, name) for one in NAMED for name in one.names]
+    spelt = {f"{table}.<name>.{name}" for table, name in fields}
+    assert rows("docs/settings.md") == set(NAMES) | spelt
+    variables = [name for name in NAMES if name not in {one.table for one in NAMED}]
+    variables += [f"{table}__<name>__{name}" for table, name in fields]
     assert [name for name in variables if f"`{PREFIX}{name.upper()}`" not in page] == []
 
 

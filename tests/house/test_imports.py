@@ -55,6 +55,22 @@ SINS = {
         "server/safelight/providers/local.py",
         "import safelight.providers.scripted",
     ),
+    "an emulator knows an adapter": (
+        "server/safelight/emulators/replicate/hooks.py",
+        "import safelight.providers.replicate",
+    ),
+    "an adapter knows an emulator": (
+        "server/safelight/providers/replicate/hooks.py",
+        "import safelight.emulators.runs",
+    ),
+    "an emulator knows another": (
+        "server/safelight/emulators/replicate/hooks.py",
+        "import safelight.emulators.openai",
+    ),
+    "an emulator reads our prices": (
+        "server/safelight/emulators/replicate/prices.py",
+        "import safelight_protocol.prices",
+    ),
     "an import upwards": ("server/safelight/runner.py", "import safelight.orchestrator"),
     "a cycle in the protocol": (
         "protocol/safelight_protocol/events.py",

@@ -66,8 +66,9 @@ LIVE = """SELECT t.*, r.asked, r.resolved FROM tasks t JOIN requests r ON r.n = 
 class House:
     """One server at a time on one directory; its loop turns only while something is asked."""
 
-    def __init__(self, provider: Scripted) -> None:
+    def __init__(self, provider: Scripted, **more: Any) -> None:
         self.provider = provider
+        self.more = more
         self.loop = asyncio.Runner()
         self._folder = tempfile.TemporaryDirectory()
         self.path = Path(self._folder.name)
@@ -84,7 +85,7 @@ class House:
         ready, self._stop = asyncio.Event(), asyncio.Event()
 
         async def live() -> None:
-            limits = Settings(**LIMITS | {"data_dir": str(self.path)})
+            limits = Settings(**LIMITS | self.more | {"data_dir": str(self.path)})
             async with running(limits, {"scripted": self.provider}) as self.context:
                 ready.set()
                 await self._stop.wait()

@@ -65,7 +65,7 @@ def test_a_native_body_is_read_whole() -> None:
         id="x",
         key="r",
         request_id="r",
-        max_cost=1.0,
+        max_micros=1_000_000,
     )
 
 
@@ -132,7 +132,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "request_id with DEL": ({"request_id": "a\u007f"}, "control"),
     "max_cost negative": ({"max_cost": -0.01}, "0 or more"),
     "max_cost text": ({"max_cost": "1"}, "0 or more"),
-    "webhook": ({"webhook": "https://example.com"}, "no webhooks"),
+    "webhook": ({"webhook": "ftp://example.com"}, "an http or https address"),
     "inputs object": ({"inputs": {"task": "x"}}, "a list of"),
     "inputs of texts": ({"inputs": ["x"]}, "a list of"),
     "inputs of nothing": ({"inputs": [{}]}, "of the form"),

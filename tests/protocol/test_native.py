@@ -20,6 +20,8 @@ GOOD: list[dict[str, Any]] = [
     {},
     {"id": "one", "model": "local/abstract", "n": 2},
     {"id": None, "model": None, "n": None, "seed": None, "reuse": None, "webhook": None},
+    {"webhook": "https://example.org/x"},
+    {"webhook": {"url": "https://example.org/x", "events": ["failed", "started"]}},
     {"seed": 2**64 - 1, "params": {"width": 512, "ratio": 1.5, "deep": [{"a": None}]}},
     {"seed": "18446744073709551615", "request_id": "r", "max_cost": 1},
     {"reuse": "completed", "inputs": [{"task": "one"}, {"artifact": "two"}]},
@@ -41,7 +43,7 @@ BAD: list[Any] = [
     {"model": ""},
     {"request_id": "a\u0000b"},
     {"inputs": [{"task": "one", "artifact": "two"}]},
-    {"webhook": "https://example.org"},
+    {"webhook": "ftp://example.org"},
     {"width": 512},
     {"input_data": {"prompt": "a lake"}},
 ]

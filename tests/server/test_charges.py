@@ -9,9 +9,19 @@ from typing import Any
 
 import pytest
 
-from safelight.providers.base import Again, Failure, Made, Never, Outcome, Prediction, Report
+from safelight.charging import charge_of
+from safelight.providers.base import (
+    Again,
+    Done,
+    Failure,
+    Made,
+    Never,
+    Outcome,
+    Prediction,
+    Report,
+)
 from safelight.providers.scripted import Scripted
-from safelight.retry import Dice, RetryPolicy, charge_of
+from safelight.retry import Dice, RetryPolicy
 from safelight.run import EXHAUSTED_SECONDS
 from safelight_protocol.charges import FREE
 from safelight_protocol.events import Charge
@@ -122,8 +132,9 @@ async def test_silence_is_no_gift(
 
 def test_an_unknown_charge_of_a_provider_gets_a_reason() -> None:
     """A provider that says it does not know, and not why, is given the words."""
-    assert charge_of(Charge("unknown"), owed=True).reason
-    assert charge_of(Charge("unknown", reason="asleep"), owed=True).reason == "asleep"
+    silent, told = Done(Charge("unknown")), Done(Charge("unknown", reason="asleep"))
+    assert charge_of(silent, fresh(), owed=True).reason
+    assert charge_of(told, fresh(), owed=True).reason == "asleep"
 
 
 class _Once(Scripted):

@@ -122,6 +122,7 @@ def test_options_become_a_body() -> None:
         seed="18446744073709551615",
         size="768x512",
         steps="8",
+        max_cost="0.01",
         param=["aspect_ratio=4:3", "strength=0.5"],
     )
     assert body_of(args) == {
@@ -137,6 +138,7 @@ def test_options_become_a_body() -> None:
             "aspect_ratio": "4:3",
             "strength": 0.5,
         },
+        "max_cost": 0.01,
     }
 
 

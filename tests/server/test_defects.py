@@ -52,7 +52,8 @@ class _Buggy:
     def __getattr__(self, name: str) -> Any:
         if hasattr(self._store, name):
             return getattr(self._store, name)
-        return self._asked(name, getattr(self._store.read, name))
+        real = getattr(self._store.read, name)
+        return self._asked(name, real) if callable(real) else real
 
 
 def buggy(strikes: Callable[[str, Any], bool], times: int = 1) -> Any:

@@ -21,7 +21,7 @@ def test_backends_of_one_provider_have_places_of_their_own() -> None:
     for uid, host in (("a", here), ("b", here), ("c", there)):
         dispatcher.enqueue(uid, host)
     assert sorted(dispatcher.take(NOW)) == ["a", "c"]
-    assert dispatcher.reason(here) == "here is busy (1 of 1 places, 1 waiting ahead)"
+    assert dispatcher.reason(here) == "here is busy (1 of 1 places), behind 1 of yours"
     assert (dispatcher.counts(here), dispatcher.counts(there)) == ((1, 1), (1, 0))
     assert (dispatcher.host("a"), dispatcher.host("c")) == (here, there)
 
@@ -56,7 +56,7 @@ def test_who_waits_is_told_why_in_its_place() -> None:
     dispatcher.enqueue("elsewhere", "acme", NOW + 5)
     assert dispatcher.reasons("local") == [
         ("c", "local is busy (2 of 2 places)"),
-        ("e", "local is busy (2 of 2 places, 1 waiting ahead)"),
+        ("e", "local is busy (2 of 2 places), behind 1 of yours"),
     ]
     dispatcher.hold("local", "down")
     assert dispatcher.reasons("local") == [("c", "down"), ("e", "down"), ("later", "down")]

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from safelight.doubt import LEAST_TRIES, Doubt, Resolver, look_up
-from safelight.providers.base import Gone, Prediction, Unclear
+from safelight.providers.base import Gone, Prediction, Unclear, Unknowable
 from safelight.providers.scripted import Scripted
 from safelight.retry import RetryPolicy
 from tests.doubles.served import served
@@ -105,6 +105,18 @@ async def test_a_lost_answer_is_looked_up_and_followed(tmp_path: Path, billed: b
     assert (provider.started, provider.looked_up) == ([(uid, 1)], [(uid, 1)] * 3)
     assert events[-1]["result_data"]["prediction_id"] == f"scripted-{uid}-1"
     assert events[2]["prediction_id"] == f"scripted-{uid}-1"
+
+
+async def test_what_nobody_will_ever_tell_is_not_waited_for(tmp_path: Path) -> None:
+    """A provider that keeps nothing says so: the doubt ends at once as outcome_unknown, after
+    one question and without another start."""
+    provider = Scripted(billed=True, answers=(Unknowable("it keeps nothing"),))
+    async with served(tmp_path, scripted_provider=provider) as house:
+        data = await house.create(params={"script": [LOST, IMAGE]})
+        (*_, end) = await house.events(data["task_id"])
+    assert (end["type"], end["error_data"]["code"]) == ("failed", "outcome_unknown")
+    assert end["charge"]["verdict"] == "unknown"
+    assert (len(provider.started), len(provider.looked_up)) == (1, 1)
 
 
 async def test_what_never_arrived_is_started_again(tmp_path: Path) -> None:

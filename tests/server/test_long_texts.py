@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safelight.runner import MAX_DELTA
+from safelight.reporting import MAX_DELTA
 from tests.doubles.served import served
 
 

@@ -215,7 +215,8 @@ def test_comparing_never_fails() -> None:
     text = Asked(kind="text", prompt="p", model="gpt-4.1", params={"temperature": 1}, n=3)
     read = WITH_REMOTE.compare_defaults(text)
     assert read is not None
-    assert (read.requested, read.params, read.n) == ("gpt-4.1", {"temperature": 1.0}, 3)
+    asked_for = {"max_tokens": 8192, "temperature": 1.0}
+    assert (read.requested, read.params, read.n) == ("gpt-4.1", asked_for, 3)
     unknown = Asked(kind="text", prompt="p", model="no-such-model")
     assert WITH_REMOTE.compare_defaults(unknown) is None
     wrong = Asked(kind="image", prompt="p", params={"width": 1})

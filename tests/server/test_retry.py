@@ -9,7 +9,7 @@ from safelight.retry import Dice, RetryPolicy
 from safelight_protocol.charges import FREE
 from safelight_protocol.events import Charge, error_data
 from safelight_protocol.inputs import Faulted, GaveUp, InDoubt, Lost, Stopped
-from tests.doubles.lives import CHARGED, NOW, asked, fresh
+from tests.doubles.lives import CHARGED, NOW, asked, changed, fresh, resolved
 
 POLICY = RetryPolicy(attempts=4, losses=2, base_seconds=2.0, max_seconds=5.0)
 AGAIN = Again("provider_failed", "it broke")
@@ -124,3 +124,26 @@ def test_conflicts_end_at_the_limit_too() -> None:
 def test_the_pause_is_bounded_however_often_it_is_tried(tries: int) -> None:
     """No number of tries makes a pause longer than the longest, or breaks the arithmetic."""
     assert POLICY.pause(tries, 1.0) == 5.0
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Again("throttled", "too many", 60.0, elsewhere=True),
+        Never("provider_refused", "our key", elsewhere=True),
+    ],
+)
+def test_an_equal_host_is_asked_at_once(outcome: Again | Never) -> None:
+    """Its attempt waits for nothing, and what was for good was of the other host only."""
+    via = resolved(provider="south")
+    found = RetryPolicy().verdict(fresh(), outcome, NOW, dice(), via=via)
+    assert isinstance(found, Faulted)
+    assert (found.retry_at, found.via, found.error.retryable) == (NOW, via, True)
+
+
+def test_an_equal_host_is_no_further_attempt() -> None:
+    """The last fault is the last one, however many hosts there are."""
+    via = resolved(provider="south")
+    last = changed(fresh(), faults=2)
+    outcome = Never("provider_refused", "our key", elsewhere=True)
+    assert isinstance(RetryPolicy().verdict(last, outcome, NOW, dice(), via=via), GaveUp)

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from safelight.guard import Guard
-from safelight.providers.base import Gone, Outcome, Prediction, Report, Unclear
+from safelight.providers.base import Gone, Outcome, Prediction, Report, Unclear, Unknowable
 from safelight.providers.scripted import Scripted
 from safelight.stray import Stray, spared
 from tests.doubles.served import PATIENCE, Served, served
@@ -44,7 +44,7 @@ class _Astray(Scripted):
         await self._perhaps("follow", prediction)
         return await super().follow(prediction, handle, report)
 
-    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear | Unknowable:
         await self._perhaps("look_up", prediction)
         return await super().look_up(prediction)
 

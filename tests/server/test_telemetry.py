@@ -14,7 +14,8 @@ import pytest
 import structlog
 
 from safelight import telemetry
-from safelight.telemetry import EVENTS, STATISTICS, Unlisted, configure, log
+from safelight.telemetry import Unlisted, configure, log
+from safelight.vocabulary import EVENTS, STATISTICS
 from tests.doubles.served import served
 
 

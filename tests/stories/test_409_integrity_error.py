@@ -8,18 +8,19 @@ How it was reached: by asking for the same picture twice; by leaving the model o
 What it looked like: a picture nobody had asked for, a bill nobody expected, and a menu
 of `undefined (undefined)`.
 
-Not answered yet, since everything that runs in this version is free and built in: that
-price, budget and VIP are checked before anything runs, and conflicts of a real provider
-(issues 5 and 6). The provider here is the scripted one.
+The provider here is the scripted one, and where it is said so the emulator of that very
+provider, over real sockets.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.doubles.served import Served
+from tests.doubles.superduper_rig import FREE, PAID, asked, rigged
 
 ONCE = [{"do": "conflict", "attempt": 1, "message": "409 Integrity error"}]
 TWICE = [*ONCE, {"do": "conflict", "attempt": 2}]
@@ -109,7 +110,7 @@ async def test_what_happens_by_default_is_free(house: Served) -> None:
         assert (end["charge"]["verdict"], end["charge"]["amount_micros"]) == ("free", 0)
 
 
-MAY_BE_NULL = {"price", "max_inputs", "workflow", "shutdown_date", "replaced_by"}
+MAY_BE_NULL = {"price", "pricing", "max_inputs", "workflow", "shutdown_date", "replaced_by"}
 """What is not known or not so; each of them says so by being null."""
 
 
@@ -125,3 +126,34 @@ async def test_no_list_of_models_shows_undefined(house: Served, path: str) -> No
         assert unknown <= MAY_BE_NULL
     labels = [model["label"] for model in models]
     assert len(set(labels)) == len(labels)
+
+
+async def test_the_provider_itself_takes_each_seed_once(tmp_path: Path) -> None:
+    """The story against that provider: asked for the same picture twice, a chosen seed fails
+    by its name at the second time and is run once; a seed left open is drawn anew, and the
+    task tells the one that ran."""
+    async with rigged(tmp_path) as rig:
+        ends = []
+        for seed in ({"seed": 7}, {"seed": 7}, {}):
+            ends.append((await rig.house.events(await rig.create(FREE, **seed)))[-1])
+        assert [end["type"] for end in ends] == ["completed", "failed", "completed"]
+        assert ends[1]["error_data"]["code"] == "seed_conflict"
+        assert "Integrity" not in ends[1]["error_data"]["message"]
+        ran = [run["marks"]["seed"] for run in rig.emulator.runs()]
+        assert ran == [7, ends[2]["result_data"]["seed"]]
+
+
+async def test_two_dollars_are_not_spent_by_accident(tmp_path: Path) -> None:
+    """With that provider configured the default is still free, and the model of two dollars is
+    refused to whoever does not agree to its price, which the refusal tells."""
+    async with rigged(tmp_path) as rig:
+        answer = await rig.house.post("/api/tasks", {"kind": "image", "prompt": "p"})
+        end = (await rig.house.events(answer.json()["data"]["task_id"]))[-1]
+        assert end["charge"]["amount_micros"] == 0
+        body = asked(PAID)
+        del body["max_cost"]
+        refused = await rig.house.post("/api/tasks", body)
+        assert refused.status_code == 403
+        assert refused.json()["quote"]["high_micros"] == 2_000_000
+        assert [run["model"] for run in rig.emulator.runs()] == ["comfyui/flux"]
+        assert await rig.spent() == rig.emulator.cost() == 0

@@ -23,7 +23,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from safelight.telemetry import EVENTS
+from safelight.vocabulary import EVENTS
 from tests.doubles.process import server_process
 from tests.doubles.served import Served, served
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from safelight.providers.base import Done, Made, Outcome, Prediction, Report
-from safelight.providers.scripted import Scripted
 from safelight.store import Drawn, Store, open_store
 from safelight_protocol.codes import Refused
+from tests.doubles.painter import Painter
 from tests.doubles.served import Served, served
 
 SETTINGS: dict[str, Any] = {"png_text": False}
@@ -26,19 +25,6 @@ def picture(size: tuple[int, int] = (1024, 1024), colour: str = "red") -> bytes:
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "PNG")
     return out.getvalue()
-
-
-class _Painter(Scripted):
-    """Makes what it holds."""
-
-    def __init__(self, *made: bytes) -> None:
-        super().__init__()
-        self.made = made
-
-    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
-        for data in self.made:
-            await report(Made("image", "image/png", data))
-        return Done()
 
 
 class _Ill:
@@ -74,7 +60,7 @@ def stored(folder: Path) -> int:
 
 async def test_the_event_waits_for_no_drawing(tmp_path: Path) -> None:
     """Its address is told, and nothing is made before it is asked for."""
-    async with served(tmp_path, scripted_provider=_Painter(picture()), **SETTINGS) as house:
+    async with served(tmp_path, scripted_provider=Painter(picture()), **SETTINGS) as house:
         (made,) = await painted(house)
         assert made["thumbnail_url"] == made["url"] + "/thumbnail"
         assert stored(tmp_path) == 1
@@ -95,7 +81,7 @@ async def test_many_who_ask_at_once_wait_for_one_drawing(tmp_path: Path) -> None
             yield stores[-1]
 
     given = SETTINGS | {"opened": opened}
-    async with served(tmp_path, scripted_provider=_Painter(picture()), **given) as house:
+    async with served(tmp_path, scripted_provider=Painter(picture()), **given) as house:
         (made,) = await painted(house)
         answers = await asyncio.gather(*(house.http.get(made["thumbnail_url"]) for _ in range(20)))
         assert len({answer.content for answer in answers}) == 1
@@ -116,7 +102,7 @@ async def test_a_drawing_that_cannot_be_kept_shows_the_picture(tmp_path: Path) -
             ill.append(_Ill(store))
             yield ill[-1]
 
-    given = SETTINGS | {"opened": opened, "scripted_provider": _Painter(picture())}
+    given = SETTINGS | {"opened": opened, "scripted_provider": Painter(picture())}
     async with served(tmp_path, **given) as house:
         (made,) = await painted(house)
         ill[0].ill = True
@@ -131,7 +117,7 @@ async def test_a_drawing_that_cannot_be_kept_shows_the_picture(tmp_path: Path) -
 async def test_a_picture_that_cannot_be_decoded_is_shown_itself(tmp_path: Path) -> None:
     """A browser may make something of it; it is tried once only."""
     broken = picture()[:400]
-    async with served(tmp_path, scripted_provider=_Painter(broken), **SETTINGS) as house:
+    async with served(tmp_path, scripted_provider=Painter(broken), **SETTINGS) as house:
         (made,) = await painted(house)
         for _ in range(2):
             assert (await house.http.get(made["thumbnail_url"])).content == broken
@@ -140,7 +126,7 @@ async def test_a_picture_that_cannot_be_decoded_is_shown_itself(tmp_path: Path) 
 
 async def test_two_pictures_of_equal_bytes_have_one_thumbnail(tmp_path: Path) -> None:
     """It goes with the last of them."""
-    async with served(tmp_path, scripted_provider=_Painter(picture()), **SETTINGS) as house:
+    async with served(tmp_path, scripted_provider=Painter(picture()), **SETTINGS) as house:
         (first,), (second,) = await painted(house, id="a"), await painted(house, id="b")
         small = (await house.http.get(first["thumbnail_url"])).content
         assert (await house.http.delete("/api/tasks/a")).status_code == 200
@@ -153,7 +139,7 @@ async def test_two_pictures_of_equal_bytes_have_one_thumbnail(tmp_path: Path) ->
 @pytest.mark.parametrize("quality", [75, None])
 async def test_the_shelf_tells_the_same_address(tmp_path: Path, quality: int | None) -> None:
     """As the event, before and after it was made."""
-    painter = _Painter(picture())
+    painter = Painter(picture())
     given = SETTINGS | {"thumbnail_quality": quality}
     async with served(tmp_path, scripted_provider=painter, **given) as house:
         (made,) = await painted(house)

@@ -10,7 +10,7 @@ from typing import Any
 from safelight.edges.follow import MAX_ANSWER_BYTES
 from safelight.providers.base import Delta, Done, Outcome, Prediction, Report
 from safelight.providers.scripted import Scripted
-from safelight.runner import MAX_DELTA
+from safelight.reporting import MAX_DELTA
 from tests.doubles.deaf import line_to
 from tests.doubles.served import Served, served
 

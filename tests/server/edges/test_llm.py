@@ -166,8 +166,10 @@ def test_what_would_be_refused_is_not_offered() -> None:
     """Where a remote provider is configured, only models that can run are listed."""
     registry = Registry.load(frozenset({"local", "openai"}))
     offers = registry.offers("text")
-    assert [offer.name for offer in offers] == ["local/prose", "gpt-4.1"]
-    assert [offer.default for offer in offers] == [True, False]
+    first, *others = [offer.name for offer in offers]
+    assert first == "local/prose" and "gpt-4.1" in others
+    assert all(name.startswith("gpt-") for name in others)
+    assert [offer.name for offer in offers if offer.default] == ["local/prose"]
     assert Registry.load(frozenset()).offers("text") == []
 
 

@@ -170,7 +170,7 @@ BAD = [
     ({"id": "llm_1"}, "id", "invalid"),
     ({"n": 0}, "n", "invalid"),
     ({"inputs": [{"task": "nope"}]}, "inputs.0", "invalid"),
-    ({"webhook": "http://x"}, "webhook", "invalid"),
+    ({"webhook": "ftp://x"}, "webhook", "invalid"),
 ]
 
 

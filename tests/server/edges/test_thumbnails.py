@@ -11,8 +11,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from safelight.providers.base import Done, Made, Outcome, Prediction, Report
-from safelight.providers.scripted import Scripted
+from tests.doubles.painter import Painter
 from tests.doubles.served import Served, served
 from tests.doubles.turns import until
 
@@ -26,19 +25,6 @@ def picture(form: str, size: tuple[int, int], frames: int = 1, **options: Any) -
     more = {"save_all": True, "append_images": images[1:]} if frames > 1 else {}
     images[0].save(out, form, **more, **options)
     return out.getvalue()
-
-
-class _Painter(Scripted):
-    """Makes what it holds."""
-
-    def __init__(self, *made: bytes) -> None:
-        super().__init__()
-        self.made = made
-
-    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
-        for data in self.made:
-            await report(Made("image", "image/png", data))
-        return Done()
 
 
 async def artifacts(house: Served, **fields: Any) -> list[dict[str, Any]]:
@@ -67,7 +53,7 @@ async def swept(house: Served, files: int) -> None:
 async def test_a_picture_has_a_small_one(tmp_path: Path, form: str, frames: int) -> None:
     """A still WebP of at most 512 pixels, in its proportions; told in the event, the snapshot
     and the gallery alike."""
-    painter = _Painter(picture(form, (1500, 750), frames))
+    painter = Painter(picture(form, (1500, 750), frames))
     async with served(tmp_path, scripted_provider=painter) as house:
         (made,) = await artifacts(house, id="x")
         small = await image_at(house, made["thumbnail_url"])
@@ -84,7 +70,7 @@ async def test_a_picture_has_a_small_one(tmp_path: Path, form: str, frames: int)
 
 async def test_a_small_picture_is_its_own_thumbnail(tmp_path: Path) -> None:
     """Nothing is drawn or stored for it."""
-    painter = _Painter(picture("PNG", (64, 32)))
+    painter = Painter(picture("PNG", (64, 32)))
     async with served(tmp_path, scripted_provider=painter) as house:
         (made,) = await artifacts(house)
         assert (await image_at(house, made["thumbnail_url"])).format == "PNG"
@@ -97,14 +83,14 @@ async def test_no_thumbnails_where_none_are_wanted_or_possible(tmp_path: Path) -
     film = b"\0\0\0\x18ftypmp42" + bytes(100)
     header = picture("PNG", (1, 1))
     bomb = _with_size(header, 100_000, 10_000)
-    painter = _Painter(film, bomb)
+    painter = Painter(film, bomb)
     async with served(tmp_path, scripted_provider=painter, png_text=False) as house:
         made = await artifacts(house)
         assert [one["thumbnail_url"] for one in made] == [None, None]
         assert (await house.http.get(made[1]["url"] + "/thumbnail")).content == bomb
         answer = await house.http.get(made[0]["url"] + "/thumbnail")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    painter = _Painter(picture("PNG", (900, 900)))
+    painter = Painter(picture("PNG", (900, 900)))
     async with served(tmp_path, scripted_provider=painter, thumbnail_quality=None) as house:
         assert (await artifacts(house))[0]["thumbnail_url"] is None
 
@@ -123,7 +109,7 @@ async def test_a_png_says_what_it_was_made_of(tmp_path: Path) -> None:
     theirs = PngInfo()
     theirs.add_text("workflow", '{"9": "SaveImage"}')
     png, jpeg = picture("PNG", (40, 20), pnginfo=theirs), picture("JPEG", (40, 20))
-    painter = _Painter(png, jpeg)
+    painter = Painter(png, jpeg)
     async with served(tmp_path, scripted_provider=painter) as house:
         first, second = await artifacts(house, id="x", prompt="ein Mönch", seed=2**64 - 1)
         found = await image_at(house, first["url"])
@@ -136,7 +122,7 @@ async def test_a_png_says_what_it_was_made_of(tmp_path: Path) -> None:
         assert found.info["workflow"] == '{"9": "SaveImage"}'
         assert found.tobytes() == Image.open(io.BytesIO(png)).tobytes()
         assert (await house.http.get(second["url"])).content == jpeg
-    async with served(tmp_path, scripted_provider=_Painter(png), png_text=False) as house:
+    async with served(tmp_path, scripted_provider=Painter(png), png_text=False) as house:
         (made,) = await artifacts(house)
         assert (await house.http.get(made["url"])).content == png
 
@@ -144,7 +130,7 @@ async def test_a_png_says_what_it_was_made_of(tmp_path: Path) -> None:
 async def test_an_expired_file_is_gone_and_its_event_stays(tmp_path: Path) -> None:
     """By `artifact_retention_seconds`: its bytes and its thumbnail go, 410 says so, and its
     task still tells of it; a task that would start from it is refused."""
-    painter = _Painter(picture("PNG", (900, 300)))
+    painter = Painter(picture("PNG", (900, 300)))
     async with served(tmp_path, scripted_provider=painter) as house:
         (made,) = await artifacts(house, id="x")
         assert (await image_at(house, made["thumbnail_url"])).format == "WEBP"

@@ -24,9 +24,12 @@ from safelight.providers.base import (
 )
 from safelight.providers.comfyui import Comfy, ComfyBackend, Timings
 from safelight.providers.local import Local
+from safelight.providers.replicate import Replicate
 from safelight.providers.scripted import Scripted
-from safelight.settings import BackendSettings
+from safelight.settings import BackendSettings, ProviderSettings
+from tests.doubles.emulated import emulated
 from tests.doubles.kernie import kerniegen
+from tests.doubles.replicate_rig import LANTERN, LLAMA, QUICK, VIDEO
 
 SMALL = {"width": 256, "height": 256, "steps": 4}
 
@@ -47,7 +50,7 @@ class Heard:
         return [report for report in self.reports if isinstance(report, kind)]
 
 
-@pytest.fixture(params=["local", "scripted", "comfyui"])
+@pytest.fixture(params=["local", "scripted", "comfyui", "replicate"])
 async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Provider]:
     """Each provider in turn, opened; a remote one with the server it speaks to."""
     with ExitStack() as stack:
@@ -57,6 +60,10 @@ async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
                 chosen = Local(1)
             case "scripted":
                 chosen = Scripted()
+            case "replicate":
+                emulator = stack.enter_context(emulated(tmp_path, "replicate", pace=0.02))
+                keyed = ProviderSettings(url=f"{emulator.url}/v1", key=emulator.key)
+                chosen = Replicate(keyed, timings=QUICK)
             case _:
                 server = stack.enter_context(kerniegen(tmp_path / "kernie", step_seconds=0.02))
                 settings, timings = BackendSettings(url=server.url), Timings(settle=0.05)
@@ -72,6 +79,7 @@ MODELS: dict[str, dict[str, str]] = {
         "video": "comfyui/animation",
         "text": "comfyui/workflow",
     },
+    "replicate": {"image": LANTERN, "video": VIDEO, "text": LLAMA},
 }
 SQUARE = {"width": 64, "height": 64, "batch_size": 1, "color": 0}
 SAYS = {
@@ -85,6 +93,8 @@ def prediction(provider: Provider, kind: Any = "image", **fields: Any) -> Predic
     """A small prediction of the provider's own model."""
     model = MODELS.get(provider.name, MODELS["local"])[kind]
     params: dict[str, Any] = {} if provider.name == "scripted" else SMALL
+    if provider.name == "replicate" and kind != "image":
+        params = {}
     if provider.name == "comfyui" and kind == "text":
         params = {"workflow": SAYS}
     return Prediction(
@@ -144,7 +154,7 @@ async def test_cancel_ends_it_and_may_be_repeated(provider: Provider) -> None:
     assert len(heard.reports) == count
 
 
-SLOW = {"local": {"steps": 400}, "comfyui": {"steps": 100}}
+SLOW = {"local": {"steps": 400}, "comfyui": {"steps": 100}, "replicate": {"steps": 50}}
 HANG = [{"do": "progress", "to": 0.1}, {"do": "hang"}]
 
 

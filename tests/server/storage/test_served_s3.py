@@ -10,27 +10,14 @@ from typing import Any
 
 import pytest
 
-from safelight.providers.base import Done, Made, Outcome, Prediction, Report
-from safelight.providers.scripted import PIXEL, Scripted
+from safelight.providers.scripted import PIXEL
 from tests.doubles.bucket import Bucket
+from tests.doubles.painter import Painter
 from tests.doubles.process import clean_environment
 from tests.doubles.served import Served, served
 
 pytestmark = pytest.mark.needs("moto")
 LARGE = PIXEL + os.urandom(300_000)
-
-
-class _Painter(Scripted):
-    """Makes one picture; notes what its inputs were."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inputs: list[bytes] = []
-
-    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
-        self.inputs += [given.path.read_bytes() for given in prediction.inputs]
-        await report(Made("image", "image/png", LARGE))
-        return Done()
 
 
 async def made(house: Served, **fields: Any) -> dict[str, Any]:
@@ -44,7 +31,7 @@ async def made(house: Served, **fields: Any) -> dict[str, Any]:
 async def test_files_live_in_the_store(store: Bucket, tmp_path: Path) -> None:
     """Put there, served from there with ranges, given to a later task, and deleted there with
     their thumbnails; of our own disk they use nothing."""
-    painter = _Painter()
+    painter = Painter(LARGE)
     wanted = store.settings(tmp_path.name) | {"png_text": False, "scripted_provider": painter}
     async with served(tmp_path, **wanted) as house:
         artifact = await made(house, id="x")
@@ -69,7 +56,9 @@ async def test_files_live_in_the_store(store: Bucket, tmp_path: Path) -> None:
 async def test_strays_are_swept_in_the_store(store: Bucket, tmp_path: Path) -> None:
     """An object that no row names goes when it is old; those that are named stay."""
     prefix = f"{tmp_path.name}-strays"
-    async with served(tmp_path, scripted_provider=_Painter(), **store.settings(prefix)) as house:
+    async with served(
+        tmp_path, scripted_provider=Painter(LARGE), **store.settings(prefix)
+    ) as house:
         assert (await house.http.get((await made(house))["thumbnail_url"])).status_code == 200
         files, read = house.context.artifacts, house.context.shelf.read
         stray = await files.keep(PIXEL + b"stray", kind="image")

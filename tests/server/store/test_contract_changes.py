@@ -12,7 +12,16 @@ from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
 from safelight_protocol.events import Charge, decode_event, encode_event
 from safelight_protocol.task import State, Task
-from tests.doubles.lives import ARTIFACT, EXAMPLES, NOW, brought_to, changed, example, fresh
+from tests.doubles.lives import (
+    ARTIFACT,
+    EXAMPLES,
+    NOW,
+    brought_to,
+    changed,
+    example,
+    fresh,
+    resolved,
+)
 from tests.doubles.writes import (
     Writing,
     artifact_row,
@@ -53,6 +62,7 @@ async def test_a_row_comes_back_as_it_was(store: Store, state: State) -> None:
         **{"canceling": True, "handle_told": True, "not_before": NOW, "deadline": NOW + 1},
         **{"claimed_at": NOW + 2, "ended_at": NOW + 3, "seq": 1, "seed": str(2**64 - 1)},
         **{"spent": Charge("unknown", 7, "EUR", 'attempt 1: "é"'), "place": "http://h/ö"},
+        via=resolved(model="south/x", provider="south"),
     )
     await store.put(Change(before=born, after=full))
     assert (await store.read.tasks(["u1"]))["u1"] == full

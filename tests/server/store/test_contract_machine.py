@@ -52,9 +52,10 @@ TALKING = (State.STARTING, State.RUNNING)
 
 def left_of(task: Task) -> LiveRow:
     """What a start is told of a live task."""
-    ran = task.resolved
+    ran = task.ran
     times = (task.created_at, task.not_before)
-    return LiveRow(task.uid, task.state, *times, ran.provider, ran.backend, task.place)
+    where = (ran.provider, ran.backend, task.place)
+    return LiveRow(task.uid, task.state, *times, *where, task.owner, ran.model)
 
 
 class Kept:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import scale
-from safelight.store import filing, statements
+from safelight.store import deliveries, filing, ledger, statements
 
 ALLOWED = {
     "LIVE": {"SCAN t USING INDEX tasks_live": "the index holds live tasks only"},
+    "RUN_TIMES": {"SCAN t": "the last that ended, up to a limit, by their index"},
     "MEETABLE_TASKS": {"SCAN tasks USING INDEX tasks_live": "the index holds live tasks only"},
     "LEFTOVERS": {"SCAN leftovers": "by its key, up to a limit; most often it is empty"},
     "LAST_CHANGE": {"SCAN owners": "the recursion's own row"},
@@ -32,6 +33,9 @@ ALLOWED = {
         "USE TEMP B-TREE FOR ORDER BY": "of at most two limits of numbers, then of a page",
     },
     "ARTIFACTS_OF": {"USE TEMP B-TREE FOR ORDER BY": "of one task's few files"},
+    "HELD": {"SCAN t USING INDEX tasks_live": "the index holds live tasks only"},
+    "SPENT": {"SCAN owners": "the recursion's own rows: one for each owner"},
+    "TOTALS": {"USE TEMP B-TREE FOR GROUP BY": "of one owner's days, which are summed"},
     "INSERT_TASKS": {"USE TEMP B-TREE FOR ORDER BY": "of the rows of one batch"},
 }
 """What a plan may have all the same, by the statement's name, with the reason."""
@@ -44,7 +48,12 @@ FRAGMENTS = {"TASK": "the beginning of others, which say which task"}
 
 def written() -> Iterator[tuple[str, str]]:
     """Every statement of the modules with its name; one that gets its rows later gets one."""
-    for name, value in [*vars(statements).items(), *vars(filing).items()]:
+    for name, value in [
+        *vars(statements).items(),
+        *vars(filing).items(),
+        *vars(ledger).items(),
+        *vars(deliveries).items(),
+    ]:
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and re.match(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", text):
                 if name not in FRAGMENTS:

@@ -1,0 +1,84 @@
+"""`safelight quote`, `usage` and `run --max-cost` against a real server."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from safelight.cli import main
+from safelight.cli.world import World
+from tests.doubles.priced import DONE, models_file
+from tests.doubles.process import ServerProcess, server_process
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One whose scripted models have prices; its provider is the shipped one, which is free."""
+    folder = tmp_path_factory.mktemp("money")
+    own = models_file(folder)
+    with server_process(folder / "data", scripted=True, models_file=own) as running:
+        yield running
+
+
+def said(server: ServerProcess, *argv: str) -> tuple[int, str, str]:
+    """The exit code of a command, and what it said."""
+    out, err = io.StringIO(), io.StringIO()
+    world = World({"SAFELIGHT_URL": server.url}, out, err, lambda: 1_800_000_000.0)
+    return main(argv, world), out.getvalue(), err.getvalue()
+
+
+def test_a_quote_is_told_in_words(server: ServerProcess) -> None:
+    """What it costs, how that comes about, and what is missing; exit code 1 without it."""
+    code, out, err = said(server, "quote", "a monk", "--model", "scripted/image")
+    assert code == 1 and out.splitlines()[0] == "scripted/image: $0.003"
+    assert "1 image at $0.003" in out and "Send max_cost 0.003 or more." in err
+    code, _, err = said(
+        server, "quote", "a monk", "--model", "scripted/image", "--max-cost", "0.01"
+    )
+    assert code == 0 and "max_cost covers it" in err
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "told"),
+    [
+        ("scripted/free", "image", "free"),
+        ("scripted/text", "text", "$0.00 or more, nobody can say how much"),
+    ],
+)
+def test_what_a_quote_comes_to(server: ServerProcess, model: str, kind: str, told: str) -> None:
+    """Free, an amount, or no upper end."""
+    _, out, _ = said(server, "quote", "a monk", "--model", model, "--kind", kind)
+    assert out.splitlines()[0] == f"{model}: {told}"
+
+
+def test_a_run_says_what_it_cost_and_usage_adds_it_up(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    """Refused without max_cost, told with its charge, and in the sums from then on."""
+    asked = ["run", "a monk", "--model", "scripted/image", "-o", str(tmp_path / "monk.png")]
+    asked += ["--param", f"script={json.dumps(DONE)}"]
+    code, _, err = said(server, *asked)
+    assert code == 1 and "payment_required" in err
+    code, _, err = said(server, *asked, "--max-cost", "0.003")
+    assert code == 0 and "charged: $0.003 (1 image at $0.003)" in err
+    code, out, _ = said(server, "usage")
+    assert code == 0 and out.splitlines()[0].endswith(": $0.003")
+    assert "scripted/image" in out and "DAY" in out
+
+
+def test_a_day_that_is_none_is_told(server: ServerProcess) -> None:
+    """The server's words, exit code 1."""
+    code, _, err = said(server, "usage", "--from", "monday")
+    assert code == 1 and "a day such as 2026-11-21" in err
+
+
+def test_models_are_listed_with_their_prices(server: ServerProcess) -> None:
+    """For one result, by what is used, or not known."""
+    _, out, _ = said(server, "models")
+    prices = {line.split()[0]: line for line in out.splitlines()}
+    assert "$0.003" in prices["scripted/image"] and "by use" in prices["scripted/text"]
+    assert "$2, VIP" in prices["scripted/vip"] and "unknown" in prices["scripted/video"]
