@@ -9,7 +9,7 @@ providers tell what was used. What a request may come to is in quotes.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
 import msgspec
@@ -27,6 +27,14 @@ UNITS: Mapping[str, str] = {
     "output_image_token": "million output tokens of pictures",
 }
 """What a price may be for, and what one rate of it buys."""
+
+KIND_OF: Mapping[str, str] = {
+    "cached_token": "input_token",
+    "input_image_token": "input_token",
+    "output_image_token": "output_token",
+}
+"""Tokens that some price lists do not tell apart: what has no rate of its own costs what the
+tokens cost that it is a kind of."""
 
 MILLION = 1_000_000
 
@@ -49,6 +57,11 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether it costs nothing, however much is used."""
         return not any(self.rates.values())
 
+    def rate(self, unit: str) -> int:
+        """What one of a unit costs: by its own rate, or by that of what it is a kind of. What
+        has neither costs nothing."""
+        return self.rates.get(unit, self.rates.get(KIND_OF.get(unit, ""), 0))
+
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the owner of a task agreed to, in millionths of a US dollar: `hold` is set aside
@@ -62,6 +75,12 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 MAX_MICROS = 10**15
 """A billion dollars: any amount that is said stays exact in every JSON reader."""
+
+MOST_USED = Decimal(10**15)
+FINEST = Decimal("1e-12")
+"""What can be used of anything: nobody uses more, and nobody bills for less."""
+
+_EXACT = Context(prec=100)
 
 
 def micros_of(dollars: float | str) -> int:
@@ -87,7 +106,7 @@ def in_dollars(micros: int) -> str:
 
 def used(counts: Mapping[str, Any]) -> dict[str, Decimal]:
     """A usage out of what a provider said: integers, floats or text. What is no number, is
-    negative or not finite is left out."""
+    negative, not finite or more than anybody can use is left out."""
     made: dict[str, Decimal] = {}
     for unit, count in counts.items():
         if unit not in UNITS:
@@ -98,20 +117,24 @@ def used(counts: Mapping[str, Any]) -> dict[str, Decimal]:
             amount = Decimal(str(count))
         except ArithmeticError:
             continue
-        if amount.is_finite() and amount >= 0:
-            made[unit] = amount
+        if amount.is_finite() and 0 <= amount <= MOST_USED:
+            exponent = amount.as_tuple().exponent
+            is_finer = isinstance(exponent, int) and exponent < FINEST.adjusted()
+            made[unit] = amount.quantize(FINEST) if is_finer else amount
     return made
 
 
 def cost(price: Price, usage: Usage) -> int:
     """What it comes to, in millionths of a US dollar, rounded once, half to even."""
     total = Decimal(0)
-    for unit, rate in price.rates.items():
-        per = MILLION if unit.endswith("_token") else 1
-        total += Decimal(rate) * usage.get(unit, Decimal(0)) / per
-    return int(total.quantize(Decimal(1), ROUND_HALF_EVEN))
+    with localcontext(_EXACT):
+        for unit, count in usage.items():
+            per = MILLION if unit.endswith("_token") else 1
+            total += Decimal(price.rate(unit)) * count / per
+        return int(total.to_integral_value(ROUND_HALF_EVEN))
 
 
 def covers(price: Price, usage: Usage) -> bool:
-    """Whether the usage says something about every rate that is not 0."""
+    """Whether the usage says something about every rate that is not 0. Of a kind of tokens
+    without a rate of its own it need not: then they are among the others."""
     return all(unit in usage for unit, rate in price.rates.items() if rate)

@@ -8,6 +8,7 @@ whether an owner may have it is the server's business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
@@ -15,17 +16,25 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from .prices import UNITS, Price, cost, in_dollars
+from .prices import KIND_OF, MAX_MICROS, MOST_USED, UNITS, Price, cost, in_dollars
 from .task import Asked, Resolved, Task
 
 MARGIN = 1024
 """Tokens that a provider may put around a prompt: roles, tools, the beginning and the end."""
 
 TOKEN_LIMITS = ("max_tokens", "max_output_tokens", "max_completion_tokens", "max_new_tokens")
-"""Parameters that limit what a model writes; the first that is there counts."""
+"""Parameters that limit what a model writes."""
 
 LENGTHS = ("duration", "seconds", "num_seconds")
 """Parameters that say how long a video is."""
+
+COUNTS = tuple(
+    "n num_outputs num_images number_of_images num_videos num_samples batch_size best_of"
+    " num_return_sequences candidate_count".split()
+)
+"""Parameters by which models that take any say how many results they make of one."""
+
+LEAST = Decimal("1e-6")
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -80,7 +89,8 @@ def bounds(price: Price, asked: Asked, resolved: Resolved) -> Bounds:
     high: dict[str, Decimal] = {}
     open_ended: list[str] = []
     told: list[str] = []
-    for unit, rate in price.rates.items():
+    for unit in _counting(price):
+        rate = price.rate(unit)
         if not rate:
             continue
         least, most = _range(unit, price, asked, resolved)
@@ -89,11 +99,12 @@ def bounds(price: Price, asked: Asked, resolved: Resolved) -> Bounds:
             open_ended.append(unit)
         else:
             high[unit] = Decimal(most)
-        told.append(_in_words(unit, rate, least, most))
+        if most != 0:
+            told.append(_in_words(unit, rate, least, most))
     basis = "; ".join(told) or "it costs nothing"
     if price.as_of:
         basis += f" (as of {price.as_of})"
-    return Bounds(cost(price, low), None if open_ended else cost(price, high), basis)
+    return Bounds(_told(price, low), None if open_ended else _told(price, high), basis)
 
 
 def bound_of(task: Task, ran: Resolved | None = None) -> int | None:
@@ -108,24 +119,36 @@ def bound_of(task: Task, ran: Resolved | None = None) -> int | None:
     return None if other.price is UNSET else bounds(other.price, task.asked, other).high
 
 
+def _told(price: Price, usage: Mapping[str, Decimal]) -> int:
+    """What it comes to; of more than anybody can agree to only that it is more."""
+    return min(cost(price, usage), MAX_MICROS + 1)
+
+
+def _counting(price: Price) -> list[str]:
+    """The units that a bound adds up. Tokens of a kind without a rate of its own are bounded
+    with those that they are a kind of, unless the price limits them by themselves."""
+    apart = (unit for unit in KIND_OF if unit in price.most and unit not in price.rates)
+    return [*price.rates, *apart]
+
+
 def _range(
     unit: str, price: Price, asked: Asked, resolved: Resolved
 ) -> tuple[Decimal | int, Decimal | int | None]:
     """The least and the most of a unit that an attempt uses; None where nothing says so."""
-    n = resolved.n
+    least, n = resolved.n, resolved.n * _multiplied(resolved.params)
     most = None if unit not in price.most else price.most[unit] * n
     match unit:
         case "run":
             return 1, 1
         case "image" | "video":
-            return n, n
+            return least, n
         case "video_second":
             length = number_in(resolved.params, LENGTHS)
-            return (0, most) if length is None else (length * n, length * n)
+            return (0, most) if length is None else (length * least, length * n)
         case "input_token":
             counted = (_bytes_of(asked, resolved) + MARGIN) * n
             return 0, most if asked.inputs else _least(most, counted)
-        case "cached_token" if price.rates[unit] <= price.rates.get("input_token", 0):
+        case "cached_token" if price.rate(unit) <= price.rate("input_token"):
             return 0, 0  # it counts in place of an input token, which costs no less
         case "cached_token":
             return 0, _least(most, (_bytes_of(asked, resolved) + MARGIN) * n)
@@ -143,18 +166,28 @@ def _least(*limits: Decimal | int | None) -> Decimal | int | None:
 
 
 def number_in(params: Mapping[str, Any], names: tuple[str, ...]) -> Decimal | None:
-    """The first of these parameters that is a number, or text of one."""
-    for name in names:
-        value = params.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            continue
-        try:
-            number = Decimal(str(value))
-        except ArithmeticError:
-            continue
-        if number.is_finite() and number >= 0:
-            return number
-    return None
+    """The largest of these parameters, among those that are numbers, or text of one, above 0:
+    which of them its provider goes by is not known here."""
+    numbers = (_number(params[name]) for name in names if name in params)
+    return max((number for number in numbers if number is not None), default=None)
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value))
+    except (ArithmeticError, ValueError):
+        return None
+    return min(number, MOST_USED) if number.is_finite() and number >= LEAST else None
+
+
+def _multiplied(params: Mapping[str, Any]) -> int:
+    """By how much the results are more than were asked for by `n`."""
+    times = 1
+    for name in COUNTS:
+        times *= max(1, math.ceil(_number(params.get(name)) or 1))
+    return times
 
 
 def _bytes_of(asked: Asked, resolved: Resolved) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from safelight_protocol.prices import Price
+from safelight_protocol.prices import UNITS, Price
 from safelight_protocol.task import Resolved
 
 from .resolving import backend_for, priced_of
@@ -44,9 +44,17 @@ def _price(roster: Roster, row: ModelRow, agreed: Resolved) -> Price | UnsetType
     """What it costs there; None if that is more than was agreed to, or might be."""
     priced = priced_of(roster, row)
     if priced is None:
-        return UNSET
+        return row.priced or UNSET
     if priced.price is None:  # nobody knows: as nobody knew before, and that was agreed to
-        return UNSET if agreed.terms is not UNSET and agreed.price is UNSET else None
-    rates = {} if agreed.price is UNSET else agreed.price.rates
-    is_dearer = any(rate > rates.get(unit, 0) for unit, rate in priced.price.rates.items())
+        knew = agreed.terms is UNSET or agreed.terms.bound is not None
+        return None if knew or agreed.price is not UNSET else UNSET
+    known = Price(rates={}) if agreed.price is UNSET else agreed.price
+    is_dearer = any(_is_dearer(unit, priced.price, known) for unit in UNITS)
     return None if is_dearer else priced.price
+
+
+def _is_dearer(unit: str, price: Price, known: Price) -> bool:
+    """Whether one of a unit costs more, or more of it may be used than was reckoned with."""
+    rate, most = price.rate(unit), known.most.get(unit)
+    is_longer = most is not None and price.most.get(unit, most + 1) > most
+    return rate > known.rate(unit) or bool(rate and is_longer)

@@ -10,6 +10,9 @@ from safelight_protocol.task import Resolved
 from tests.doubles.ailing import twins
 from tests.doubles.lives import asked
 
+TOKENS = "price = { rates = { input_token = 1000 } }"
+"""What was cached costs what the rest does."""
+
 
 def registry(north: str = 'equals = ["south/x"]', south: str = "", billed: str = "") -> Registry:
     """One that has both, and both configured."""
@@ -52,6 +55,8 @@ def test_what_has_no_equal_has_none() -> None:
         ("price_micros = 0", "price_micros = 1", False),
         ("price_micros = 1000", "price = { rates = { run = 1000 } }", False),
         ("price_micros = 1000", "", False),
+        (TOKENS, "price = { rates = { input_token = 1000, cached_token = 100 } }", True),
+        ("price = { rates = { input_token = 1000, cached_token = 100 } }", TOKENS, False),
         ("", "vip = true\nprice_micros = 0", False),
         ("vip = true\nprice_micros = 10", "vip = true\nprice_micros = 10", True),
     ],
