@@ -28,6 +28,8 @@ DAYS = 30
 
 UNKNOWN_SHOWN = 50
 EPOCH = datetime.date(1970, 1, 1).toordinal()
+FIRST = datetime.date.min.toordinal() - EPOCH
+"""No day is told that is before it."""
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +133,7 @@ class Accounts:
     def _days(self, first: str | None, last: str | None) -> tuple[int, int]:
         today = day_of(self._clock())
         end = today if last is None else _day("to", last)
-        start = end - DAYS + 1 if first is None else _day("from", first)
+        start = max(FIRST, end - DAYS + 1) if first is None else _day("from", first)
         if start > end:
             raise _no_day("from", first, f"a day up to {date_of(end)}")
         return start, end

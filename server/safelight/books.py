@@ -26,7 +26,7 @@ from safelight_protocol.inputs import (
 from safelight_protocol.task import Resolved, Task
 
 from .endings import begun
-from .purse import day_of
+from .purse import day_of, feared
 from .store import Entry
 
 ENDS_ATTEMPT = (Finished, Faulted, Lost, GaveUp, Stopped)
@@ -60,14 +60,11 @@ def _charge(task: Task, said: Charge, now: int) -> tuple[Entry, ...]:
     if said.verdict == "free" and (terms is UNSET or not begun(task)):
         return ()
     charge = settled(said, task)
-    counts = charge.ceiling
-    if charge.verdict == "unknown" and charge.at_most_micros is UNSET and terms is not UNSET:
-        counts = max(counts, terms.hold)
     line = _entry("charge", task, task.ran, charge.amount_micros, now)
     return (
         msgspec.structs.replace(
             line,
-            counts=counts,
+            counts=feared(charge, terms),
             currency=charge.currency,
             handle=task.handle,
             usage=None if charge.usage is UNSET else _json(charge.usage).decode(),
@@ -78,12 +75,15 @@ def _charge(task: Task, said: Charge, now: int) -> tuple[Entry, ...]:
 
 
 def corrected(line: Entry, charge: Charge, now: int) -> Entry:
-    """What makes a charge the one that was learnt later."""
+    """What makes a charge the one that was learnt later. Against the budget one in another
+    currency counts as what it was feared to be."""
+    same = charge.currency == line.currency
     return msgspec.structs.replace(
         line,
         entry="correction",
-        amount=charge.amount_micros - line.amount,
-        counts=charge.ceiling - line.counts,
+        amount=charge.amount_micros - (line.amount if same else 0),
+        counts=charge.ceiling - line.counts if same else 0,
+        currency=charge.currency,
         usage=None if charge.usage is UNSET else _json(charge.usage).decode(),
         verdict=charge.verdict,
         reason=charge.reason,

@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.events import Charge
-from safelight_protocol.prices import Price, Usage, cost, covers, in_dollars
+from safelight_protocol.prices import KIND_OF, MAX_MICROS, Price, Usage, cost, covers, in_dollars
 from safelight_protocol.quotes import LENGTHS, number_in
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
@@ -28,6 +28,7 @@ SILENCE = "its provider did not say what it cost"
 NO_PRICE = "no price of this model is known here"
 NO_COST = "the model costs nothing"
 COUNTED = "counted by us"
+IMPOSSIBLE = "its provider named an amount that cannot be"
 
 NOTHING: Mapping[str, int] = {}
 
@@ -45,7 +46,13 @@ def charge_of(
     outcome: Outcome | Account, task: Task, owed: bool, made: Mapping[str, int] = NOTHING
 ) -> Charge:
     """What an attempt cost; `owed` if a provider that bills had begun it, so that its silence
-    is no gift. `made` counts the files that came of it, by kind."""
+    is no gift. `made` counts the files that came of it, by kind. An amount that cannot be is
+    not believed."""
+    charge = _told(outcome, task, owed, made)
+    return charge if 0 <= charge.amount_micros <= MAX_MICROS else unknown(IMPOSSIBLE)
+
+
+def _told(outcome: Outcome | Account, task: Task, owed: bool, made: Mapping[str, int]) -> Charge:
     said, usage = None, None
     if isinstance(outcome, Told):
         said, usage = outcome.charge, outcome.usage
@@ -112,8 +119,8 @@ def _counted(price: Price, usage: Usage, task: Task, made: Mapping[str, int]) ->
 def in_words(price: Price, usage: Usage) -> str:
     """How an amount comes about: `2 images at $0.003`."""
     parts = []
-    for unit, rate in price.rates.items():
-        count = usage.get(unit)
+    for unit in (*price.rates, *(unit for unit in KIND_OF if unit not in price.rates)):
+        rate, count = price.rate(unit), usage.get(unit)
         if not rate or not count:
             continue
         plural = unit.replace("_", " ") + ("" if count == 1 else "s")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from safelight_protocol.charges import added, settled
 from safelight_protocol.codes import Refused
@@ -89,8 +89,8 @@ class Purse:
         high, budget, left = quote.high_micros, self.budget(owner), self.left(owner)
         if given is None and (high is None or budget is None):
             raise _unasked(quote, has_budget=budget is not None)
-        if given is not None and high is not None and given < high:
-            raise _too_little(quote, given, high)
+        if given is not None and given < (max(1, quote.low_micros) if high is None else high):
+            raise _too_little(quote, given)
         hold = high if high is not None else given or 0
         if left is not None and hold > left:
             raise _overdrawn(quote, hold, max(0, left))
@@ -114,11 +114,11 @@ class Purse:
 
     def book(self, entries: Iterable[Entry]) -> None:
         """Take in lines that are on disk."""
-        today = self._today()
+        days = {"correction": (self._today(),), "charge": (self._today(), day_of(self._clock()))}
         for entry in entries:
             if entry.entry == "release":
                 self.drop(entry.uid)
-            elif entry.entry != "hold" and entry.day == today:
+            elif entry.day in days.get(entry.entry, ()):  # of a clock set back, too
                 self._spent[entry.owner] += entry.counts
             self.on_booked()
 
@@ -142,14 +142,17 @@ class Purse:
         """Why no further attempt may begin, behind one that cost this; None if it may."""
         terms = task.resolved.terms
         assert terms is not UNSET, "who has none is not asked"
-        spent = _at_most(added(task.spent, charge, task.attempt), terms)
+        so_far = added(task.spent, charge, task.attempt)
+        spent = 0 if so_far is None else feared(so_far, terms)
         bound = bound_of(task, via)
         needed = terms.hold if bound is None else bound
         if terms.cap is not None and spent + needed > terms.cap:
             already = f"{in_dollars(spent)} of max_cost {in_dollars(terms.cap)} may be spent"
             return f"another attempt may cost {in_dollars(needed)}, and {already}"
         left = self.left(task.owner)
-        if left is not None and left + terms.hold < needed + _at_most(charge, terms):
+        if left is None and terms.cap is None and spent + needed > terms.hold:
+            return f"another attempt may cost {in_dollars(needed)}, and the budget is no more"
+        if left is not None and left + terms.hold < needed + feared(charge, terms):
             return f"another attempt may cost {in_dollars(needed)}, and the budget has less left"
         return None
 
@@ -167,12 +170,14 @@ class Purse:
         return self._day
 
 
-def _at_most(charge: Charge | None, terms: Terms) -> int:
-    """What a charge may come to; what nothing limits counts as all that was agreed to."""
-    if charge is None:
-        return 0
+def feared(charge: Charge, terms: Terms | UnsetType) -> int:
+    """What a charge may come to in millionths of a US dollar; what nothing limits, or what is
+    other money, counts as all that was agreed to."""
+    agreed = 0 if terms is UNSET else terms.hold
+    if charge.currency != "USD":
+        return agreed
     if charge.verdict == "unknown" and charge.at_most_micros is UNSET:
-        return max(charge.amount_micros, terms.hold)
+        return max(charge.amount_micros, agreed)
     return charge.ceiling
 
 
@@ -192,9 +197,15 @@ def _unasked(quote: Quote, *, has_budget: bool) -> Refused:
     return _refused(code, message, "nothing", expected, quote)
 
 
-def _too_little(quote: Quote, given: int, high: int) -> Refused:
-    message = f"{quote.model} may cost {in_dollars(high)}, more than max_cost {in_dollars(given)}."
-    expected = f"{in_dollars(high)[1:]} or more"
+def _too_little(quote: Quote, given: int) -> Refused:
+    """What was agreed to does not do; to nothing at all nobody agrees to what is unknown."""
+    if quote.high_micros is None:
+        cost = f"{in_dollars(quote.low_micros)} or more, nobody can say how much"
+        least = max(1, quote.low_micros)
+    else:
+        cost, least = in_dollars(quote.high_micros), quote.high_micros
+    message = f"{quote.model} may cost {cost}: max_cost {in_dollars(given)} does not cover it."
+    expected = f"{in_dollars(least)[1:]} or more"
     return _refused("payment_required", message, in_dollars(given)[1:], expected, quote)
 
 

@@ -24,7 +24,7 @@ from safelight_protocol.task import Asked, Resolved, Task
 from .books import charge_in, corrected
 from .charging import charge_of
 from .log import Log
-from .providers.base import Account, Accounting, Provider
+from .providers.base import Accounting, Provider
 from .purse import Purse
 from .run import prediction_of
 from .store import Correction, Entry, Store
@@ -126,14 +126,14 @@ class Reckoning:
         if not isinstance(provider, Accounting):
             return None
         task = _task_of(line, (await self._store.read.tasks([line.uid])).get(line.uid))
-        account: Account | None = None
+        charge: Charge | None = None
         with anyio.move_on_after(ASK_SECONDS):
             try:
                 account = await spared(provider.account(prediction_of(task, ()), line.handle))
+                charge = None if account is None else charge_of(account, task, owed=True)
             except Exception as defect:
                 fields = {"uid": line.uid, "attempt": line.attempt, "provider": line.provider}
                 record("prediction.defect", **fields, exc=defect)
-        charge = None if account is None else charge_of(account, task, owed=True)
         return None if charge is None or charge.verdict == "unknown" else charge
 
     async def _correct(self, line: Entry, entry: Entry) -> None:
@@ -153,8 +153,9 @@ def told_by(lines: list[Entry]) -> Charge:
         if line.entry == "charge":
             charges[line.attempt] = charge_in(line)
         elif line.entry == "correction":
-            amount = charges[line.attempt].amount_micros + line.amount
-            better = charge_in(line)
+            better, before = charge_in(line), charges[line.attempt]
+            same = better.currency == before.currency
+            amount = line.amount + (before.amount_micros if same else 0)
             charges[line.attempt] = msgspec.structs.replace(better, amount_micros=amount)
     spent: Charge | None = None
     *earlier, last = sorted(charges.items())

@@ -6,15 +6,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from safelight.books import corrected, moved, opened
 from safelight.purse import DAY_MS, Purse, date_of
 from safelight.quoting import quote_of
 from safelight.registry import Priced, Resolution
-from safelight_protocol.charges import unknown
+from safelight_protocol.charges import saved, unknown
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Charge
-from safelight_protocol.inputs import Faulted, Finished, GaveUp, Lost, Progressed
+from safelight_protocol.inputs import CancelAsked, Faulted, Finished, GaveUp, Lost, Progressed
 from safelight_protocol.prices import Price, Terms
 from safelight_protocol.quotes import Quote
 from safelight_protocol.task import Asked, Resolved, Task
@@ -64,6 +65,7 @@ ANSWERS: dict[str, tuple[float | None, int | None, dict[str, Any], str]] = {
     "max_cost is too little": (None, EACH - 1, {}, "payment_required"),
     "a budget is an agreement": (0.003, None, {}, "held 3000"),
     "the budget is too small": (0.0029, None, {}, "payment_required"),
+    "a budget too small by the least": (0.002999, None, {}, "payment_required"),
     "max_cost does not widen a budget": (0.0029, EACH, {}, "payment_required"),
     "a budget does not widen max_cost": (1.0, EACH - 1, {}, "payment_required"),
     "a budget of nothing": (0, None, {}, "payment_required"),
@@ -74,6 +76,15 @@ ANSWERS: dict[str, tuple[float | None, int | None, dict[str, Any], str]] = {
     "vip for nothing, agreed": (None, 0, {"vip": True, "price": Price(rates={})}, "held 0"),
     "no price": (None, None, {"price": None}, "payment_required"),
     "no price, a limit": (None, 500, {"price": None}, "held 500"),
+    "no price, agreed to nothing": (None, 0, {"price": None}, "payment_required"),
+    "no upper bound, agreed to less than the least": (
+        *(None, 6, {"price": Price(rates={"second": 5, "run": 7})}),
+        "payment_required",
+    ),
+    "no upper bound, agreed to the least": (
+        *(None, 7, {"price": Price(rates={"second": 5, "run": 7})}),
+        "held 7",
+    ),
     "a budget does not cover what nobody knows": (1.0, None, {"price": None}, "payment_required"),
     "no price, a limit within the budget": (1.0, 500, {"price": None}, "held 500"),
     "no price, a limit beyond it": (0.0001, 500, {"price": None}, "payment_required"),
@@ -111,11 +122,14 @@ def test_a_budget_of_ones_own_comes_first() -> None:
 def test_the_last_cent_goes_once() -> None:
     """What is held is not left; a task that is written again is held once."""
     one = purse(0.005)
+    early = quote(one)
     one.take("u", "ann", quote(one), None)
     one.take("u", "ann", quote(one), None)
     assert (one.left("ann"), one.held("ann")) == (2000, EACH)
-    with pytest.raises(Refused):
-        one.take("v", "ann", quote(one), None)
+    with pytest.raises(Refused) as refused:
+        one.take("v", "ann", early, None)
+    told: Any = refused.value.extra["quote"]
+    assert told["budget"]["left_micros"] == 2000, "as it is now, not as it was quoted"
     one.drop("u")
     one.take("v", "ann", quote(one), None)
     assert one.left("ann") == 2000
@@ -135,6 +149,12 @@ def faulted(charge: Charge) -> Faulted:
     return Faulted(ERROR, NOW + 1, charge=charge)
 
 
+def going_over(charge: Charge, each: int) -> Faulted:
+    """The same, and an equal at that price is to run next."""
+    cheaper = msgspec.structs.replace(task_of().resolved, price=Price(rates={"image": each}))
+    return Faulted(ERROR, NOW + 1, charge=charge, via=cheaper)
+
+
 CHARGED = Charge("charged", EACH, reason="one image")
 RETRIES: dict[str, tuple[Task, Any, bool]] = {
     "free": (task_of(cap=EACH), faulted(Charge("free")), True),
@@ -144,7 +164,10 @@ RETRIES: dict[str, tuple[Task, Any, bool]] = {
     "unknown, with room": (task_of(cap=2 * EACH), faulted(unknown("?")), True),
     "paid before": (task_of(cap=2 * EACH, spent=CHARGED), faulted(CHARGED), False),
     "lost and paid": (task_of(cap=EACH), Lost(ERROR, NOW, CHARGED), False),
-    "no cap and no budget": (task_of(), faulted(CHARGED), True),
+    "an equal that costs less": (task_of(cap=EACH + 10), going_over(CHARGED, 10), True),
+    "an equal that costs more": (task_of(cap=EACH + 10), going_over(CHARGED, 11), False),
+    "the budget is no more": (task_of(), faulted(CHARGED), False),
+    "the budget is no more, nothing spent": (task_of(), faulted(Charge("free")), True),
     "no end of an attempt": (task_of(cap=0), Progressed(0.5), True),
     "without terms": (fresh(), faulted(unknown("?")), True),
 }
@@ -213,5 +236,15 @@ def test_the_lines_of_a_task() -> None:
         ("charge", EACH, EACH),
         ("release", -EACH, -EACH),
     ]
+    canceled = msgspec.structs.replace(task, state="canceled")
+    (line,) = moved(task, canceled, CancelAsked(), NOW)
+    assert (line.entry, line.amount) == ("release", -EACH), "of what waited in the queue"
     assert moved(fresh(), fresh(), Finished(result(fresh(), NOW)), NOW) == ()
     assert opened(fresh()) == ()
+
+
+def test_what_a_cancel_saves_is_what_it_did_not_cost() -> None:
+    """Less what was used by then; never less than nothing, and nothing that is not known."""
+    assert saved(Charge("charged", 1000), task_of()) == EACH - 1000
+    assert saved(Charge("charged", 2 * EACH), task_of()) == 0
+    assert saved(unknown("?"), task_of()) is UNSET

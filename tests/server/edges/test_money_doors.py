@@ -246,6 +246,13 @@ async def test_what_was_spent(tmp_path: Path) -> None:
         assert bob["data"]["total_micros"] == 0 and bob["data"]["days"] == []
 
 
+@pytest.mark.parametrize("query", ["to=0001-01-05", "from=0001-01-01&to=9999-12-31"])
+async def test_the_ends_of_the_calendar(tmp_path: Path, query: str) -> None:
+    """They are days like others; nothing was spent then."""
+    async with shop(tmp_path) as house:
+        assert (await usage(house, query))["days"] == []
+
+
 @pytest.mark.parametrize(
     "query", ["from=yesterday", "to=2026-13-01", "from=2027-01-01&to=2026-01-01"]
 )
