@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
+import msgspec
 
 from safelight_protocol.inputs import Claimed
 from safelight_protocol.task import Resolved, Task
@@ -23,7 +24,7 @@ from .endings import Overdue
 from .guard import Guard
 from .insist import insist
 from .moves import Moves
-from .patience import Key, Patience
+from .patience import Patience
 from .runner import Runner
 from .telemetry import log as record
 
@@ -54,6 +55,7 @@ class Turns:
         self._live = live
         self._known = known
         self._clock = clock
+        self._recalled: set[str] = set()
         self._ready = asyncio.Event()
         patience.wake = self.wake
 
@@ -72,6 +74,11 @@ class Turns:
         self._dispatcher.enqueue(task.uid, host, after, **whose, told=task.updated_at)
         self.wake()
 
+    def send_home(self, task: Task) -> None:
+        """It waits for a host that is no more: its next attempt is where its first was."""
+        self.enqueue(msgspec.structs.replace(task, via=None))
+        self._patience.send(task.uid, task.resolved)
+
     def release(self, uid: str) -> None:
         """It has ended, and gives its place back."""
         self._dispatcher.remove(uid)
@@ -81,19 +88,23 @@ class Turns:
     async def run(self) -> None:
         """For ever."""
         while True:
-            now = self._clock()
-            for uid in self._dispatcher.overdue(now):
-                self._guard.start(uid, "expire", partial(self._expire, uid))
-            self._patience.refresh(now)
-            self._patience.detour(self._resolved)
-            for uid in self._dispatcher.take(now):
-                self._take(uid, now)
-            pause = self._pause()
-            with anyio.move_on_after(pause):
+            self.round(self._clock())
+            with anyio.move_on_after(self.pause()):
                 await self._ready.wait()
             self._ready.clear()
 
-    def _pause(self) -> float | None:
+    def round(self, now: int) -> None:
+        """Begin whatever is to be done by now."""
+        for uid in self._dispatcher.overdue(now):
+            self._guard.start(uid, "expire", partial(self._expire, uid))
+        self._patience.refresh(now)
+        self._dispatcher.ripen(now)  # who comes of age may have to go elsewhere
+        self._patience.detour(self._resolved)
+        for uid in self._dispatcher.take(now):
+            self._take(uid, now)
+
+    def pause(self) -> float | None:
+        """Seconds until there is more to do, if nobody wakes it before; None for ever."""
         dues = (self._dispatcher.due(), self._patience.due())
         due = min((one for one in dues if one is not None), default=None)
         return None if due is None else max(0.0, (due - self._clock()) / 1000)
@@ -101,22 +112,11 @@ class Turns:
     def _take(self, uid: str, now: int) -> None:
         host, over = self._dispatcher.host(uid), self._patience.gone_over(uid)
         limit = self._patience.limit_ms((host, self._dispatcher.model(uid)))
-        claimed = Claimed(now + limit, self._backends.url(backend_of(host)))
-        if over is None:
-            work = partial(self._claim, uid, claimed)
-        else:
-            work = partial(self._claim_over, uid, claimed, over)
-        self._guard.start(uid, "claim", work)
+        claimed = Claimed(now + limit, self._backends.url(backend_of(host)), over)
+        self._guard.start(uid, "claim", partial(self._claim, uid, claimed))
 
     async def _claim(self, uid: str, claimed: Claimed) -> None:
         await insist(lambda: self._moves.move(uid, claimed))
-
-    async def _claim_over(self, uid: str, claimed: Claimed, over: Key) -> None:
-        task = await self._known(uid)
-        if task is None:
-            return
-        via = self._patience.via(task.resolved, over)
-        await self._claim(uid, Claimed(claimed.deadline, claimed.place, via))
 
     def _resolved(self, uid: str) -> Resolved | None:
         """What a waiting task may run as elsewhere; None for one whose owner said where. One
@@ -125,13 +125,18 @@ class Turns:
         if live is None:
             return None
         if not live.known:
-            self._guard.start(uid, "recall", partial(self._recall, uid))
+            if uid not in self._recalled:
+                self._recalled.add(uid)
+                self._guard.start(uid, "recall", partial(self._recall, uid))
             return None
         return live.task.resolved if live.task.asked.backend is None else None
 
     async def _recall(self, uid: str) -> None:
-        if await self._known(uid) is not None:
-            self.wake()
+        try:
+            if await self._known(uid) is not None:
+                self.wake()
+        finally:
+            self._recalled.discard(uid)
 
     async def _expire(self, uid: str) -> None:
         """End a task that is overdue, and only then leave whatever still runs for it."""

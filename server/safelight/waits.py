@@ -115,7 +115,7 @@ class Waits:
             if number % AT_ONCE == AT_ONCE - 1:
                 await anyio.lowlevel.checkpoint()  # others have their turn meanwhile
             stands = self._dispatcher.waiting(waiting.uid) is waiting
-            if not stands or now - waiting.told < TELL_SECONDS * 1000:
+            if not stands or 0 <= now - waiting.told < TELL_SECONDS * 1000:
                 continue
             told = self._orchestrator.told_to(waiting.uid)
             if told is None:
@@ -132,7 +132,7 @@ class Waits:
         """The front of the next lines, and the next stretch of what is behind."""
         line, place = self._places.get(host, (0, 0))
         found: list[Waiting] = []
-        lines = self._dispatcher.lines(host, line, MOST)
+        lines = self._dispatcher.lines(host, line, line + MOST)
         for one in lines:
             found += one.stretch(0, FRONT)
             found += one.stretch(FRONT + place, STRETCH)
@@ -141,6 +141,6 @@ class Waits:
                 break
         else:
             line, place = 0, place + STRETCH
-        longest = max(map(len, lines), default=0)
+        longest = max(map(len, self._dispatcher.lines(host)), default=0)
         self._places[host] = (line, place if FRONT + place < longest else 0)
         return found

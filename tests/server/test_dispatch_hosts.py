@@ -74,3 +74,26 @@ def test_who_waits_is_counted_once() -> None:
     for uid in "abc":
         dispatcher.remove(uid)
     assert dispatcher.counts("local") == (0, 0)
+
+
+def test_a_trial_goes_beside_what_is_stuck() -> None:
+    """One task tries a model that is held no more, also where older ones have not come to an
+    end; once it is over the next one may."""
+    dispatcher = Dispatcher({"local": 9})
+    for uid in ("a", "b"):
+        dispatcher.enqueue(uid, "local", model="m")
+    assert dispatcher.take(NOW) == ["a", "b"]
+    dispatcher.hold_model("local", "m", "breaker")
+    for uid in ("c", "d", "e"):
+        dispatcher.enqueue(uid, "local", model="m")
+    assert dispatcher.take(NOW) == []
+    dispatcher.hold_model("local", "m", None, trial=True)
+    assert dispatcher.take(NOW) == ["c"]
+    dispatcher.hold_model("local", "m", None, trial=True)
+    assert dispatcher.take(NOW) == []
+    dispatcher.remove("a")
+    assert dispatcher.take(NOW) == []
+    dispatcher.remove("c")
+    assert dispatcher.take(NOW) == ["d"]
+    dispatcher.hold_model("local", "m", None)
+    assert dispatcher.take(NOW) == ["e"]

@@ -70,9 +70,13 @@ class Dispatcher:
 
     def hold_model(self, host: str, model: str, reason: str | None, *, trial: bool = False) -> None:
         """The same for one model there. Where it is no longer held it may be on `trial`: one
-        at a time."""
-        lane = self._host(host).lane(model)
-        lane.held, lane.trial = reason, trial
+        at a time, beside what has been running since before, which may be stuck."""
+        there = self._host(host)
+        lane, older = there.lane(model), None
+        if trial:
+            begun = {uid for uid, (name, _) in there.running.items() if name == model}
+            older = begun if lane.trial is None else lane.trial
+        lane.held, lane.trial = reason, older
 
     def watch(self, uid: str, limit: int) -> None:
         """Until it is removed the task is told as overdue, once, from `limit` on."""
@@ -159,10 +163,16 @@ class Dispatcher:
         self._running[uid] = host
         self._host(host).begin(uid, model, now)
 
+    def ripen(self, now: int) -> None:
+        """Let those stand in line whose time has come."""
+        while self._later and self._later[0][0] <= now:
+            waiting = heapq.heappop(self._later)[2]
+            if self._stands(waiting):
+                self._line_up(waiting)
+
     def take(self, now: int) -> list[str]:
         """The tasks to claim now; each is counted as running from here on."""
-        while self._later and self._later[0][0] <= now:
-            self._come_of_age(heapq.heappop(self._later)[2])
+        self.ripen(now)
         taken: list[str] = []
         if self._closed:
             return taken
@@ -197,15 +207,19 @@ class Dispatcher:
         """Whether one more of a model would be taken there at once."""
         there = self._host(host)
         lane = there.lane(model)
-        room = there.busy + there.ready < there.places and there.has_place()
+        room = there.has_place() and there.busy + there.wanted() < there.places
         limit = lane.places
         return room and lane.has_place() and (limit is None or lane.busy + lane.ready < limit)
 
-    def first_held(self, host: str, model: str) -> Waiting | None:
-        """Who would be next of a model that is held."""
+    def is_held(self, host: str) -> bool:
+        """Whether a host takes nobody, whatever the model."""
+        return self._host(host).held is not None
+
+    def first_held(self, host: str, model: str, most: int = 1) -> list[Waiting]:
+        """Who would be next of a model that is held, so many at most."""
         there = self._host(host)
         lane = there.lane(model)
-        return there.first(lane) if lane.held is not None else None
+        return there.firsts(lane, most) if lane.held is not None else []
 
     def transfer(self, waiting: Waiting, host: str, model: str) -> None:
         """Let a waiting task stand in another host's line instead."""
@@ -236,9 +250,9 @@ class Dispatcher:
         """Those at which somebody waits."""
         return [host.name for host in self._hosts.values() if host.waiting]
 
-    def lines(self, host: str, start: int, count: int) -> list[Line]:
-        """So many lines of a host, from one of them on."""
-        return list(islice(self._host(host).lines(), start, start + count))
+    def lines(self, host: str, start: int = 0, end: int | None = None) -> list[Line]:
+        """The lines of a host, from one of them to another."""
+        return list(islice(self._host(host).lines(), start, end))
 
     def waiting(self, uid: str) -> Waiting | None:
         """A task's stay in the queue, if it waits."""
@@ -303,8 +317,10 @@ class Dispatcher:
         if waiting.order:
             before = host.before(waiting.owner, waiting.order)
             return before.own + before.tasks
-        later = [one[2] for one in sorted(self._later) if one[2].host == waiting.host]
-        return host.ready + [one for one in later if self._stands(one)].index(waiting)
+        mine = next(one for one in self._later if one[2] is waiting)
+        return host.ready + sum(
+            one < mine and one[2].host == host.name and self._stands(one[2]) for one in self._later
+        )
 
     def statistics(self) -> dict[str, int]:
         """Tasks that wait and tasks that run."""
@@ -322,10 +338,6 @@ class Dispatcher:
             host = Host(name, self.places(name), self._weights, self._limits)
             self._hosts[name] = host
         return host
-
-    def _come_of_age(self, waiting: Waiting) -> None:
-        if self._stands(waiting):
-            self._line_up(waiting)
 
     def _line_up(self, waiting: Waiting) -> None:
         self._order += 1

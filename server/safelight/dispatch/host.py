@@ -63,7 +63,7 @@ class Share:
 
 class Lane:
     """One model at one host: `limit` is how many may run at once, None as many as the host
-    takes; `held` is why none is taken now, and `trial` says that one at a time is."""
+    takes; `held` is why none is taken now. On `trial` it is one beside these older ones."""
 
     __slots__ = ("busy", "heap", "held", "limit", "model", "ready", "trial")
 
@@ -73,18 +73,25 @@ class Lane:
         self.busy = 0
         self.ready = 0
         self.held: str | None = None
-        self.trial = False
+        self.trial: set[str] | None = None
         self.heap: list[tuple[float, int, str]] = []
 
     @property
     def places(self) -> int | None:
         """How many may run now."""
-        return 1 if self.trial else self.limit
+        limits = [self.limit, None if self.trial is None else len(self.trial) + 1]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def has_place(self) -> bool:
         """Whether one more may run, as far as its model is concerned."""
-        limit = 1 if self.trial else self.limit
-        return self.held is None and (limit is None or self.busy < limit)
+        return self.held is None and (self.places is None or self.busy < self.places)
+
+    def wanted(self) -> int:
+        """How many of those who wait could be taken, if the host had places for all."""
+        if not self.has_place():
+            return 0
+        limit = self.places
+        return self.ready if limit is None else min(self.ready, limit - self.busy)
 
 
 class Before(NamedTuple):
@@ -147,10 +154,25 @@ class Host:
 
     def leave(self, waiting: Waiting) -> None:
         """It stands there no more, and has not been taken."""
-        share = self.owners[waiting.owner]
+        share, lane = self.owners[waiting.owner], self.lanes[waiting.model]
         share.lines[waiting.model].leave(waiting)
-        self._less(share, self.lanes[waiting.model])
+        self._less(share, lane)
+        if len(lane.heap) > 2 * lane.ready + SOME:
+            self._sweep(lane)
         self._rest()
+
+    def _sweep(self, lane: Lane) -> None:
+        """Let entries go of owners who wait for nothing in a lane any more."""
+        kept = []
+        for entry in lane.heap:
+            line = self.owners[entry[2]].lines[lane.model]
+            line.listed = len(line) > 0
+            if line.listed:
+                kept.append(entry)
+            else:
+                self._let_go(entry[2])
+        heapq.heapify(kept)
+        lane.heap = kept
 
     def _less(self, share: Share, lane: Lane) -> None:
         share.ready -= 1
@@ -159,6 +181,7 @@ class Host:
         if not lane.ready:  # what is left in its heap is of those who left
             for _, _, owner in lane.heap:
                 self.owners[owner].lines[lane.model].listed = False
+                self._let_go(owner)
             lane.heap.clear()
 
     def _rest(self) -> None:
@@ -181,6 +204,10 @@ class Host:
         """Whether one more may run here, whatever its model."""
         return self.held is None and self.busy < self.places
 
+    def wanted(self) -> int:
+        """How many places those could take who wait for a model that has some."""
+        return sum(lane.wanted() for lane in self.lanes.values())
+
     def has_turn(self) -> bool:
         """Whether somebody could be taken now."""
         if not self.ready or self.held is not None or self.busy >= self.places:
@@ -198,11 +225,16 @@ class Host:
                     best, chosen = entry, lane
         return None if chosen is None else self._pop(chosen)
 
-    def first(self, lane: Lane) -> Waiting | None:
-        """Whose turn it would be in a lane, if it were not held."""
+    def firsts(self, lane: Lane, most: int) -> list[Waiting]:
+        """Whose turns they would be in a lane, if it were not held, the first so many."""
         if not lane.ready:
-            return None
-        return self.owners[self._top(lane)[2]].lines[lane.model].first()
+            return []
+        turns = []
+        for name in {entry[2] for entry in (self._top(lane), *lane.heap[:most])}:
+            share = self.owners[name]
+            for turn, waiting in enumerate(share.lines[lane.model].firsts(most)):
+                turns.append((share.tag + turn * share.step, waiting.order, waiting))
+        return [waiting for _, _, waiting in sorted(turns)[:most]]
 
     def _pop(self, lane: Lane) -> Waiting:
         tag, _, owner = self._top(lane)
@@ -213,11 +245,11 @@ class Host:
         line.pop()
         self._now = max(self._now, tag)
         share.tag = tag + share.step
-        self._forget(share, owner)
+        self._forget(share)
         self._less(share, lane)
         return waiting
 
-    def _forget(self, share: Share, owner: str) -> None:
+    def _forget(self, share: Share) -> None:
         """Owners who had their turns, and wait for nothing, are kept until the others have had
         as many; now and then those are let go for whom that is so."""
         self._turns += 1
@@ -225,9 +257,15 @@ class Host:
             return
         self._turns = 0
         for name, one in list(self.owners.items()):
-            if one.ready == 0 and one is not share and one.tag <= self._now:
-                if any(line.listed for line in one.lines.values()):
-                    continue  # its entry in a lane is stale; it is let go when that has gone
+            if one is not share:
+                self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        """Forget an owner who waits for nothing, and whose turns the others have had too. One
+        with a stale entry in a lane is let go when that has gone."""
+        one = self.owners[name]
+        if one.ready == 0 and one.tag <= self._now:
+            if not any(line.listed for line in one.lines.values()):
                 del self.owners[name]
 
     def _top(self, lane: Lane) -> tuple[float, int, str]:
@@ -275,7 +313,8 @@ class Host:
         """It gives the place back."""
         model, _ = self.running.pop(uid)
         self.busy -= 1
-        self.lanes[model].busy -= 1
+        lane = self.lanes[model]
+        lane.busy, lane.trial = lane.busy - 1, lane.trial and lane.trial - {uid}
         self._rest()
 
     def before(self, owner: str, order: int | None) -> Before:

@@ -33,7 +33,7 @@ def sentence(host: Host, model: str, before: Before) -> str:
         return lane.held
     limit = None if lane is None else lane.places
     if lane is not None and limit is not None and lane.busy + min(own + tasks, lane.ready) >= limit:
-        if lane.trial:
+        if lane.trial is not None:
             why = f"{model} on {host.label} is tried again with one task"
         else:
             why = f"model {model} is busy ({lane.busy} of {limit} places)"

@@ -64,12 +64,15 @@ TABLE: Mapping[tuple[Gate, Fact], Gate] = {
 
 
 class Breaker(msgspec.Struct):
-    """One of them. `until` is when it is tried again, `opened` how often it opened in a row."""
+    """One of them. It opened at `since`, `until` is when it is tried again, `opened` how often
+    it opened in a row. One that opened because of faults stays so, whatever is asked of it
+    meanwhile: only a success closes it."""
 
     gate: Gate = Gate.CLOSED
     cause: Cause = Cause.FAULTS
     faults: int = 0
     opened: int = 0
+    since: int = 0
     until: int = 0
 
     def hear(self, fact: Fact, now: int, rules: Rules, wait_until: int = 0) -> bool:
@@ -82,25 +85,28 @@ class Breaker(msgspec.Struct):
                 if self.gate is Gate.CLOSED and self.faults < rules.faults:
                     gate = Gate.CLOSED
                 elif self.gate is not Gate.OPEN:
-                    self._open(Cause.FAULTS, now + self._pause(rules))
+                    self.cause, self.since, self.until = Cause.FAULTS, now, now + self._pause(rules)
+                    self.opened += 1
             case Fact.WAIT:
-                self._open(Cause.THROTTLED, max(wait_until, self.until))
+                ill = self.gate is not Gate.CLOSED and self.cause is Cause.FAULTS
+                self.cause = Cause.FAULTS if ill else Cause.THROTTLED
+                self.since, self.until = now, max(wait_until, self.until)
             case Fact.ACCEPTED:
                 if self.gate is Gate.TRIAL and self.cause is Cause.THROTTLED:
                     gate = Gate.CLOSED
             case Fact.GOOD:
                 self.faults = 0
             case Fact.TIME:
-                if now < self.until:
+                if self.pauses(now):
                     gate = self.gate
         self.gate = gate
         if gate is Gate.CLOSED:
             self.opened, self.until = 0, 0
         return before != (self.gate, self.until)
 
-    def _open(self, cause: Cause, until: int) -> None:
-        self.cause, self.until = cause, until
-        self.opened += cause is Cause.FAULTS
+    def pauses(self, now: int) -> bool:
+        """Whether its time has not yet come. A clock that was set back has none to wait for."""
+        return self.since <= now < self.until
 
     def _pause(self, rules: Rules) -> int:
         seconds = rules.open_seconds * 2.0 ** min(self.opened, 30)

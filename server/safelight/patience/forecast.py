@@ -31,7 +31,8 @@ class Forecast:
     def note(self, host: str, now: int) -> None:
         """Somebody comes to a host."""
         last, gap = self._came.get(host, (now, 0.0))
-        self._came[host] = (now, gap + (now - last - gap) / GAPS if gap else float(now - last))
+        passed = max(0, now - last)  # a clock may be set back
+        self._came[host] = (now, gap + (passed - gap) / GAPS if gap else float(passed))
 
     def kept(self, waiting: Waiting, standing: Standing, now: int) -> eta.Range | None:
         """The range of a task that may have been promised one before: while its position and
@@ -47,6 +48,12 @@ class Forecast:
         if found is not None:
             waiting.low, waiting.high = found
         return found
+
+    def promise(self, waiting: Waiting, low: int, high: int) -> None:
+        """This was told to a task when it was born, which stands in its line now."""
+        _, standing = self._dispatcher.look(waiting)
+        waiting.low, waiting.high = low, high
+        waiting.standing = (standing.ahead, standing.places)
 
     def range(self, waiting: Waiting, at: Standing, now: int) -> eta.Range | None:
         """The range of one who waits, or would, by what is known now."""
@@ -88,7 +95,7 @@ class Forecast:
         left, own = [], []
         for model, since in self._dispatcher.running_at(waiting.host):
             times = self._history.times((waiting.host, model))
-            each = Each(0.0, 0.0) if times is None else Each(*times.rest(now - since))
+            each = Each(0.0, 0.0) if times is None else Each(*times.rest(max(0, now - since)))
             left.append(each)
             if model == waiting.model:
                 own.append(each)

@@ -151,7 +151,8 @@ class History:
             return rules.attempt_seconds
         usual = times.quantile(NEARLY_ALL) / 1000
         wide = max(rules.factor * usual, rules.floor_seconds) * times.stretch
-        return min(wide, rules.attempt_seconds)
+        longest = times.quantile(1.0) / 1000 * (1 + LATE)
+        return min(max(wide, longest), rules.attempt_seconds)
 
     def timed_out(self, key: Key) -> None:
         """An attempt was cut off: the next one gets twice as long."""

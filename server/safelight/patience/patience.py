@@ -6,7 +6,7 @@ claims asks for the time an attempt may take, and when to look again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from safelight_protocol.events import Eta
@@ -26,6 +26,10 @@ MOST_WAIT_SECONDS = 6 * 3600.0
 
 LEAST_PROGRESS_MS = 1000
 """An attempt that is younger says nothing yet about its end."""
+
+
+PASSED_OVER = 16
+"""So many at the head of a line are looked at for one that may go to an equal host."""
 
 
 class Outlook(NamedTuple):
@@ -55,7 +59,7 @@ class Patience:
         self._breakers: dict[Key, Breaker] = {}
         self._open: set[Key] = set()
         self._ranges: dict[str, tuple[int, eta.Range | None]] = {}
-        self._gone_over: dict[str, Key] = {}
+        self._gone_over: dict[str, Resolved] = {}
         self._opened = 0
         self._failovers = 0
         self.wake: Callable[[], None] = _nothing
@@ -77,7 +81,7 @@ class Patience:
         key, now = key_of(task), self._clock()
         match outcome:
             case Done():
-                if whole and task.claimed_at is not None:
+                if whole and task.claimed_at is not None and task.claimed_at <= now:
                     self._history.add(key, now - task.claimed_at)
                 self._tell(key, Fact.GOOD)
             case Again(after_seconds=float() | int() as seconds) if outcome.code == "throttled":
@@ -131,57 +135,67 @@ class Patience:
 
     def refresh(self, now: int) -> None:
         """Try those whose time has come."""
-        for key in [key for key in self._open if self._breakers[key].until <= now]:
+        for key in [key for key in self._open if not self._breakers[key].pauses(now)]:
             self._tell(key, Fact.TIME)
 
     def detour(self, resolved_of: Callable[[str], Resolved | None]) -> None:
         """Send who waits for an open breaker to an equal that would take it at once, in the
-        order of their turns. `resolved_of` tells what a task was resolved to; None if it may
-        not go, or is not known yet."""
-        for host, model in list(self._open):
-            while (waiting := self._dispatcher.first_held(host, model)) is not None:
-                resolved = resolved_of(waiting.uid)
-                over = None if resolved is None else self._roomy(resolved, (host, model))
-                if over is None:
-                    break
-                self._dispatcher.transfer(waiting, *over)
-                self._gone_over[waiting.uid] = over
-                self._note_over(waiting.uid, over)
+        order of their turns; who may not go is passed over. `resolved_of` tells what a task
+        was resolved to; None if it may not go, or is not known yet."""
+        for key in list(self._open):
+            while self._send_over(key, resolved_of):
+                pass
 
-    def _roomy(self, resolved: Resolved, away: Key) -> Key | None:
-        for one in (resolved, *self._equals(resolved)):
-            key = (host_for(one), one.model)
-            if key != away and key not in self._open and self._dispatcher.has_room(*key):
-                return key
-        return None
+    def _send_over(self, away: Key, resolved_of: Callable[[str], Resolved | None]) -> bool:
+        """Send the next one over; whether there is one, and room for it."""
+        for waiting in self._front(away):
+            resolved = resolved_of(waiting.uid)
+            ring = () if resolved is None else (resolved, *self._equals(resolved))
+            others = [one for one in ring if key_for(one) != away]
+            over = next(filter(self._is_roomy, others), None)
+            if over is not None:
+                self._dispatcher.transfer(waiting, *key_for(over))
+                self.send(waiting.uid, over)
+                self._note_over(waiting.uid, key_for(over))
+                return True
+            if others:  # whoever comes behind has no room there either
+                return False
+        return False
+
+    def _front(self, held: Key) -> Iterator[Waiting]:
+        """Who is first, and only if that one may not go the next ones."""
+        yield from self._dispatcher.first_held(*held)
+        yield from self._dispatcher.first_held(*held, PASSED_OVER)[1:]
+
+    def _is_roomy(self, one: Resolved) -> bool:
+        key = key_for(one)
+        return key not in self._open and self._dispatcher.has_room(*key)
+
+    def send(self, uid: str, over: Resolved) -> None:
+        """A task that waits is claimed as this, wherever it was before."""
+        self._gone_over[uid] = over
 
     def _note_over(self, uid: str, key: Key) -> None:
         self._failovers += 1
         record("task.gone_over", uid=uid, host=key[0], model=key[1])
 
-    def gone_over(self, uid: str) -> Key | None:
-        """Where a task that is about to be claimed was sent while it waited."""
+    def gone_over(self, uid: str) -> Resolved | None:
+        """As what a task is to be claimed that was sent elsewhere while it waited."""
         return self._gone_over.pop(uid, None)
-
-    def via(self, resolved: Resolved, key: Key) -> Resolved | None:
-        """What a request runs as there."""
-        for one in (resolved, *self._equals(resolved)):
-            if (host_for(one), one.model) == key:
-                return one
-        return None
 
     def elsewhere(self, task: Task) -> Resolved | None:
         """What the next attempt runs as after a verified fault: the next equal whose breaker is
-        not open, all round; None if there is none, or its owner has said where it runs."""
+        not open, all round; None if there is none, if its host is down, or if its owner has
+        said where it runs."""
         if task.asked.backend is not None:
             return None
         ring = (task.resolved, *self._equals(task.resolved))
-        keys = [(host_for(one), one.model) for one in ring]
+        keys = [key_for(one) for one in ring]
         here = key_of(task)
         start = keys.index(here) if here in keys else 0
         for step in range(1, len(ring)):
             place = (start + step) % len(ring)
-            if keys[place] not in self._open:
+            if keys[place] not in self._open and not self._dispatcher.is_held(keys[place][0]):
                 self._note_over(task.uid, keys[place])
                 return ring[place]
         return None
@@ -206,6 +220,14 @@ class Patience:
         reason, standing = self._dispatcher.look(newcomer)
         return Outlook(reason, eta.eta(self._forecast.range(newcomer, standing, now), now))
 
+    def promised(self, uid: str, told: Eta | None, at: int) -> None:
+        """What a task was told at its birth, now that it stands in its line: while it stands
+        there that does not rise either."""
+        waiting = self._dispatcher.waiting(uid)
+        if waiting is not None and told is not None:
+            low, high = at + round(told.low * 1000), at + round(told.high * 1000)
+            self._forecast.promise(waiting, low, high)
+
     def outlook(self, waiting: Waiting, now: int) -> Outlook:
         """That of a task in the queue. While its position and the places are the same, its
         range does not rise."""
@@ -218,7 +240,7 @@ class Patience:
     def progressing(self, task: Task, progress: float | None) -> Eta | None:
         """The range of an attempt under way that has come so far. It never rises."""
         now = self._clock()
-        elapsed = 0 if task.claimed_at is None else now - task.claimed_at
+        elapsed = 0 if task.claimed_at is None else max(0, now - task.claimed_at)
         attempt, before = self._ranges.get(task.uid, (0, None))
         before = before if attempt == task.attempt else None
         left = None
@@ -247,7 +269,12 @@ def is_news(outlook: Outlook, reason: str | None, told: Eta | None) -> bool:
 
 def key_of(task: Task) -> Key:
     """Where the attempt of a task is, and as which model."""
-    return host_for(task.ran), task.ran.model
+    return key_for(task.ran)
+
+
+def key_for(resolved: Resolved) -> Key:
+    """The same of what a request was taken to mean."""
+    return host_for(resolved), resolved.model
 
 
 def _nothing() -> None:
