@@ -87,6 +87,10 @@ class Emulated(ServerProcess):
             time.sleep(0.01)
         return self.runs()
 
+    def last_run(self) -> dict[str, Any]:
+        """The one that it began last, as soon as all have ended."""
+        return self.settled()[-1]
+
     def cost(self) -> int:
         """What all its runs cost so far, in millionths of a dollar by its own prices."""
         return sum(run["cost_micros"] or 0 for run in self.runs())

@@ -24,6 +24,14 @@ class Asked(NamedTuple):
     body: bytes
 
 
+async def asked_by(reader: asyncio.StreamReader) -> Asked:
+    """One request, read whole."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    line, *rest = head.strip().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (h.partition(": ") for h in rest)}
+    return Asked(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+
+
 class HttpEnd:
     """`answers` is what the next requests get, `asked` what they were."""
 
@@ -35,11 +43,7 @@ class HttpEnd:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            line, *rest = head.strip().split("\r\n")
-            headers = {name.lower(): value for name, _, value in (h.partition(": ") for h in rest)}
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append(Asked(line, headers, body))
+            self.asked.append(await asked_by(reader))
             writer.write(self.answers.pop(0))
             await writer.drain()
         finally:

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+from tests.doubles.http_end import asked_by
+
 
 class Asking(NamedTuple):
     """One request as it arrived."""
@@ -97,9 +99,6 @@ async def _converse(
 
 
 async def _read(reader: asyncio.StreamReader) -> Asking:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode()
-    line, *rest = head.strip().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (h.partition(": ") for h in rest)}
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
-    method, target, _ = line.split(" ")
-    return Asking(method, target, body)
+    asked = await asked_by(reader)
+    method, target, _ = asked.line.split(" ")
+    return Asking(method, target, asked.body)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.doubles.http_end import asked_by
 from tests.doubles.served import PATIENCE
 
 Answer = tuple[int, dict[str, str]] | None
@@ -52,13 +53,10 @@ class Receiver:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer, or silence."""
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            _, *rest = head.strip().split("\r\n")
-            headers = {name.lower(): value for name, _, value in (h.partition(": ") for h in rest)}
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            asked = await asked_by(reader)
             answer = self.answers.pop(0) if self.answers else TAKEN
             async with self._news:
-                self.calls.append(Call(headers, body))
+                self.calls.append(Call(asked.headers, asked.body))
                 self._news.notify_all()
             if answer is None:
                 await reader.read()  # until the other side goes

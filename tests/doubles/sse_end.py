@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.doubles.http_end import Asked
+from tests.doubles.http_end import Asked, asked_by
 
 HOLD = "hold"
 CUT = "cut"
@@ -52,11 +52,7 @@ class SseEnd:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one script."""
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            line, *rest = head.strip().split("\r\n")
-            headers = {name.lower(): value for name, _, value in (h.partition(": ") for h in rest)}
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append(Asked(line, headers, body))
+            self.asked.append(await asked_by(reader))
             for piece in self.scripts.pop(0) if self.scripts else []:
                 if piece == CUT:
                     writer.transport.abort()

@@ -13,32 +13,18 @@ import pytest
 from anthropic import Anthropic, AsyncAnthropic
 from PIL import Image
 
-from tests.doubles.emulated import Emulated, emulated
+from tests.doubles.emulated import Emulated
 
+pytestmark = pytest.mark.slow
+
+EMULATOR = "anthropic"
 MODEL = "claude-sonnet-5-5"
-
-
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("anthropic"), "anthropic") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(lasting: Emulated) -> Iterator[Emulated]:
-    """The same process for all tests, with no fault left from the one before."""
-    yield lasting
-    lasting.disarm()
 
 
 @pytest.fixture
 def client(emulator: Emulated) -> Iterator[Anthropic]:
     with Anthropic(api_key=emulator.key, base_url=emulator.url, max_retries=0, timeout=20) as made:
         yield made
-
-
-def last_run(emulator: Emulated) -> dict[str, Any]:
-    return emulator.settled()[-1]
 
 
 def asking(text: str, **more: Any) -> dict[str, Any]:
@@ -64,7 +50,7 @@ def test_a_message_is_answered(client: Any, emulator: Emulated) -> None:
     assert (made.usage.input_tokens, made.usage.output_tokens) == (6 + 4, 3)
     assert made.usage.cache_read_input_tokens == made.usage.cache_creation_input_tokens == 0
     assert made._request_id is not None and made._request_id.startswith("req_")
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert (run["run"], run["cost_micros"]) == (made.id, 10 * 3 + 3 * 15)
     assert run["marks"]["metadata"] == {"user_id": "t1.1"}
 
@@ -108,7 +94,7 @@ def test_it_may_think_first(client: Any, emulator: Emulated) -> None:
     assert made.content[0].signature
     assert made.usage.output_tokens > 1
     cost = made.usage.input_tokens * 3 + made.usage.output_tokens * 15
-    assert last_run(emulator)["cost_micros"] == cost
+    assert emulator.last_run()["cost_micros"] == cost
     whole = client.messages.create(**asked)
     assert whole.content[0] == made.content[0] and whole.content[1].text == "a"
 
@@ -139,13 +125,13 @@ def test_a_marked_prompt_is_found_in_the_cache(client: Any, emulator: Emulated) 
     """It is written once, which costs more, and found after, which costs less."""
     block = {"type": "text", "text": "word " * 1200, "cache_control": {"type": "ephemeral"}}
     first = client.messages.create(**asking("Say exactly: a", system=[block])).usage
-    written = last_run(emulator)["cost_micros"]
+    written = emulator.last_run()["cost_micros"]
     second = client.messages.create(**asking("Say exactly: a", system=[block])).usage
     assert first.cache_creation_input_tokens == second.cache_read_input_tokens == 1201
     assert first.cache_read_input_tokens == second.cache_creation_input_tokens == 0
     rest = first.input_tokens * 3 + 15
     assert written == round(1201 * 3.75 + rest)
-    assert last_run(emulator)["cost_micros"] == round(1201 * 0.3 + rest)
+    assert emulator.last_run()["cost_micros"] == round(1201 * 0.3 + rest)
 
 
 def test_a_picture_is_read(client: Any) -> None:
@@ -237,7 +223,7 @@ def test_a_lost_answer_is_billed(
     emulator.arm(fault)
     with pytest.raises(error):
         client.with_options(timeout=1).messages.create(**asking("Say exactly: a b c"))
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert (run["outcome"], run["cost_micros"]) == ("succeeded", 10 * 3 + 3 * 15)
 
 
@@ -265,7 +251,7 @@ def test_a_stream_is_lost_in_the_middle(
         "content_block_start",
         "content_block_delta",
     ]
-    assert len(heard) == 7 and last_run(emulator)["cost_micros"] > 30 * 15
+    assert len(heard) == 7 and emulator.last_run()["cost_micros"] > 30 * 15
 
 
 @pytest.mark.parametrize(
@@ -284,7 +270,7 @@ def test_a_stream_that_fails_raises(
     with pytest.raises(anthropic.APIStatusError) as refused:
         client.messages.create(**asking("hi"))
     assert refused.value.status_code == status
-    assert last_run(emulator)["cost_micros"] == 0
+    assert emulator.last_run()["cost_micros"] == 0
 
 
 def test_the_key_and_the_version_are_asked_for(emulator: Emulated) -> None:

@@ -12,24 +12,14 @@ from google import genai
 from google.genai import errors, types
 from PIL import Image
 
-from tests.doubles.emulated import Emulated, emulated
+from tests.doubles.emulated import Emulated
 
+pytestmark = pytest.mark.slow
+
+EMULATOR = "gemini"
 MODEL = "gemini-2.5-flash-lite"
 THINKER = "gemini-2.5-pro"
 PAINTER = "gemini-3.1-flash-image"
-
-
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("gemini"), "gemini") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(lasting: Emulated) -> Iterator[Emulated]:
-    """The same process for all tests, with no fault left from the one before."""
-    yield lasting
-    lasting.disarm()
 
 
 def client_of(emulator: Emulated, seconds: int = 20, **more: Any) -> genai.Client:
@@ -43,10 +33,6 @@ def client(emulator: Emulated) -> Iterator[genai.Client]:
     made = client_of(emulator)
     yield made
     made.close()
-
-
-def last_run(emulator: Emulated) -> dict[str, Any]:
-    return emulator.settled()[-1]
 
 
 def picture(response: Any) -> Image.Image:
@@ -78,7 +64,7 @@ def test_content_is_made(emulator: Emulated, version: str) -> None:
     usage = made.usage_metadata
     assert (usage.prompt_token_count, usage.candidates_token_count) == (6, 3)
     assert usage.total_token_count == 9 and usage.thoughts_token_count is None
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert run["run"] == made.response_id and made.model_version == MODEL
     assert run["cost_micros"] == round(6 * 0.1 + 3 * 0.4)
     assert run["marks"]["path"].startswith(f"/{version}/models/{MODEL}:")
@@ -103,7 +89,7 @@ def test_thoughts_are_billed(client: Any, emulator: Emulated) -> None:
     assert (usage.candidates_token_count, usage.thoughts_token_count) == (2, 24)
     assert usage.total_token_count == usage.prompt_token_count + 26
     cost = usage.prompt_token_count * 1.25 + 26 * 10
-    assert last_run(emulator)["cost_micros"] == round(cost)
+    assert emulator.last_run()["cost_micros"] == round(cost)
 
 
 def test_a_picture_is_made(client: Any, emulator: Emulated) -> None:
@@ -118,7 +104,7 @@ def test_a_picture_is_made(client: Any, emulator: Emulated) -> None:
     assert (details.modality, details.token_count) == ("IMAGE", 1120)
     words = usage.candidates_token_count - 1120
     cost = usage.prompt_token_count * 0.5 + words * 3 + 1120 * 60
-    assert last_run(emulator)["cost_micros"] == round(cost)
+    assert emulator.last_run()["cost_micros"] == round(cost)
 
 
 def test_a_picture_is_made_of_another(client: Any, emulator: Emulated) -> None:
@@ -172,7 +158,7 @@ def test_a_prompt_may_be_blocked(client: Any, emulator: Emulated) -> None:
     assert made.candidates is None
     assert made.prompt_feedback.block_reason == "PROHIBITED_CONTENT"
     assert made.usage_metadata.candidates_token_count is None
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert (run["outcome"], run["cost_micros"]) == ("failed", round(31 * 0.1))
 
 
@@ -260,7 +246,7 @@ def test_a_lost_answer_is_billed(emulator: Emulated, fault: str) -> None:
     with client_of(emulator, 1) as client:
         with pytest.raises((errors.ServerError, httpx2.TransportError)):
             client.models.generate_content(model=PAINTER, contents="Say exactly: a b")
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert (run["outcome"], run["cost_micros"]) == ("succeeded", round(5 * 0.5 + 6 + 1120 * 60))
 
 
@@ -281,7 +267,7 @@ def test_a_stream_is_lost_in_the_middle(client: Any, emulator: Emulated) -> None
         for chunk in client.models.generate_content_stream(model=MODEL, contents="in 60 words"):
             heard.append(chunk)
     assert len(heard) == 2 and heard[-1].candidates[0].finish_reason is None
-    assert last_run(emulator)["cost_micros"] > 60 * 0.4
+    assert emulator.last_run()["cost_micros"] > 60 * 0.4
 
 
 def test_a_run_that_fails_costs_nothing(client: Any, emulator: Emulated) -> None:
@@ -292,7 +278,7 @@ def test_a_run_that_fails_costs_nothing(client: Any, emulator: Emulated) -> None
     with pytest.raises(errors.ServerError) as failed:
         list(client.models.generate_content_stream(model=MODEL, contents="x"))
     assert failed.value.status == "INTERNAL"
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert (run["outcome"], run["cost_micros"]) == ("failed", 0)
 
 

@@ -13,42 +13,21 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from PIL import Image
 
-from tests.doubles.emulated import Emulated, emulated
+from tests.doubles.emulated import Emulated
+from tests.doubles.openai_sdk import client_of, picture
 
+pytestmark = pytest.mark.slow
+
+EMULATOR = "openai"
 MODEL = "gpt-5.4-mini"
 PAINTER = "gpt-image-2"
 BACKGROUND: dict[str, Any] = {"model": MODEL, "background": True, "store": True}
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("openai"), "openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(lasting: Emulated) -> Iterator[Emulated]:
-    """The same process for all tests, with no fault left from the one before."""
-    yield lasting
-    lasting.disarm()
-
-
 @pytest.fixture
 def client(emulator: Emulated) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=emulator.key, base_url=emulator.url + "/v1", max_retries=0, timeout=20
-    ) as made:
+    with client_of(emulator) as made:
         yield made
-
-
-def last_run(emulator: Emulated) -> dict[str, Any]:
-    return emulator.settled()[-1]
-
-
-def picture(text: str | None) -> Image.Image:
-    image = Image.open(io.BytesIO(base64.b64decode(text or "", validate=True)))
-    image.load()
-    return image
 
 
 def test_models_are_listed_with_their_end(client: Any) -> None:
@@ -75,7 +54,7 @@ def test_pictures_are_made_as_ordered(client: Any, emulator: Emulated, form: Any
     assert made.data[0].b64_json != made.data[1].b64_json
     assert made.usage is not None and made.usage.output_tokens == 2 * 102
     assert made.usage.input_tokens_details.text_tokens == 2
-    assert last_run(emulator)["cost_micros"] == (2 * 5 + 204 * 30)
+    assert emulator.last_run()["cost_micros"] == (2 * 5 + 204 * 30)
 
 
 def test_a_picture_is_streamed_with_partial_ones(client: Any, emulator: Emulated) -> None:
@@ -92,7 +71,7 @@ def test_a_picture_is_streamed_with_partial_ones(client: Any, emulator: Emulated
     assert [events[0].partial_image_index, events[1].partial_image_index] == [0, 1]
     assert all(picture(event.b64_json).size == (1024, 1024) for event in events)
     assert events[2].usage.output_tokens == 272 + 2 * 100
-    assert last_run(emulator)["cost_micros"] == 2 * 5 + 472 * 30
+    assert emulator.last_run()["cost_micros"] == 2 * 5 + 472 * 30
 
 
 def test_pictures_are_edited(client: Any, emulator: Emulated) -> None:
@@ -107,7 +86,7 @@ def test_pictures_are_edited(client: Any, emulator: Emulated) -> None:
         model=PAINTER, image=[first, first], prompt="twice", stream=True, partial_images=1
     )
     assert [event.type for event in stream] == ["image_edit.partial_image", "image_edit.completed"]
-    assert last_run(emulator)["marks"]["path"] == "/v1/images/edits"
+    assert emulator.last_run()["marks"]["path"] == "/v1/images/edits"
 
 
 def test_an_edit_is_taken_as_json(emulator: Emulated) -> None:
@@ -224,7 +203,7 @@ def test_a_stream_that_fails_raises(client: Any, emulator: Emulated) -> None:
     with pytest.raises(openai.APIError) as blocked:
         list(client.images.generate(model=PAINTER, prompt="x", stream=True))
     assert blocked.value.code == "moderation_blocked"
-    assert last_run(emulator)["cost_micros"] == 0
+    assert emulator.last_run()["cost_micros"] == 0
 
 
 def test_a_key_is_asked_for(emulator: Emulated) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,44 +10,22 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
-from PIL import Image
 
-from tests.doubles.emulated import Emulated, emulated
+from tests.doubles.emulated import Emulated
+from tests.doubles.openai_sdk import client_of, picture
 
+pytestmark = pytest.mark.slow
+
+EMULATOR = "openai"
 MODEL = "gpt-5.4-mini"
 PAINTER = "gpt-image-2"
 BACKGROUND: dict[str, Any] = {"model": MODEL, "background": True, "store": True}
 
 
-@pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
-    with emulated(tmp_path_factory.mktemp("openai"), "openai") as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(lasting: Emulated) -> Iterator[Emulated]:
-    """The same process for all tests, with no fault left from the one before."""
-    yield lasting
-    lasting.disarm()
-
-
 @pytest.fixture
 def client(emulator: Emulated) -> Iterator[OpenAI]:
-    with OpenAI(
-        api_key=emulator.key, base_url=emulator.url + "/v1", max_retries=0, timeout=20
-    ) as made:
+    with client_of(emulator) as made:
         yield made
-
-
-def last_run(emulator: Emulated) -> dict[str, Any]:
-    return emulator.settled()[-1]
-
-
-def picture(text: str | None) -> Image.Image:
-    image = Image.open(io.BytesIO(base64.b64decode(text or "", validate=True)))
-    image.load()
-    return image
 
 
 def test_a_response_is_streamed(client: Any, emulator: Emulated) -> None:
@@ -75,7 +51,7 @@ def test_a_response_is_streamed(client: Any, emulator: Emulated) -> None:
     response = events[-1].response
     assert response.output_text == "two words"
     assert response.usage.input_tokens == 3 + 5 and response.usage.output_tokens == 2
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert run["run"] == response.id and run["outcome"] == "succeeded"
     assert run["cost_micros"] == round((8 * 0.75) + (2 * 4.5))
     assert run["marks"]["metadata"] == {"task": "t1"}
@@ -136,7 +112,7 @@ def test_a_cancelled_response_is_billed_for_what_it_said(client: Any, emulator: 
     assert first.status == "cancelled" == client.responses.cancel(id).status
     assert [event.type for event in stream][-1] == "response.content_part.added"
     assert first.usage is not None and first.usage.output_tokens == 0
-    run = last_run(emulator)
+    run = emulator.last_run()
     assert run["outcome"] == "canceled"
     assert run["cost_micros"] == round(first.usage.input_tokens * 0.75)
 
@@ -147,7 +123,7 @@ def test_a_response_may_stay_queued_for_ever(client: Any, emulator: Emulated) ->
     made = client.responses.create(input="hello", **BACKGROUND)
     assert [client.responses.retrieve(made.id).status for _ in range(3)] == ["queued"] * 3
     assert client.responses.cancel(made.id).status == "cancelled"
-    assert last_run(emulator)["cost_micros"] == 0
+    assert emulator.last_run()["cost_micros"] == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +142,7 @@ def test_a_response_that_does_not_complete(
     assert (event.type, event.response.status) == (last, status)
     if status == "failed":
         assert event.response.error.code == "server_error"
-        assert event.response.usage is None and last_run(emulator)["cost_micros"] == 0
+        assert event.response.usage is None and emulator.last_run()["cost_micros"] == 0
     else:
         assert event.response.incomplete_details.reason == "content_filter"
         assert event.response.usage.output_tokens > 0
@@ -192,7 +168,7 @@ def test_a_response_paints_with_its_tool(client: Any, emulator: Emulated) -> Non
     assert call.type == "image_generation_call" and picture(call.result).size == (1024, 1024)
     usage = events[-1].response.usage
     text = usage.input_tokens * 0.75 + usage.output_tokens * 4.5
-    assert last_run(emulator)["cost_micros"] == round(text) + (272 + 200) * 30
+    assert emulator.last_run()["cost_micros"] == round(text) + (272 + 200) * 30
 
 
 def test_a_long_prompt_is_cheaper_the_second_time(client: Any) -> None:
@@ -217,7 +193,7 @@ def test_a_chat_is_streamed_with_its_usage(client: Any, emulator: Emulated) -> N
     assert all(chunk.usage is None for chunk in chunks[:-1])
     whole = client.chat.completions.create(**asked)
     assert whole.choices[0].message.content == "a b c" and whole.usage == chunks[-1].usage
-    assert last_run(emulator)["cost_micros"] == round(whole.usage.prompt_tokens * 0.75 + 3 * 4.5)
+    assert emulator.last_run()["cost_micros"] == round(whole.usage.prompt_tokens * 0.75 + 3 * 4.5)
 
 
 def test_a_chat_ends_with_done(emulator: Emulated) -> None:
@@ -241,7 +217,7 @@ def test_a_compatible_server_tells_no_usage(client: Any, emulator: Emulated) -> 
     )
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)
     assert client.chat.completions.create(**asked).usage is None
-    assert last_run(emulator)["cost_micros"] == 0
+    assert emulator.last_run()["cost_micros"] == 0
 
 
 def test_a_chat_may_stop_early(client: Any, emulator: Emulated) -> None:

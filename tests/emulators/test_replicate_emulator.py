@@ -17,6 +17,8 @@ from safelight.registry.catalog import read_catalog
 from tests.doubles.emulated import Emulated, emulated
 from tests.doubles.listener import Call, Listener, listening
 
+pytestmark = pytest.mark.slow
+
 SCHNELL = "/v1/models/black-forest-labs/flux-schnell/predictions"
 LLAMA = "/v1/models/meta/meta-llama-3-8b-instruct/predictions"
 EVENTS = "webhook_events_filter"

@@ -23,6 +23,8 @@ from standardwebhooks import Webhook
 from tests.doubles.emulated import Emulated, emulated
 from tests.doubles.listener import Call, listening
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCHNELL = "black-forest-labs/flux-schnell"
 LLAMA = "meta/meta-llama-3-8b-instruct"

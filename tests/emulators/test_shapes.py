@@ -23,6 +23,8 @@ from pydantic import TypeAdapter
 
 from tests.doubles.emulated import Emulated, emulated
 
+pytestmark = pytest.mark.slow
+
 Servers = dict[str, Emulated]
 SAID = [{"role": "user", "content": "Say exactly: a b"}]
 TOOLS = [{"type": "image_generation", "partial_images": 1, "quality": "low"}]

@@ -26,6 +26,8 @@ from tests.doubles.superduper_talk import (
     told,
 )
 
+pytestmark = pytest.mark.slow
+
 FILE = {
     "id",
     "url",

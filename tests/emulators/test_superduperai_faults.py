@@ -14,6 +14,8 @@ import pytest
 from tests.doubles.emulated import Emulated, emulated
 from tests.doubles.superduper_talk import create, ended, image, is_file, talking, told
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:

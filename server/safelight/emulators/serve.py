@@ -105,6 +105,9 @@ def _bind(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(128)
+    except OverflowError:
+        listener.close()
+        raise CannotServe(f"port: found {port}, expected one from 0 to 65535") from None
     except OSError as trouble:
         listener.close()
         raise CannotServe(f"127.0.0.1:{port}: {trouble.strerror}") from None

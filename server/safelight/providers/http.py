@@ -43,6 +43,11 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 MOST_TOLD = 500
 """Characters of a provider's own words on a failed prediction that are told on."""
 
+SECRETS = re.compile(
+    r"\b(?:(?:sk|org|proj|sess|req|resp|whsec)[-_][A-Za-z0-9_-]{6,}|(?:r8_|AIza)[A-Za-z0-9_-]{16,})"
+)
+"""What may stand in a provider's words and is nobody's business: keys, accounts, ids."""
+
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer that are read."""
 
@@ -113,9 +118,7 @@ def refusal_of(fault: Fault, provider: str) -> Again | Never | None:
         message = f"{provider} cannot be reached: {fault.why}"
         return Again("provider_unreachable", message, charge=UNASKED, elsewhere=True)
     if fault.status in (401, 402, 403):
-        record("provider.refused", provider=provider, status=fault.status)
-        message = f"{provider} does not take requests of this server now"
-        return Never("provider_refused", message, charge=NOTHING, elsewhere=True)
+        return of_our_account(provider, fault.status)
     if fault.status == 429:
         return Again(
             "throttled",
@@ -125,6 +128,13 @@ def refusal_of(fault: Fault, provider: str) -> Again | Never | None:
             elsewhere=True,
         )
     return None
+
+
+def of_our_account(provider: str, status: int) -> Never:
+    """The operator's trouble, and told to the operator: our key or credit."""
+    record("provider.refused", provider=provider, status=status)
+    message = f"{provider} does not take requests of this server now"
+    return Never("provider_refused", message, charge=NOTHING, elsewhere=True)
 
 
 UNASKED = Charge("free", reason="it never reached its provider")
@@ -155,8 +165,9 @@ def json_of(content: bytes) -> Any:
 
 
 def told(text: object) -> str:
-    """A provider's words on a failed prediction, on one line and cut to a length."""
-    line = " ".join(str(text).split())
+    """A provider's words on a failed prediction, on one line and cut to a length, without
+    what looks like a key or an account of ours."""
+    line = SECRETS.sub("…", " ".join(str(text).split()))
     return line if len(line) <= MOST_TOLD else f"{line[: MOST_TOLD - 1]}…"
 
 

@@ -127,6 +127,12 @@ def test_told_is_one_short_line() -> None:
     assert len(told("x" * 9000)) == 500
 
 
+@pytest.mark.parametrize("secret", ["sk-proj-0123456789", "org-0123456789", "r8_" + "a" * 37])
+def test_told_has_no_key_in_it(secret: str) -> None:
+    """Vendors repeat keys and accounts in their words; they are not told on."""
+    assert told(f"Incorrect key {secret} given") == "Incorrect key … given"
+
+
 async def test_whole_is_bounded() -> None:
     """An answer that is too large is not read to its end."""
 

@@ -45,6 +45,16 @@ asyncio.run(main())
 """
 
 THEIRS = {
+    "ANTHROPIC_CUSTOM_HEADERS": "X-Api-Key: theirs\nX-Team: theirs",
+    "OPENAI_API_KEY": "theirs",
+    "OPENAI_ADMIN_KEY": "theirs",
+    "OPENAI_BASE_URL": "http://127.0.0.1:1/theirs",
+    "OPENAI_CUSTOM_HEADERS": "Authorization: Bearer theirs\nX-Team: theirs",
+    "OPENAI_ORG_ID": "theirs",
+    "OPENAI_PROJECT_ID": "theirs",
+    "GOOGLE_GENAI_CLIENT_MODE": "replay",
+    "GOOGLE_GENAI_REPLAYS_DIRECTORY": "/theirs",
+    "GOOGLE_GENAI_REPLAY_ID": "a/b/mldev",
     "ANTHROPIC_API_KEY": "theirs",
     "ANTHROPIC_AUTH_TOKEN": "theirs",
     "ANTHROPIC_BASE_URL": "http://127.0.0.1:1/theirs",
@@ -87,16 +97,18 @@ def test_there_may_be_several_by_name(type_: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "module"), [("anthropic", "anthropic"), ("gemini", "google.genai")]
+    ("type_", "module", "sdk"),
+    [("anthropic", "anthropic", "anthropic"), ("gemini", "google.genai", "google-genai")],
 )
-def test_without_the_sdk_the_settings_are_wrong(type_: str, module: str) -> None:
+def test_without_the_sdk_the_settings_are_wrong(type_: str, module: str, sdk: str) -> None:
     """The server says what to install; without such a provider it needs nothing."""
     told = _run(MISSING.format(type_=type_, module=module))
-    assert f"pip install 'safelight[{type_}]'" in told
+    assert f"pip install {sdk} brings it" in told
 
 
-@pytest.mark.parametrize("type_", TYPES)
+@pytest.mark.parametrize("type_", [*TYPES, "openai"])
 def test_nothing_is_taken_from_the_environment(type_: str) -> None:
-    """Neither key nor address nor proxy that somebody has set for programs of their own."""
+    """Neither key nor header nor address nor proxy that somebody has set for programs of their
+    own."""
     told = _run(ASKED % (type_, type_), **THEIRS)
     assert "ours" in told and "theirs" not in told

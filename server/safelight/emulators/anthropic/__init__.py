@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..bench import Bench
+from ..desk import application
 from ..telling import Stamped, as_json
 from .desk import FAULTS, Desk
-from .errors import Refusal, answer, refused
+from .errors import answer, refused
 from .messages import Messages
 from .models import MODELS, listed
 
@@ -43,13 +42,8 @@ def app(bench: Bench) -> ASGIApp:
             raise refused("not_found_error", f"model: {name}")
         return as_json(listed(name))
 
-    async def refuse(request: Request, trouble: Exception) -> Response:
-        assert isinstance(trouble, Refusal)
-        return _numbered(trouble.response, desk)
-
-    async def unknown(request: Request, trouble: Exception) -> Response:
-        assert isinstance(trouble, HTTPException)
-        return _numbered(answer("not_found_error", "Not Found", trouble.status_code), desk)
+    def unknown(request: Request, status: int) -> Response:
+        return answer("not_found_error", "Not Found", status)
 
     routes = [
         Route("/v1/messages", messages.create, methods=["POST"]),
@@ -57,8 +51,7 @@ def app(bench: Bench) -> ASGIApp:
         Route("/v1/models", models),
         Route("/v1/models/{id}", model),
     ]
-    made = Starlette(routes=routes, exception_handlers={Refusal: refuse, HTTPException: unknown})
-    made.router.redirect_slashes = False
+    made = application(routes, unknown, lambda response: _numbered(response, desk))
     return Stamped(made, lambda: {"request-id": desk.id("req_")})
 
 

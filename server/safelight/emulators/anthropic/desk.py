@@ -1,4 +1,4 @@
-"""What every request to the Anthropic emulator meets: the key, the version, faults, marks.
+"""What requests to the Anthropic emulator meet of its own: the key, the version, the marks.
 
 One desk per emulator. It gives out ids, tells the log of runs, and keeps the cache of
 prompts that requests have marked.
@@ -12,49 +12,27 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..asking import MOST_BYTES, marks, object_in
-from ..bench import Bench
+from .. import desk
+from ..asking import marks
+from ..desk import Refusal
 from ..faults import Fault
-from ..gate import Cut
-from .errors import Refusal, answer, invalid, refused, struck
+from .errors import answer, invalid, refused, struck
 from .prices import Tokens, cost
 from .said import Said
 
-FAULTS: Mapping[str, str] = {
-    "lost-answer": "create",
-    "lost-request": "create",
-    "http-504": "create",
-    "http-500": "create",
-    "http-503": "create",
-    "http-529": "create",
-    "throttle": "create",
-    "hang": "create",
-    "moderated": "create",
-    "unauthorized": "create",
-    "no-credit": "create",
-    "cut": "stream",
-    "fail": "run",
-    "late": "run",
-    "no-usage": "run",
-}
-"""What may go wrong here; docs/emulators.md tells what each does."""
+FAULTS: Mapping[str, str] = {**desk.FAULTS, "http-529": "create"}
+"""What may go wrong here."""
 
 AT_CREATE = (
     *("lost-answer", "lost-request", "http-504", "http-500", "http-503", "http-529"),
     *("throttle", "hang", "moderated"),
 )
-AFTER_BEGIN = ("lost-answer", "http-504")
-"""Faults of a create that let the run begin all the same."""
-
-MOST_CACHED = 1024
 
 
-class Desk:
+class Desk(desk.Desk):
     """Stands between the routes and the bench."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self._cache: dict[int, None] = {}
+    at_create = AT_CREATE
 
     def id(self, prefix: str) -> str:
         """A new one, e.g. `msg_` and 24 hexadecimal digits."""
@@ -71,50 +49,12 @@ class Desk:
         if "anthropic-version" not in request.headers:
             raise invalid("anthropic-version: header is required")
 
-    async def body(self, request: Request) -> dict[str, Any]:
-        """The JSON object of a request whose key is right. Raises Refusal."""
-        self.check(request)
-        content = await request.body()
-        if len(content) > MOST_BYTES:
-            raise refused("request_too_large", "Request exceeds the maximum size")
-        if (found := object_in(content)) is None:
-            raise invalid("The request body is not valid JSON")
-        return found
-
-    def fault_of_create(self) -> Response | None:
-        """What a create is answered with in place of its answer, though its run begins; ask
-        once for each. Raises Refusal where none begins."""
-        faults = self.bench.faults
-        fault = faults.strikes("unauthorized") or faults.strikes("no-credit")
-        fault = fault or faults.one_of(*AT_CREATE, on="create")
-        if fault is None:
-            return None
-        if fault.name in AFTER_BEGIN:
-            return Cut() if fault.name == "lost-answer" else answer("timeout_error")
-        raise Refusal(struck(fault))
-
-    def fault_of_stream(self) -> Fault | None:
-        """What happens to an answer while it is told: `cut` or `hang`."""
-        return self.bench.faults.one_of("cut", "hang", on="stream")
-
-    def fault_of_run(self) -> Fault | None:
-        """What happens to a run: `fail`, `late`, `moderated`, or an overload."""
-        return self.bench.faults.one_of("fail", "late", "moderated", "http-529", on="run")
-
-    def tells_usage(self) -> bool:
-        """Whether this run says what it used; ask once."""
-        return self.bench.faults.strikes("no-usage") is None
-
     def cache(self, words: Said) -> Tokens:
         """What goes in: anew, into the cache, or out of it."""
         rest = words.tokens - words.marked_tokens
         if not words.marked_tokens:
             return Tokens(taken=rest)
-        known = hash(words.marked) in self._cache
-        self._cache[hash(words.marked)] = None
-        while len(self._cache) > MOST_CACHED:
-            del self._cache[next(iter(self._cache))]
-        if known:
+        if self.has_read(words.marked):
             return Tokens(taken=rest, found=words.marked_tokens)
         return Tokens(taken=rest, written=words.marked_tokens)
 
@@ -128,3 +68,15 @@ class Desk:
     def ended(self, run: str, outcome: str, model: str, used: Tokens) -> None:
         """A run has ended, and is billed for what it used."""
         self.bench.log.ended(run, outcome, cost(model, used))
+
+    def _too_large(self) -> Refusal:
+        return refused("request_too_large", "Request exceeds the maximum size")
+
+    def _no_json(self) -> Refusal:
+        return invalid("The request body is not valid JSON")
+
+    def _timed_out(self) -> Response:
+        return answer("timeout_error")
+
+    def _refused(self, fault: Fault) -> Response:
+        return struck(fault)

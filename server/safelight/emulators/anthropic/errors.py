@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ..desk import Refusal
 from ..faults import Fault
-from ..gate import Cut, Silence
 from ..telling import as_json
 
 STATUSES = {
@@ -40,14 +40,6 @@ SAID = {
 """What is said where there is nothing more to say."""
 
 
-class Refusal(Exception):
-    """Nothing was begun; the answer says why."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(str(response.status_code))
-        self.response = response
-
-
 def body(type: str, message: str | None = None) -> dict[str, Any]:
     """The JSON of an error."""
     return {"type": "error", "error": {"type": type, "message": message or SAID[type]}}
@@ -69,12 +61,8 @@ def invalid(message: str) -> Refusal:
 
 
 def struck(fault: Fault) -> Response:
-    """What a fault of a request is answered with, before anything begins."""
+    """What is said when a fault of a request strikes, before anything begins."""
     match fault.name:
-        case "lost-request":
-            return Cut()
-        case "hang":
-            return Silence()
         case "throttle":
             return _throttled(fault.seconds(1.0))
         case "unauthorized":

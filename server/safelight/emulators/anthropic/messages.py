@@ -71,7 +71,7 @@ class MessageRun:
         self.id = desk.id("msg_")
         self._desk = desk
         self._model = model
-        self._mishap = desk.fault_of_run()
+        self._mishap = desk.fault_of_run("http-529")
         stops, most = said.stops_of(asked), asked["max_tokens"]
         thinks = (asked.get("thinking") or {}).get("type") in ("enabled", "adaptive")
         self._thought = pieces(THOUGHT) if thinks else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-MILLION = 1_000_000
+from ..rounding import per_million
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -42,6 +42,4 @@ def cost(model: str, used: Tokens) -> int:
     rates = RATES[model]
     total = used.taken * rates.taken + used.given * rates.given
     total += used.written * (rates.taken * 5 // 4) + used.found * (rates.taken // 10)
-    whole, rest = divmod(total, MILLION)
-    up = rest * 2 > MILLION or (rest * 2 == MILLION and whole % 2 == 1)
-    return whole + up
+    return per_million(total)

@@ -7,18 +7,17 @@ docs/emulators.md.
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from ..bench import Bench
+from ..desk import application
 from ..telling import as_json
 from .contents import Contents
 from .desk import FAULTS, Desk
-from .errors import Refusal, refused
+from .errors import refused
 from .models import MODELS, listed
 
 __all__ = ["FAULTS", "app", "settings"]
@@ -32,7 +31,7 @@ def app(bench: Bench) -> ASGIApp:
     contents = Contents(desk)
 
     async def models(request: Request) -> Response:
-        desk.check_key(request)
+        desk.check(request)
         names = list(MODELS)
         size, start = (request.query_params.get(name, "") for name in ("pageSize", "pageToken"))
         first = int(start) if start.isdecimal() else 0
@@ -41,7 +40,7 @@ def app(bench: Bench) -> ASGIApp:
         return as_json({"models": [listed(name) for name in names[first:end]]} | more)
 
     async def model(request: Request) -> Response:
-        desk.check_key(request)
+        desk.check(request)
         name = request.path_params["name"]
         if name not in MODELS:
             raise refused(404, f"models/{name} is not found.")
@@ -54,10 +53,7 @@ def app(bench: Bench) -> ASGIApp:
             Route(f"{version}/models/{{name}}", model),
             Route(f"{version}/models/{{call}}", contents.call, methods=["POST"]),
         ]
-    handlers = {Refusal: _refused, HTTPException: _unknown}
-    made = Starlette(routes=routes, exception_handlers=handlers)
-    made.router.redirect_slashes = False
-    return made
+    return application(routes, _unknown)
 
 
 def settings(address: str, key: str) -> str:
@@ -65,13 +61,7 @@ def settings(address: str, key: str) -> str:
     return f'[providers.gemini]\nurl = "{address}"\nkey = "{key}"'
 
 
-async def _refused(request: Request, trouble: Exception) -> Response:
-    assert isinstance(trouble, Refusal)
-    return trouble.response
-
-
-async def _unknown(request: Request, trouble: Exception) -> Response:
+def _unknown(request: Request, status: int) -> Response:
     """A path that nobody knows is a page of Google's, not JSON."""
-    assert isinstance(trouble, HTTPException)
-    text = f"<!DOCTYPE html><title>Error {trouble.status_code} (Not Found)!!1</title>"
-    return Response(text, trouble.status_code, media_type="text/html; charset=UTF-8")
+    text = f"<!DOCTYPE html><title>Error {status} (Not Found)!!1</title>"
+    return Response(text, status, media_type="text/html; charset=UTF-8")

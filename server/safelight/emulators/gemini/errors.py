@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ..desk import Refusal
 from ..faults import Fault
-from ..gate import Cut, Silence
 from ..telling import as_json
 
 TYPES = "type.googleapis.com/google.rpc."
@@ -35,14 +35,6 @@ NOBODY = (
     "Method doesn't allow unregistered callers (callers without established identity)."
     " Please use API Key or other form of API consumer identity to call this API."
 )
-
-
-class Refusal(Exception):
-    """Nothing was begun; the answer says why."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(str(response.status_code))
-        self.response = response
 
 
 def body(code: int, message: str | None = None, *details: dict[str, Any]) -> dict[str, Any]:
@@ -89,12 +81,8 @@ def wrong_key() -> Response:
 
 
 def struck(fault: Fault) -> Response:
-    """What a fault of a request is answered with, before anything begins."""
+    """What is said when a fault of a request strikes, before anything begins."""
     match fault.name:
-        case "lost-request":
-            return Cut()
-        case "hang":
-            return Silence()
         case "throttle":
             seconds = f"{fault.seconds(1.0):g}s"
             quota = {"quotaMetric": "generate_content_requests", "quotaValue": "10"}

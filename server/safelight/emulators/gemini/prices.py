@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-MILLION = 1_000_000
+from ..rounding import per_million
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +56,4 @@ def cost(model: str, used: Tokens) -> int:
     rates = RATES[model]
     total = (used.taken - used.cached) * rates.taken + used.cached * rates.cached
     total += (used.given + used.thought) * rates.given + used.pictures * rates.pictures
-    whole, rest = divmod(total, MILLION)
-    up = rest * 2 > MILLION or (rest * 2 == MILLION and whole % 2 == 1)
-    return whole + up
+    return per_million(total)

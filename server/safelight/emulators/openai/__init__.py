@@ -6,18 +6,17 @@ is its own invention is told in docs/emulators.md.
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..bench import Bench
+from ..desk import application
 from ..telling import Stamped, as_json
 from .chat import Chat
 from .desk import FAULTS, Desk
-from .errors import Refusal, body, no_model
+from .errors import body, no_model
 from .images import Pictures
 from .models import MODELS, listed
 from .responses import Responses
@@ -31,11 +30,11 @@ def app(bench: Bench) -> ASGIApp:
     pictures, chat, responses = Pictures(desk), Chat(desk), Responses(desk)
 
     async def models(request: Request) -> Response:
-        desk.check_key(request)
+        desk.check(request)
         return as_json({"object": "list", "data": [listed(name) for name in MODELS]})
 
     async def model(request: Request) -> Response:
-        desk.check_key(request)
+        desk.check(request)
         name = request.path_params["id"]
         if name not in MODELS:
             raise no_model(name)
@@ -52,14 +51,11 @@ def app(bench: Bench) -> ASGIApp:
         Route("/v1/models", models),
         Route("/v1/models/{id:path}", model),
     ]
-    handlers = {Refusal: _refused, HTTPException: _unknown_url}
-    made = Starlette(routes=routes, exception_handlers=handlers)
-    made.router.redirect_slashes = False
 
     def stamp() -> dict[str, str]:
         return {"x-request-id": desk.id("req_")[:36], "openai-version": "2020-10-01"}
 
-    return Stamped(made, stamp)
+    return Stamped(application(routes, _unknown_url), stamp)
 
 
 def settings(address: str, key: str) -> str:
@@ -67,12 +63,5 @@ def settings(address: str, key: str) -> str:
     return f'[providers.openai]\nurl = "{address}/v1"\nkey = "{key}"\napi = "responses"'
 
 
-async def _refused(request: Request, trouble: Exception) -> Response:
-    assert isinstance(trouble, Refusal)
-    return trouble.response
-
-
-async def _unknown_url(request: Request, trouble: Exception) -> Response:
-    assert isinstance(trouble, HTTPException)
-    message = f"Invalid URL ({request.method} {request.url.path})"
-    return as_json(body(message), trouble.status_code)
+def _unknown_url(request: Request, status: int) -> Response:
+    return as_json(body(f"Invalid URL ({request.method} {request.url.path})"), status)

@@ -10,17 +10,9 @@ import math
 
 from starlette.responses import HTMLResponse, Response
 
+from ..desk import Refusal
 from ..faults import Fault
-from ..gate import Cut, Silence
 from ..telling import as_json
-
-
-class Refusal(Exception):
-    """Nothing was begun; the answer says why."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(str(response.status_code))
-        self.response = response
 
 
 def body(
@@ -104,12 +96,8 @@ def failed(status: int = 500) -> dict[str, object]:
 
 
 def struck(fault: Fault) -> Response:
-    """What a fault of a request is answered with, before anything begins."""
+    """What is said when a fault of a request strikes, before anything begins."""
     match fault.name:
-        case "lost-request":
-            return Cut()
-        case "hang":
-            return Silence()
         case "throttle":
             return _throttled(fault.seconds(1.0))
         case "unauthorized":

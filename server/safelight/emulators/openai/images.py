@@ -17,13 +17,14 @@ from starlette.responses import Response
 
 from ..asking import MOST_BYTES
 from ..canvas import painted
+from ..desk import Refusal
 from ..faults import Fault
 from ..speech import LATE
 from ..tape import Tape
 from ..telling import Later, Stream, as_json, event
 from . import forms, ordered
 from .desk import Desk
-from .errors import Refusal, failed, invalid, picture_blocked
+from .errors import failed, invalid, picture_blocked
 from .ordered import HUGE, Order
 from .prices import Tokens
 
@@ -43,7 +44,7 @@ class Pictures:
         content_type = request.headers.get("content-type", "")
         if not content_type.startswith("multipart/form-data"):
             return self._made(request, await self._desk.body(request), "image_edit")
-        self._desk.check_key(request)
+        self._desk.check(request)
         content = await request.body()
         if len(content) > MOST_BYTES:
             raise invalid("The request is too large.", None, "request_too_large")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-MILLION = 1_000_000
+from ..rounding import per_million
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +62,4 @@ def cost(model: str, used: Tokens) -> int:
     total = (used.text_in - used.cached) * rates.text_in + used.cached * rates.cached
     total += used.image_in * rates.image_in
     total += used.text_out * rates.text_out + used.image_out * rates.image_out
-    whole, rest = divmod(total, MILLION)
-    up = rest * 2 > MILLION or (rest * 2 == MILLION and whole % 2 == 1)
-    return whole + up
+    return per_million(total)

@@ -64,7 +64,7 @@ class Responses:
 
     async def retrieve(self, request: Request) -> Response:
         """GET /v1/responses/{id}, with `stream=true` from behind `starting_after` on."""
-        self._desk.check_key(request)
+        self._desk.check(request)
         instead = self._desk.fault_of_other("get")
         if instead is not None:
             return instead
@@ -81,7 +81,7 @@ class Responses:
 
     async def cancel(self, request: Request) -> Response:
         """POST /v1/responses/{id}/cancel; safe to repeat, and after the end."""
-        self._desk.check_key(request)
+        self._desk.check(request)
         instead = self._desk.fault_of_other("cancel")
         if instead is not None:
             return instead
@@ -93,7 +93,7 @@ class Responses:
 
     async def delete(self, request: Request) -> Response:
         """DELETE /v1/responses/{id}: it is forgotten; a run that goes on does so."""
-        self._desk.check_key(request)
+        self._desk.check(request)
         run = self._found(request)
         del self._stored[run.id]
         return as_json({"id": run.id, "object": "response", "deleted": True})

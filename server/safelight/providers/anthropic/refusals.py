@@ -1,5 +1,4 @@
-"""What an answer means that is no success, before a stream began and in the middle of one,
-and what a run costs that did not come to its end.
+"""What an answer means that is no success, before a stream began and in the middle of one.
 
 Only what certainly began nothing is free. Owners are told the vendor's words on their own
 request; never those on our key, our credit or its own trouble.
@@ -9,13 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from safelight_protocol.charges import unknown
-from safelight_protocol.events import Charge
-from safelight_protocol.prices import Usage
-
-from ...telemetry import log as record
-from ..base import Again, Ended, Never, Outcome, Unclear
-from ..http import NOTHING, Fault, refusal_of, told
+from ..base import Again, Never, Outcome, Unclear
+from ..http import NOTHING, Fault, of_our_account, refusal_of, told
 
 OVERLOADED = 529
 """It has no room for more requests: its own status for that."""
@@ -55,30 +49,9 @@ def refused(fault: Fault, name: str) -> Outcome:
     return Unclear(f"{name} may have run it, but {fault.why}")
 
 
-def broken_off(body: Any, name: str) -> Outcome:
-    """What an `error` in the middle of a stream comes to. Its provider has ended the run,
-    which can be made again; whether it asks for money for this one it did not say."""
-    kind = _error(body).get("type")
-    code = "throttled" if kind in ("overloaded_error", "rate_limit_error") else "provider_failed"
-    charge = unknown("its provider broke off, and did not say what it cost")
-    said = f"{name} broke off the answer"
-    return Again(code, said, charge=charge, elsewhere=True)
-
-
-def ended(usage: Usage | None) -> Ended:
-    """What a run comes to that we left. The count of what it wrote comes with its last words,
-    so the bill may be more than what is known of it."""
-    if usage is None:
-        return Ended(charge=unknown("it was canceled before anything was said of what it used"))
-    charge = Charge("estimated", reason="what is known to have been used when it was canceled")
-    return Ended(charge=charge, usage=usage)
-
-
-def of_our_account(name: str, status: int) -> Never:
-    """The operator's trouble, and told to the operator."""
-    record("provider.refused", provider=name, status=status)
-    said = f"{name} does not take requests of this server now"
-    return Never("provider_refused", said, charge=NOTHING, elsewhere=True)
+def is_full(body: Any) -> bool:
+    """Whether an `error` in the middle of a stream says that there is no room for it."""
+    return _error(body).get("type") in ("overloaded_error", "rate_limit_error")
 
 
 def _error(body: Any) -> dict[str, Any]:

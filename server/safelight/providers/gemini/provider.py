@@ -1,56 +1,49 @@
-"""The provider: one POST for an attempt, and its stream to the end.
+"""The provider: the SDK's client, and how an attempt is asked of it and heard.
 
-Nothing is kept there and no stream can be taken up again, so what is lost is unknowable. A
-cancel closes the connection, which is all that can be done; what it had used by what came
-last is told as an estimate.
+The client is given all that it would look for in the environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 from google import genai
 from google.genai import errors, types
+from google.genai.client import DebugConfig
 
 from ...settings import ProviderSettings
-from ..base import Outcome, Prediction, Report, Unclear, Unknowable
-from ..http import fault_of
-from ..streams import Call, Calls, Garbled, Stopped, client
+from ..base import Outcome, Prediction
+from ..http import Fault
+from ..streamed import NO_KEY, Streamed
+from ..streams import Call, client
 from .asking import Request, asked
 from .hearing import Heard
-from .refusals import broken_off, ended, refused
+from .refusals import is_full, refused
 
 URL = "https://generativelanguage.googleapis.com"
 VERSION = "v1"
-NO_KEY = "none"
-"""What is sent where the settings have no key, as for a proxy that has one: an SDK without a
-key looks for one in the environment."""
-
-TOLD = (errors.APIError, httpx2.HTTPError)
-"""What the SDK raises that says something; whatever else it raises is of a stream that is none."""
+REAL = DebugConfig(client_mode=None, replays_directory=None, replay_id=None)
+"""The network, whatever the environment says of recordings."""
 
 
-class Gemini:
+class Gemini(Streamed[Request]):
     """Keeps the contract of providers for one account, or one server that speaks like it."""
 
-    resumable = False
-    billed = True
+    told = (errors.APIError, httpx2.HTTPError)
+    refusal = errors.APIError
 
     def __init__(self, settings: ProviderSettings, *, name: str = "gemini") -> None:
-        self.name = name
+        super().__init__(name)
         self._settings = settings
-        self._calls: Calls[Request] = Calls(name)
         self._sdk: genai.Client | None = None
-
-    def open(self) -> AbstractAsyncContextManager[None]:
-        """Holds the SDK's client. It is given both of its HTTP clients, lest it choose others:
-        one on aiohttp, where that is installed, sends a request again by itself."""
-        return self._opened()
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
+        """It is given both of its HTTP clients, lest it choose others: one on aiohttp, where
+        that is installed, sends a request again by itself."""
         url = self._settings.url or URL
         with httpx2.Client(verify=False, trust_env=False) as unused:
             async with client(url, self._settings.silence_seconds) as http:
@@ -61,66 +54,30 @@ class Gemini:
                     httpx_async_client=http,
                 )
                 key = self._settings.key or NO_KEY
-                self._sdk = genai.Client(vertexai=False, api_key=key, http_options=options)
+                self._sdk = genai.Client(
+                    vertexai=False, api_key=key, http_options=options, debug_config=REAL
+                )
                 try:
                     yield
                 finally:
                     self._sdk = None
 
-    async def start(self, prediction: Prediction) -> str:
-        """Make the request ready. It is sent when it is followed."""
-        return self._calls.ready(prediction, await asked(prediction, self.name))
+    async def _asked(self, prediction: Prediction) -> Request:
+        return await asked(prediction, self.name)
 
-    async def look_up(self, prediction: Prediction) -> Unknowable:
-        """Nobody can tell."""
-        return self._calls.unknowable()
+    def _hearing(self, prediction: Prediction) -> Heard:
+        return Heard(prediction.kind)
 
-    async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
-        """Send it, and report the answer until it ends."""
-
-        async def talk(call: Call[Request], request: Request) -> Outcome:
-            heard = Heard(prediction.kind)
-            try:
-                return await self._talk(call, request, heard, report)
-            except Stopped:
-                return heard.outcome() if heard.has_ended else ended(heard.usage())
-            except errors.APIError as error:
-                if call.begun:
-                    return broken_off(error.details, self.name)
-                return refused(fault_of(error), self.name)
-            except (httpx2.HTTPError, Garbled) as error:
-                return self._lost(error, heard)
-
-        return await self._calls.follow(handle, talk)
-
-    def is_fleeting(self, handle: str) -> bool:
-        """Whether its answer comes to this process, or to nobody."""
-        return self._calls.has(handle)
-
-    async def cancel(self, prediction: Prediction, handle: str) -> None:
-        """Close the connection."""
-        self._calls.cancel(handle)
-
-    async def _talk(
-        self, call: Call[Request], request: Request, heard: Heard, report: Report
-    ) -> Outcome:
+    async def _sent(self, call: Call[Request], request: Request) -> AsyncIterator[Any]:
         """The SDK sends the request as the first piece is asked for."""
         sdk = self._sdk
         assert sdk is not None, "it is open"
-        stream = await sdk.aio.models.generate_content_stream(
+        return await sdk.aio.models.generate_content_stream(
             model=request.model, contents=request.contents, config=request.config
         )
-        async for piece in call.each(stream, told=TOLD):
-            await heard.take(piece, report)
-        return heard.outcome()
 
-    def _lost(self, error: Exception, heard: Heard) -> Outcome:
-        """The answer broke off. If the model had ended before, nothing is lost."""
-        if heard.has_ended:
-            return heard.outcome()
-        if isinstance(error, Garbled):
-            raise error
-        fault = fault_of(error)
-        if not fault.sent:
-            return refused(fault, self.name)
-        return Unclear(f"{self.name} may have run it, but {fault.why}")
+    def _refused(self, fault: Fault) -> Outcome:
+        return refused(fault, self.name)
+
+    def _is_full(self, error: Any) -> bool:
+        return is_full(error.details)

@@ -1,5 +1,4 @@
-"""What an answer means that is no success, before a stream began and in the middle of one,
-and what a run costs that did not come to its end.
+"""What an answer means that is no success, before a stream began and in the middle of one.
 
 Google says that a request which fails with a 400 or 500 is not charged for, so its own word
 on that, in its own form, is a start that began nothing; a page of some proxy's is not its
@@ -11,13 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from safelight_protocol.charges import unknown
 from safelight_protocol.events import Charge
-from safelight_protocol.prices import Usage
 
-from ...telemetry import log as record
-from ..base import Again, Ended, Never, Outcome, Unclear
-from ..http import NOTHING, Fault, refusal_of, told
+from ..base import Again, Never, Outcome, Unclear
+from ..http import NOTHING, Fault, of_our_account, refusal_of, told
 
 OURS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
 """Reasons of a 400 that mean our key."""
@@ -36,7 +32,7 @@ def refused(fault: Fault, name: str) -> Outcome:
     said = _error(fault.body)
     match fault.status:
         case 400 if said.get("status") == "FAILED_PRECONDITION" or _reasons(said) & OURS:
-            return _of_our_account(name)
+            return of_our_account(name, 400)
         case 400 | 422:
             words = told(said.get("message") or fault.why)
             return Never("invalid_input", words, charge=NOTHING)
@@ -53,22 +49,9 @@ def refused(fault: Fault, name: str) -> Outcome:
     return Unclear(f"{name} may have run it, but {fault.why}")
 
 
-def broken_off(body: Any, name: str) -> Outcome:
-    """What an error in the middle of a stream comes to. Its provider has ended the run, which
-    can be made again; whether it asks for money for this one it did not say."""
-    full = _error(body).get("status") in FULL
-    charge = unknown("its provider broke off, and did not say what it cost")
-    said = f"{name} broke off the answer"
-    code = "throttled" if full else "provider_failed"
-    return Again(code, said, charge=charge, elsewhere=True)
-
-
-def ended(usage: Usage | None) -> Ended:
-    """What a run comes to that we left: what it had used by what we heard last."""
-    if usage is None:
-        return Ended(charge=unknown("it was canceled before anything was said of what it used"))
-    charge = Charge("estimated", reason="what is known to have been used when it was canceled")
-    return Ended(charge=charge, usage=usage)
+def is_full(body: Any) -> bool:
+    """Whether an error in the middle of a stream says that there is no room for it."""
+    return _error(body).get("status") in FULL
 
 
 def _failed(said: dict[str, Any], name: str, wait: float | None) -> Again:
@@ -76,13 +59,6 @@ def _failed(said: dict[str, Any], name: str, wait: float | None) -> Again:
         told_so = f"{name} takes no more requests for now"
         return Again("throttled", told_so, wait, charge=FREE, elsewhere=True)
     return Again("provider_failed", f"{name} failed", wait, charge=FREE, elsewhere=True)
-
-
-def _of_our_account(name: str) -> Never:
-    """The operator's trouble, and told to the operator."""
-    record("provider.refused", provider=name, status=400)
-    said = f"{name} does not take requests of this server now"
-    return Never("provider_refused", said, charge=NOTHING, elsewhere=True)
 
 
 def _error(body: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from openai import AsyncStream
 
 from ..base import Delta, Done, Moved, Outcome, Prediction, Report
 from ..http import data_url
-from ..streams import Call
+from ..streams import Call, Stopped
 from . import refusals, usage
 from .answers import Broken, at, body_of, events_of, is_stream, text_at
 from .client import TROUBLE, Line
@@ -81,6 +81,10 @@ class Talking:
             return await self._heard(stream)
         except Broken as broken:
             return await self._broken(broken)
+        except Stopped:
+            if not self._reason:
+                raise
+            return await self._end()
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.close()
@@ -133,10 +137,10 @@ class Talking:
 
     async def _broken(self, broken: Broken) -> Outcome:
         """The stream ended in an error: the server's own word, or none."""
-        if broken.told is not None:
-            return refusals.of_failure(broken.told, self._line.name)
         if self._reason:  # all was said, and only the count of tokens is missing
             return await self._end()
+        if broken.told is not None:
+            return refusals.of_failure(broken.told, self._line.name)
         return self._line.lost("its stream broke")
 
     async def _end(self) -> Outcome:

@@ -23,6 +23,10 @@ TROUBLE = (OpenAIError, httpx2.HTTPError, ValueError)
 is none."""
 
 
+MOST_DOUBLINGS = 8
+"""Of a pause between questions."""
+
+
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds, all of them.
 
@@ -38,6 +42,10 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     poll: float = 1.0
     poll_most: float = 15.0
     stuck: float = 120.0
+
+    def pause(self, tries: int) -> float:
+        """Between one question and the next, after that many in vain."""
+        return min(self.poll * 2.0 ** min(tries, MOST_DOUBLINGS), self.poll_most)
 
     @classmethod
     def of(cls, settings: ProviderSettings) -> Timings:
@@ -65,16 +73,17 @@ def sdk_of(settings: ProviderSettings, silence: float) -> AsyncOpenAI:
     http = client(url, silence)
     if settings.key is None:
         http.event_hooks["request"].append(_without_key)
-    return AsyncOpenAI(
+    sdk = AsyncOpenAI(
         api_key=settings.key or "none",
         organization="",
         project="",
         webhook_secret="",
         base_url=url,
         max_retries=0,
-        default_headers=left_out,
         http_client=http,
     )
+    sdk._custom_headers = left_out  # not those of OPENAI_CUSTOM_HEADERS, a key among them
+    return sdk
 
 
 async def _without_key(request: httpx2.Request) -> None:

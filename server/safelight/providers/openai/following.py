@@ -27,6 +27,9 @@ NEVER_BEGAN = Charge("free", reason="its provider took it out of the queue befor
 COUNTS_NOTHING = Charge("free", reason="it failed, and its provider counts nothing as used")
 WAITS = "waits at the provider"
 
+BELIEVED = 3
+"""So many times in a row it must be missing: what was just begun may not be found at once."""
+
 
 class Asking(Protocol):
     """How a response is asked about; all of these raise the trouble there was."""
@@ -55,6 +58,8 @@ class Following:
         self._sleep = sleep
         self._monotonic = monotonic
         self._told = ""
+        self._behind = 0
+        self._missing = 0
         self._refusal = ""
         self._after: int | None = None
         self._streams = True
@@ -97,13 +102,15 @@ class Following:
 
     async def _reopened(self) -> AsyncStream[Any] | None:
         """Its stream again; None where that is not to be had, now or at all."""
-        try:
-            return await self._asking.reopen(self._handle, self._after)
-        except APIStatusError as refused:
-            if refused.status_code in (400, 404, 405, 422):
-                self._streams = False
-        except (*TROUBLE, TimeoutError):
-            pass
+        self._behind = len(self._told) if self._after is None else 0
+        with anyio.CancelScope() as self._scope:
+            try:
+                return await self._asking.reopen(self._handle, self._after)
+            except APIStatusError as refused:
+                if refused.status_code in (400, 405, 422):
+                    self._streams = False
+            except (*TROUBLE, TimeoutError):
+                pass
         return None
 
     async def _listen(
@@ -141,7 +148,7 @@ class Following:
         match kind:
             case "response.output_text.delta":
                 await self._begin()
-                await self._say(text_at(event, "delta"))
+                await self._say(self._beyond(text_at(event, "delta")))
             case "response.refusal.delta":
                 self._refusal += text_at(event, "delta")
             case "response.queued":
@@ -149,6 +156,12 @@ class Following:
             case "response.in_progress" | "response.output_item.added":
                 await self._begin()
         return None
+
+    def _beyond(self, text: str) -> str:
+        """What of it was not told yet: a stream without numbers begins anew each time."""
+        known = min(self._behind, len(text))
+        self._behind -= known
+        return text[known:]
 
     async def _say(self, text: str) -> None:
         if text:
@@ -170,8 +183,10 @@ class Following:
         known, response = await self._tried(self._asking.look)
         if not known:
             return None
+        self._missing = 0 if response is not None else self._missing + 1
         if response is None:
-            return self._line.lost("it keeps the response no more")
+            believed = self._missing >= BELIEVED
+            return self._line.lost("it keeps the response no more") if believed else None
         status = text_at(response, "status")
         if status in TERMINAL:
             return await self._settle(response)
@@ -203,15 +218,17 @@ class Following:
         self, ask: Callable[[str], Awaitable[dict[str, Any] | None]]
     ) -> tuple[bool, dict[str, Any] | None]:
         """Whether there was an answer, and which."""
-        try:
-            return True, await ask(self._handle)
-        except (*TROUBLE, TimeoutError):
-            return False, None
+        with anyio.CancelScope() as self._scope:
+            try:
+                return True, await ask(self._handle)
+            except (*TROUBLE, TimeoutError):
+                pass
+        return False, None
 
     async def _rest(self) -> None:
         """Pause before the next look, longer each time in which nothing was heard."""
         timings = self._line.timings
-        pause = min(timings.poll * 2.0 ** min(self._looks, 8), timings.poll_most)
+        pause = timings.pause(self._looks)
         self._looks += 1
         with anyio.CancelScope() as self._scope:
             await self._sleep(timings.poll if self._ending else pause)
@@ -227,7 +244,8 @@ class Following:
         match text_at(response, "status"):
             case "cancelled":
                 began = self._begun or bool(self._told) or used is not None
-                return Ended(charge=None if began else NEVER_BEGAN, usage=used)
+                waited = self._waits and not began
+                return Ended(charge=NEVER_BEGAN if waited else None, usage=used)
             case "failed":
                 outcome = refusals.of_failure(at(response, "error"), name, used)
                 free = COUNTS_NOTHING if used is None else None

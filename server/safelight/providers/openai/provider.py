@@ -131,7 +131,8 @@ class OpenAI:
         """Report until it ends."""
         if not self._is_ours(prediction, handle):
             return await self._responses.follow(handle, report)
-        self._sent.add(handle)
+        if self._api(prediction) == "images":
+            self._sent.add(handle)
         outcome = await self._calls.follow(handle, partial(self._talk, report))
         if not isinstance(outcome, Unclear):
             self._sent.discard(handle)

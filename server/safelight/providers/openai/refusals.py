@@ -12,9 +12,8 @@ from typing import Any
 
 from safelight_protocol.prices import Usage
 
-from ...telemetry import log as record
 from ..base import Again, Never, Unclear
-from ..http import NOTHING, Fault, fault_of, refusal_of, told
+from ..http import NOTHING, Fault, fault_of, of_our_account, refusal_of, told
 
 POLICY = re.compile(r"moderation_blocked|content_policy|content_filter|policy_violation|bio_policy")
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -24,9 +23,6 @@ PASSING = frozenset({"server_error", "vector_store_timeout", "overloaded", "serv
 
 CUT_SHORT = "the text ends at max_tokens"
 
-SECRETS = re.compile(r"\b(?:sk|org|proj|sess|req|resp)[-_][A-Za-z0-9_-]{6,}")
-"""What may stand in a vendor's text and is nobody's business: keys, accounts, ids."""
-
 
 def of_create(error: Exception, name: str, model: str) -> Again | Never | Unclear:
     """What becomes of a create that ended in this error. Unclear if it may have begun."""
@@ -34,9 +30,7 @@ def of_create(error: Exception, name: str, model: str) -> Again | Never | Unclea
     said = _said(fault.body)
     code = str(said.get("code") or said.get("type") or "")
     if fault.status == 429 and NO_CREDIT & {said.get("code"), said.get("type")}:
-        record("provider.refused", provider=name, status=429)
-        message = f"{name} does not take requests of this server now"
-        return Never("provider_refused", message, charge=NOTHING, elsewhere=True)
+        return of_our_account(name, 429)
     common = refusal_of(fault, name)
     if common is not None:
         return common
@@ -90,13 +84,23 @@ def of_silence(name: str, used: Usage | None) -> Never:
 
 
 def refuses(error: Exception, *names: str) -> bool:
-    """Whether a create was refused because of one of these fields, so that nothing began."""
+    """Whether a create was refused because of one of these fields, so that nothing began.
+    Words of the request may stand in a refusal: the field that it names goes before its text,
+    and what a policy stopped is no matter of fields."""
     fault = fault_of(error)
-    if fault.status not in (400, 422, 501):
-        return False
     said = _said(fault.body)
-    text = f"{said.get('param')} {said.get('message')}" if said else str(fault.body or "")
-    return any(re.search(rf"\b{name}\b", text) for name in names)
+    policy = POLICY.search(f"{said.get('code')} {said.get('type')}")
+    if fault.status not in (400, 422, 501) or policy:
+        return False
+    text = said.get("param") or _places(fault.body) or said.get("message") or fault.body
+    return any(re.search(rf"\b{name}\b", str(text)) for name in names)
+
+
+def _places(body: Any) -> str:
+    """The fields that a list of faults is about, as servers in Python tell it."""
+    listed = body.get("detail") if isinstance(body, dict) else None
+    faults = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return " ".join(str(one.get("loc")) for one in faults)
 
 
 def _of_trouble(fault: Fault, said: dict[str, Any], name: str) -> Again | Unclear:
@@ -123,7 +127,7 @@ def _about_request(said: dict[str, Any], name: str) -> str:
 
 
 def _words(said: dict[str, Any]) -> str:
-    return SECRETS.sub("…", told(said.get("message") or said.get("code") or "no reason given"))
+    return told(said.get("message") or said.get("code") or "no reason given")
 
 
 def _said(body: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ heard, or the response itself is asked. Only its status is an end. Starts nothin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -70,18 +71,26 @@ class Responses:
 
     async def _begun(self, stream: AsyncStream[Any]) -> str:
         """The id, as soon as it is told; the stream is kept for who follows."""
+        handle = ""
         try:
             handle = await self._named(stream)
         except Broken as broken:
-            await stream.close()
             if broken.told is not None:
-                outcome = refusals.of_failure(broken.told, self._line.name)
-                raise Failure(outcome) from None
-            handle = ""
+                raise Failure(self._instead(broken.told)) from None
+        finally:
+            if handle not in self._held:
+                with anyio.CancelScope(shield=True):
+                    await stream.close()
         if not handle:
-            await stream.close()
             raise Failure(self._line.lost("its answer ended before it named the response"))
         return handle
+
+    def _instead(self, error: Any) -> Any:
+        """What an error comes to that was told in place of the response. A refusal began
+        nothing; behind the server's own trouble the response may run, as behind a 500."""
+        outcome = refusals.of_failure(error, self._line.name)
+        unsure = outcome.code == "provider_failed"
+        return self._line.lost("it told of trouble before it named it") if unsure else outcome
 
     async def _named(self, stream: AsyncStream[Any]) -> str:
         """The id, empty if none is told. Raises Broken, and Failure for an error that comes
@@ -94,8 +103,7 @@ class Responses:
                 self._held[handle] = Held(stream, events, event)
                 return handle
             if text_at(event, "type") == "error":
-                await stream.close()
-                raise Failure(refusals.of_failure(event, self._line.name))
+                raise Failure(self._instead(event))
         return ""
 
     async def follow(self, handle: str, report: Report) -> Outcome:
@@ -114,18 +122,27 @@ class Responses:
     async def cancel(self, handle: str) -> None:
         """Ask for its end until that is heard, and let who follows look at once. However long
         that takes: who asks for it knows how long to wait."""
-        while True:
-            try:
-                await self.ask_to_end(handle)
-                break
-            except (*TROUBLE, TimeoutError):
-                await self._sleep(self._line.timings.poll)
+        followed = handle in self._followed
+        try:
+            for tries in itertools.count():
+                try:
+                    await self.ask_to_end(handle)
+                    break
+                except (*TROUBLE, TimeoutError):
+                    await self._sleep(self._line.timings.pause(tries))
+                if followed and handle not in self._followed:
+                    return  # it has ended by itself
+        finally:
+            await self._let_go(handle)
         following = self._followed.get(handle)
         if following is not None:
             following.look_now()
+
+    async def _let_go(self, handle: str) -> None:
         held = self._held.pop(handle, None)
         if held is not None:
-            await held.stream.close()
+            with anyio.CancelScope(shield=True):
+                await held.stream.close()
 
     async def ask_to_end(self, handle: str) -> dict[str, Any] | None:
         """What it is after we asked; None if it cannot be cancelled any more. Raises the

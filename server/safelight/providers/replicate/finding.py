@@ -7,13 +7,16 @@ is part of the input, so that only requests without one can be equal by chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from ..http import PASSING
+from .client import Trouble
 from .fitting import Fit
 from .memory import Attempt
 from .models import Model
@@ -22,6 +25,13 @@ from .wire import Page, Snapshot
 MOST_PAGES = 30
 """Of a hundred each; whoever begins more within a minute is not looked for in vain, but told
 that it is not clear."""
+
+
+MOST_TRIES = 4
+"""At one page: a list is long, and one page that is refused must not cost all that was read."""
+
+Rest = Callable[[int, float | None], Awaitable[None]]
+"""Pause after so many troubles in a row, and as long as the other side wishes."""
 
 
 class List(Protocol):
@@ -44,10 +54,12 @@ class Sought(msgspec.Struct, frozen=True):
     since: int
 
 
-async def find(list: List, sought: Sought, is_anothers: Callable[[str], bool]) -> Snapshot | None:
+async def find(
+    list: List, sought: Sought, is_anothers: Callable[[str], bool], rest: Rest
+) -> Snapshot | None:
     """The attempt's prediction; None if there is none. Raises Trouble and TooMany."""
     since = time_of(sought.since)
-    page = await list.predictions(since)
+    page = await _page(lambda: list.predictions(since), rest)
     for _ in range(MOST_PAGES):
         for one in page.predictions:
             if is_ours(one, sought) and not is_anothers(one.id):
@@ -55,8 +67,20 @@ async def find(list: List, sought: Sought, is_anothers: Callable[[str], bool]) -
         oldest = page.predictions[-1].created_at if page.predictions else ""
         if page.next is None or (oldest and _is_before(oldest, since)):
             return None
-        page = await list.more(page.next)
+        page = await _page(partial(list.more, page.next), rest)
     raise TooMany
+
+
+async def _page(ask: Callable[[], Awaitable[Page]], rest: Rest) -> Page:
+    """A page, asked for until it comes. Raises Trouble that does not pass."""
+    for tries in range(1, MOST_TRIES):
+        try:
+            return await ask()
+        except Trouble as trouble:
+            if trouble.status is not None and trouble.status not in PASSING:
+                raise
+            await rest(tries, trouble.fault.wait)
+    return await ask()
 
 
 def is_ours(found: Snapshot, sought: Sought) -> bool:

@@ -7,6 +7,7 @@ is not asked for again for a while: who sends nonsense must not make us ask.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
@@ -16,8 +17,9 @@ from safelight_protocol.codes import Refused
 
 from ...telemetry import log as record
 from ..base import Delivery
+from ..http import refusal_of
 from .client import Trouble
-from .standard import Bad, checked
+from .standard import Bad, check, claimed
 
 MOST_IDS = 4096
 """Calls whose ids are remembered: of a few minutes, even of a busy account."""
@@ -43,25 +45,25 @@ class Hooks:
         self._clock = clock
         self._monotonic = monotonic
         self._rest = rest
-        self._resting_until: float | None = None
+        self._resting_until = -math.inf
         self._asking = anyio.Lock()
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     async def check(self, delivery: Delivery) -> str:
         """Its id. Raises Refused `unauthorized`, and `provider_unreachable` if there is no
         secret to check it by."""
-        known = self._given or self._secret
         try:
-            return self._checked(delivery, known or await self._ask(None))
+            claim = claimed(delivery.headers, self._clock() / 1000)
+            known = self._given or self._secret
+            try:
+                check(claim, delivery.body, known or await self._ask(None))
+            except Bad:
+                if known is None or self._given is not None:
+                    raise
+                check(claim, delivery.body, await self._ask(known))
         except Bad as bad:
-            if known is None or self._given is not None:
-                raise self._refused(bad) from None
-        fresh = await self._ask(known)
-        try:
-            return self._checked(delivery, fresh)
-        except Bad as bad:
-            self._resting_until = self._monotonic() + self._rest
             raise self._refused(bad) from None
+        return claim.id
 
     def is_new(self, id: str) -> bool:
         """Whether a call of this id was not taken in before."""
@@ -73,25 +75,37 @@ class Hooks:
         while len(self._seen) > MOST_IDS:
             self._seen.popitem(last=False)
 
-    def _checked(self, delivery: Delivery, secret: str) -> str:
-        return checked(delivery.headers, delivery.body, secret, self._clock() / 1000)
-
     async def _ask(self, than: str | None) -> str:
-        """The secret, asked for unless somebody else has a newer one `than` this by now."""
+        """The secret, asked for unless somebody else has a newer one `than` this by now, or
+        it was asked for in vain a moment ago."""
         async with self._asking:
             if self._secret is not None and self._secret != than:
                 return self._secret
-            resting = self._resting_until
-            if than is not None and resting is not None and self._monotonic() < resting:
+            if self._monotonic() < self._resting_until:
+                if than is None:
+                    raise _unknown()
                 return than
             try:
-                self._secret = await self._ask_provider()
+                fresh = await self._ask_provider()
             except Trouble as trouble:
-                raise Refused(
-                    "provider_unreachable", f"The call cannot be checked now: {trouble}."
-                ) from None
-            return self._secret
+                self._rest_now()
+                refusal_of(trouble.fault, self._name)  # an operator should hear of a wrong key
+                raise _unknown() from None
+            if fresh == than:
+                self._rest_now()
+            self._secret = fresh
+            return fresh
+
+    def _rest_now(self) -> None:
+        """It was asked in vain: whoever sends nonsense does not make us ask, nor, by sending
+        more of it, keeps us from asking later."""
+        self._resting_until = self._monotonic() + self._rest
 
     def _refused(self, bad: Bad) -> Refused:
         record("webhook.refused", provider=self._name, error=str(bad))
         return Refused("unauthorized", f"The webhook was refused: {bad}.")
+
+
+def _unknown() -> Refused:
+    """Why is not told to whoever calls: it may be anybody."""
+    return Refused("provider_unreachable", "The call cannot be checked now.")

@@ -1,11 +1,10 @@
-"""How long to wait for what, in seconds; and the waiting."""
+"""How long to wait for what, in seconds."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-import anyio
 import msgspec
+
+from .. import pace
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,12 +31,8 @@ GROWTH = 1.3
 """By how much a pause between two polls grows."""
 
 
-class Pace:
-    """Waits, by a sleep that is handed in."""
-
-    def __init__(self, timings: Timings, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self.timings = timings
-        self.sleep = sleep
+class Pace(pace.Pace[Timings]):
+    """Waits, and ever longer while nothing new comes."""
 
     def poll(self, count: int, *, hooked: bool) -> float:
         """The pause before the next question, after so many that brought nothing new."""
@@ -50,18 +45,3 @@ class Pace:
         timings = self.timings
         grown = min(timings.again * 2.0 ** min(troubles - 1, 30), timings.again_most)
         return max(grown, min(wish or 0.0, 60.0))
-
-    async def wait(self, event: anyio.Event, seconds: float) -> bool:
-        """Whether the event was set before the time was up."""
-        if event.is_set():
-            return True
-        async with anyio.create_task_group() as group:
-
-            async def end() -> None:
-                await self.sleep(seconds)
-                group.cancel_scope.cancel()
-
-            group.start_soon(end)
-            await event.wait()
-            group.cancel_scope.cancel()
-        return event.is_set()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +33,7 @@ from ..base import (
     Prediction,
     Report,
     Unclear,
+    Unknowable,
     Wanted,
 )
 from ..http import NOTHING, data_url, refusal_of
@@ -135,14 +137,14 @@ class Replicate:
         self._memory.course(begun.id).learn(begun)
         return begun.id
 
-    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear:
+    async def look_up(self, prediction: Prediction) -> str | Gone | Unclear | Unknowable:
         """Look for it in the list, twice, with a pause in which a request that was on its way
         would have arrived."""
         attempt = attempt_of(prediction)
         known = self._memory.id_of(attempt)
-        if known is not None:
-            return known
         try:
+            if known is not None:
+                return await self._still(known)
             sought = await self._sought(prediction)
             for last in (False, True):
                 found = await self._find(sought)
@@ -285,7 +287,22 @@ class Replicate:
             told = await self._if_there(rumour)
             if told is not None and is_ours(told, sought):
                 return told
-        return await find(self._client, sought, lambda id: self._memory.is_anothers(id, attempt))
+
+        async def rest(tries: int, wish: float | None) -> None:
+            await self._pace.sleep(self._pace.again(tries, wish))
+
+        is_anothers = partial(self._memory.is_anothers, attempt=attempt)
+        return await find(self._client, sought, is_anothers, rest)
+
+    async def _still(self, id: str) -> str | Unknowable:
+        """A prediction that was there, unless Replicate says twice that it is not: what became
+        of it will then never be told. Raises Trouble."""
+        for last in (False, True):
+            if await self._if_there(id) is not None:
+                return id
+            if not last:
+                await self._pace.sleep(self._pace.timings.settle)
+        return Unknowable(f"{self.name} no longer has the prediction, or not for this key")
 
     async def _if_there(self, id: str) -> Snapshot | None:
         """A prediction; None if there is no such one. Raises Trouble."""

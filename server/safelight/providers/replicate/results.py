@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+import msgspec
+
 from safelight_protocol.events import Charge, Kind
 from safelight_protocol.prices import Usage, used
 
@@ -36,6 +38,7 @@ PASSING = re.compile(
 
 CALLED_OFF = Charge("free", reason="it was called off before it began")
 NEVER_BEGAN = Charge("free", reason="Replicate gave it up before it began")
+FAILED_BEFORE = Charge("free", reason="it failed before it began")
 
 MOVING = ("image/webp", "image/gif", "image/avif")
 
@@ -94,7 +97,10 @@ def outcome_of(course: Course, snapshot: Snapshot, files: int, kind: Kind) -> Ou
             return Ended(NEVER_BEGAN)
         case "aborted":
             return Again("provider_failed", NEVER_BEGAN.reason, charge=NEVER_BEGAN)
-    return _failed(snapshot, usage)
+    outcome = _failed(snapshot, usage)
+    if course.begun or snapshot.started or snapshot.metrics or snapshot.output:
+        return outcome
+    return msgspec.structs.replace(outcome, charge=FAILED_BEFORE, usage=None)
 
 
 def _failed(snapshot: Snapshot, usage: Usage) -> Again | Never:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from typing import NamedTuple
 
 MOST_SKEW = 300
 """Seconds by which the sender's clock may differ from ours: who has recorded a call cannot
@@ -23,8 +24,16 @@ class Bad(Exception):
     """It is not signed, or not now, or not by whom we know. The message says which."""
 
 
-def checked(headers: Mapping[str, str], body: bytes, secret: str, now: float) -> str:
-    """The id of a call that is signed with this secret. `headers` are in lower case, `now` is
+class Claim(NamedTuple):
+    """What a call says of itself, in time; nobody has looked at its signatures yet."""
+
+    id: str
+    stamp: str
+    signatures: str
+
+
+def claimed(headers: Mapping[str, str], now: float) -> Claim:
+    """What can be refused of a call without any secret. `headers` are in lower case, `now` is
     in seconds since 1970. Raises Bad."""
     id, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     signatures = headers.get("webhook-signature", "")
@@ -34,11 +43,16 @@ def checked(headers: Mapping[str, str], body: bytes, secret: str, now: float) ->
         raise Bad("its webhook-timestamp is no number of seconds")
     if abs(now - int(stamp)) > MOST_SKEW:
         raise Bad(f"its webhook-timestamp is more than {MOST_SKEW // 60} minutes from now")
-    right = signed(secret, id, stamp, body)
-    for one in signatures.split(" "):
+    return Claim(id, stamp, signatures)
+
+
+def check(claim: Claim, body: bytes, secret: str) -> None:
+    """Raises Bad unless the call is signed with this secret."""
+    right = signed(secret, claim.id, claim.stamp, body)
+    for one in claim.signatures.split(" "):
         version, _, given = one.partition(",")
         if version == "v1" and hmac.compare_digest(given.encode(), right.encode()):
-            return id
+            return
     raise Bad("its signature is not right")
 
 

@@ -1,14 +1,13 @@
-"""How long things may take with SuperDuperAI, and how waiting is done.
+"""How long things may take with SuperDuperAI.
 
-Every wait of the adapter goes through `Pace`, so that a test can hand in another sleep.
+Every wait of the adapter goes through its `Pace`. Knows nothing of what is waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-import anyio
 import msgspec
+
+from .. import pace
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,24 +27,5 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     fresh: float = 600.0
 
 
-class Pace:
-    """Waits, by a sleep that is handed in."""
-
-    def __init__(self, timings: Timings, sleep: Callable[[float], Awaitable[None]]) -> None:
-        self.timings = timings
-        self.sleep = sleep
-
-    async def wait(self, event: anyio.Event, seconds: float) -> bool:
-        """Whether the event was set before the time was up."""
-        if event.is_set():
-            return True
-        async with anyio.create_task_group() as group:
-
-            async def end() -> None:
-                await self.sleep(seconds)
-                group.cancel_scope.cancel()
-
-            group.start_soon(end)
-            await event.wait()
-            group.cancel_scope.cancel()
-        return event.is_set()
+Pace = pace.Pace[Timings]
+"""Waits as long as that."""

@@ -1,4 +1,5 @@
-"""What goes wrong: refused, lost, silent, broken off, canceled. Never a second POST."""
+"""What goes wrong in its own words: refused, broken off. What it has in common with others is
+in test_streamed.py. Never a second POST."""
 
 from __future__ import annotations
 
@@ -8,12 +9,11 @@ from typing import Any
 import pytest
 
 from safelight.providers.anthropic import Anthropic
-from safelight.providers.base import Again, Done, Ended, Never, Unclear, Unknowable
+from safelight.providers.base import Again, Done, Never, Unclear, Unknowable
 from safelight.settings import ProviderSettings
-from safelight_protocol.prices import used
 from tests.doubles.anthropic_words import began, breaks, ends, error, ping, says
 from tests.doubles.heard import Heard, followed, prediction
-from tests.doubles.sse_end import CUT, HOLD, SseEnd, answered, streamed
+from tests.doubles.sse_end import HOLD, SseEnd, answered, streamed
 
 SAID = "the vendor's own words"
 
@@ -82,43 +82,6 @@ async def test_a_failure_of_the_server_is_unclear(
     assert len(end.asked) == 1
 
 
-async def test_an_answer_that_is_lost_is_unclear(provider: Anthropic, end: SseEnd) -> None:
-    """A connection that is cut before the answer is not asked again."""
-    end.scripts = [[CUT]] * 3
-    assert isinstance(await followed(provider, prediction()), Unclear)
-    assert len(end.asked) == 1
-
-
-async def test_a_redirect_is_not_followed(provider: Anthropic, end: SseEnd) -> None:
-    """Neither prompt nor key goes to another address than that of the settings."""
-    end.scripts = [answered(307, {}, location=f"{end.url}/elsewhere"), streamed(began(), ends())]
-    outcome = await followed(provider, prediction())
-    assert isinstance(outcome, Never) and outcome.code == "provider_failed"
-    assert len(end.asked) == 1
-
-
-async def test_nobody_there_is_no_doubt() -> None:
-    """A connection that never came about began nothing, and may be tried again."""
-    provider = Anthropic(ProviderSettings(url="http://127.0.0.1:1", key="k"))
-    async with provider.open():
-        outcome = await followed(provider, prediction())
-    assert isinstance(outcome, Again) and outcome.code == "provider_unreachable"
-    assert outcome.charge is not None and outcome.charge.verdict == "free"
-
-
-@pytest.mark.parametrize("script", [[HOLD], streamed(began(), says("x"), HOLD)])
-async def test_silence_has_an_end(end: SseEnd, script: Any) -> None:
-    """A server that says nothing, at first or after a while, is given up as unclear, and its
-    connection is closed."""
-    end.scripts = [script]
-    settings = ProviderSettings(url=end.url, key="k", silence_seconds=0.05)
-    provider = Anthropic(settings)
-    async with provider.open():
-        assert isinstance(await followed(provider, prediction()), Unclear)
-    async with asyncio.timeout(5):
-        await end.left.wait()
-
-
 async def test_a_sign_of_life_is_no_silence(end: SseEnd) -> None:
     """A model that thinks for longer than silence may last, and says so all the while, is
     waited for, though the SDK keeps those signs to itself."""
@@ -142,37 +105,6 @@ async def test_an_error_in_the_middle_is_a_fault_that_may_pass(
         assert outcome.charge is not None and outcome.charge.verdict == "unknown"
 
 
-async def test_a_cancel_closes_the_stream(provider: Anthropic, end: SseEnd) -> None:
-    """It ends at once with what it had used so far, and the connection is closed."""
-    end.scripts = [streamed(began(), says("x"), HOLD)]
-    heard, asked = Heard(), prediction()
-    handle = await provider.start(asked)
-    following = asyncio.create_task(provider.follow(asked, handle, heard))
-    async with asyncio.timeout(5):
-        await heard.first.wait()
-        await provider.cancel(asked, handle)
-        await provider.cancel(asked, handle)
-        outcome = await following
-        await end.left.wait()
-    assert isinstance(outcome, Ended)
-    assert outcome.charge is not None and outcome.charge.verdict == "estimated"
-    assert outcome.usage == used({"input_token": 10, "cached_token": 0, "output_token": 1})
-
-
-async def test_a_cancel_finds_a_model_that_still_thinks(provider: Anthropic, end: SseEnd) -> None:
-    """Before a word has come it works as well; what it cost is unknown then."""
-    end.scripts = [[HOLD]]
-    asked = prediction()
-    handle = await provider.start(asked)
-    following = asyncio.create_task(provider.follow(asked, handle, Heard()))
-    async with asyncio.timeout(5):
-        await end.holding.wait()
-        await provider.cancel(asked, handle)
-        outcome = await following
-    assert isinstance(outcome, Ended)
-    assert outcome.charge is not None and outcome.charge.verdict == "unknown"
-
-
 async def test_a_cancel_that_comes_too_late_changes_nothing(
     provider: Anthropic, end: SseEnd
 ) -> None:
@@ -186,54 +118,3 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(
         await heard.first.wait()  # that it was cut off, which is its last word
         await provider.cancel(asked, handle)
         assert isinstance(await following, Done)
-
-
-async def test_what_is_canceled_before_it_is_sent_is_free(provider: Anthropic, end: SseEnd) -> None:
-    """A start sends nothing, so a cancel that comes before `follow` costs nothing."""
-    asked = prediction()
-    handle = await provider.start(asked)
-    await provider.cancel(asked, handle)
-    outcome = await provider.follow(asked, handle, Heard())
-    assert isinstance(outcome, Ended)
-    assert outcome.charge is not None and outcome.charge.verdict == "free"
-    assert not end.asked
-
-
-async def test_no_handle_is_followed_twice(provider: Anthropic, end: SseEnd) -> None:
-    """A second `follow`, and one by another process, sends nothing and is unclear."""
-    end.scripts = [streamed(began(), ends())] * 2
-    asked = prediction()
-    handle = await provider.start(asked)
-    await provider.follow(asked, handle, Heard())
-    assert isinstance(await provider.follow(asked, handle, Heard()), Unclear)
-    assert isinstance(await provider.follow(asked, "anthropic-u9-1", Heard()), Unclear)
-    assert len(end.asked) == 1
-
-
-async def test_followed_from_outside_no_more_it_leaves_nothing_open(
-    provider: Anthropic, end: SseEnd
-) -> None:
-    """A `follow` that is cut off closes its connection."""
-    end.scripts = [streamed(began(), says("x"), HOLD)]
-    heard, asked = Heard(), prediction()
-    following = asyncio.create_task(provider.follow(asked, await provider.start(asked), heard))
-    async with asyncio.timeout(5):
-        await heard.first.wait()
-        following.cancel()
-        await asyncio.wait([following])
-        await end.left.wait()
-    assert following.cancelled()
-
-
-async def test_a_report_that_fails_closes_the_stream(provider: Anthropic, end: SseEnd) -> None:
-    """Trouble on our side goes through, and leaves no stream that nobody reads."""
-    end.scripts = [streamed(began(), says("x"), HOLD)]
-
-    async def full(_: Any) -> None:
-        raise OSError("no space left")
-
-    asked = prediction()
-    with pytest.raises(OSError, match="no space"):
-        await provider.follow(asked, await provider.start(asked), full)
-    async with asyncio.timeout(5):
-        await end.left.wait()

@@ -8,14 +8,7 @@ import pytest
 
 from safelight.providers.gemini import Gemini
 from safelight.settings import ProviderSettings
-from tests.doubles.sse_end import SseEnd, sse_end
-
-
-@pytest.fixture
-async def end() -> AsyncIterator[SseEnd]:
-    """The server's end."""
-    async with sse_end() as one:
-        yield one
+from tests.doubles.sse_end import SseEnd
 
 
 @pytest.fixture

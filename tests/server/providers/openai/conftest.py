@@ -11,14 +11,7 @@ import pytest
 from safelight.providers.openai import OpenAI
 from safelight.settings import ProviderSettings
 from tests.doubles.openai_talk import SOON, Opening, Talk
-from tests.doubles.sse_end import SseEnd, sse_end
-
-
-@pytest.fixture
-async def end() -> AsyncIterator[SseEnd]:
-    """The server's end."""
-    async with sse_end() as one:
-        yield one
+from tests.doubles.sse_end import SseEnd
 
 
 @pytest.fixture

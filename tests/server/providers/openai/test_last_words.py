@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from safelight.providers.base import Done
+from safelight.providers.base import Done, Ended
 from tests.doubles import openai_words as words
 from tests.doubles.openai_talk import Opening, code_of
 from tests.doubles.openai_words import DONE, USED, chunk, counts
 from tests.doubles.sse_end import HOLD, SseEnd, answered, nameless, streamed
+from tests.doubles.turns import until
 
 SAID = (chunk("so "), chunk("it is"), chunk(finish="stop"))
 
@@ -33,8 +34,7 @@ async def test_a_cancel_behind_the_last_word_is_too_late(opening: Opening, end: 
     handle = await talk.start()
     following = asyncio.create_task(talk.follow())
     await end.holding.wait()
-    while talk.text != "so it is":
-        await asyncio.sleep(0)
+    await until(lambda: talk.text == "so it is")
     for _ in range(20):  # turns of the loop, in which the last word is heard
         await asyncio.sleep(0)
     await talk.provider.cancel(talk.asked, handle)
@@ -72,3 +72,27 @@ async def test_a_field_that_is_named_is_left_out(opening: Opening, end: SseEnd, 
     talk = await opening(api="chat")
     end.scripts = [answered(422, FIELDS[how]), streamed(*SAID, counts(), DONE)]
     assert await talk.run() == Done(usage=USED)
+
+
+async def test_all_fields_that_are_named_are_left_out_at_once(
+    opening: Opening, end: SseEnd
+) -> None:
+    """Each refusal costs a request."""
+    talk = await opening(api="chat")
+    refused = words.error("does not support parameters: ['seed', 'stream_options']")
+    end.scripts = [answered(400, refused), streamed(*SAID, DONE)]
+    assert await talk.run() == Done(usage=None)
+    assert not {"seed", "stream_options"} & end.sent().keys()
+
+
+async def test_a_cancel_where_nobody_is_billed_says_nothing_of_money(
+    opening: Opening, end: SseEnd
+) -> None:
+    """A charge that is not known would be a lie."""
+    talk = await opening(api="chat", key=None)
+    end.scripts = [streamed(chunk("so "), HOLD)]
+    handle = await talk.start()
+    following = asyncio.create_task(talk.follow())
+    await end.holding.wait()
+    await talk.provider.cancel(talk.asked, handle)
+    assert await following == Ended()

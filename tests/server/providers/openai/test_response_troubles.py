@@ -15,6 +15,7 @@ from tests.doubles import openai_words as words
 from tests.doubles.openai_talk import SOON, Opening, code_of
 from tests.doubles.openai_words import BEGINS, USED, response, stands, told, writes
 from tests.doubles.sse_end import CUT, HOLD, SseEnd, answered, event, nameless, streamed
+from tests.doubles.turns import until
 
 CANCELLED = answered(200, response("cancelled"))
 MISSING = answered(404, words.error("Response not found."))
@@ -22,8 +23,9 @@ NEVER_SILENT = msgspec.structs.replace(SOON, silence=1000.0, answer=1000.0)
 
 
 def streams() -> list[Any]:
-    """The SDK's streams that are about. Held here, none is closed by being collected."""
-    return [one for one in gc.get_objects() if isinstance(one, AsyncStream)]
+    """The SDK's streams that are open. Held here, none is closed by being collected."""
+    found = [one for one in gc.get_objects() if type(one) is AsyncStream]
+    return [one for one in found if not one.response.is_closed]
 
 
 async def test_a_cancel_is_asked_for_until_it_is_heard(opening: Opening, end: SseEnd) -> None:
@@ -59,18 +61,15 @@ async def test_a_cancel_does_not_wait_for_an_answer_that_hangs(
 ) -> None:
     """Once it is confirmed, the response is asked anew, whatever was being waited for."""
     talk = await opening(timings=NEVER_SILENT)
-    asked = [[HOLD]] if how == "the stream" else [answered(500, b"oops"), [HOLD]]
     end.scripts = [
         streamed(*BEGINS, writes(3, "so "), CUT),
-        *asked,
+        *([streamed()] if how == "the response" else []),
+        [HOLD],
         list(CANCELLED),
         answered(200, response("cancelled", "so ", usage=words.USAGE)),
     ]
     await talk.start()
     async with asyncio.timeout(5):
-        if how == "the response":  # nothing was heard of its second stream either
-            end.scripts.insert(1, streamed())
-            del end.scripts[2]
         following = asyncio.create_task(talk.follow())
         await end.holding.wait()
         await talk.provider.cancel(talk.asked, words.ID)
@@ -97,10 +96,10 @@ async def test_a_create_that_tells_nothing_leaves_nothing_open(
     end.scripts = [streamed(*([nameless({"type": "x"})] if how == "a name" else []), HOLD)]
     starting = asyncio.create_task(talk.run())
     await end.holding.wait()
-    while not (open := streams()):
-        await asyncio.sleep(0)
+    await until(streams)
+    (held,) = streams()
     assert isinstance(await starting, Unclear)
-    assert open[0].response.is_closed
+    assert held.response.is_closed
 
 
 TROUBLE: dict[str, bytes] = {
@@ -123,13 +122,17 @@ async def test_trouble_in_place_of_the_first_event_says_nothing(
 
 
 async def test_one_that_is_missing_once_is_asked_about_again(opening: Opening, end: SseEnd) -> None:
-    """What was just written may not be found everywhere yet."""
+    """What was just written may not be found everywhere yet; only what is missing thrice in a
+    row is gone."""
     talk = await opening()
     last = stands(4, "completed", text="so it is")
+    missing = [list(MISSING) for _ in range(8)]
     end.scripts = [
         streamed(*BEGINS, CUT),
-        *[list(MISSING), list(MISSING), list(MISSING)],
+        *missing[:4],
+        list(MISSING),
         answered(200, response("in_progress")),
+        *missing[4:],
         streamed(writes(3, "so it is"), last),
     ]
     assert await talk.run() == Done(usage=USED)
@@ -166,3 +169,47 @@ async def test_a_cancelled_one_that_was_not_seen_to_wait_may_have_begun(
     end.scripts = [streamed(told(0, "created", response=response("queued")), CUT)]
     end.scripts += [streamed(), list(CANCELLED)]
     assert await talk.run() == Ended()
+
+
+async def test_a_cancel_is_seen_while_a_piece_is_being_written(
+    opening: Opening, end: SseEnd
+) -> None:
+    """The piece is kept, and the rest of the stream is not waited for."""
+    talk = await opening(timings=NEVER_SILENT)
+    writing, written = asyncio.Event(), asyncio.Event()
+
+    async def slow(report: Any) -> None:
+        await talk.report(report)
+        writing.set()
+        await written.wait()
+
+    end.scripts = [
+        streamed(*BEGINS, writes(3, "so "), HOLD),
+        list(CANCELLED),
+        answered(200, response("cancelled", "so ", usage=words.USAGE)),
+    ]
+    handle = await talk.start()
+    following = asyncio.create_task(talk.provider.follow(talk.asked, handle, slow))
+    async with asyncio.timeout(5):
+        await writing.wait()
+        await talk.provider.cancel(talk.asked, handle)
+        written.set()
+        assert await following == Ended(usage=USED)
+
+
+async def test_a_text_that_was_changed_is_not_told_in_parts(opening: Opening, end: SseEnd) -> None:
+    """What was told stands; of a whole that does not begin with it nothing is added."""
+    talk = await opening()
+    last = stands(4, "completed", text="It is otherwise")
+    end.scripts = [streamed(*BEGINS, writes(3, "so "), last)]
+    assert await talk.run() == Done(usage=USED)
+    assert talk.text == "so "
+
+
+async def test_a_refusal_behind_a_text_leaves_the_text(opening: Opening, end: SseEnd) -> None:
+    """What was written is a result, and was paid."""
+    talk = await opening()
+    last = stands(4, "completed", output=words.refusing("no more")["output"])
+    end.scripts = [streamed(*BEGINS, writes(3, "so "), last)]
+    assert await talk.run() == Done(usage=USED)
+    assert talk.text == "so "

@@ -101,11 +101,12 @@ async def test_the_end_of_a_stream_is_no_end(opening: Opening, end: SseEnd) -> N
 
 
 async def test_one_that_is_kept_no_more_is_lost_for_good(opening: Opening, end: SseEnd) -> None:
-    """Nobody can tell what became of it, and nobody asks for ever."""
+    """Nobody can tell what became of it, and nobody asks for ever: what is missing three
+    times in a row is believed to be gone."""
     talk = await opening()
-    missing = answered(404, words.error("Response not found."))
-    end.scripts = [missing, missing]
+    end.scripts = [answered(404, words.error("Response not found.")) for _ in range(6)]
     assert isinstance(await talk.follow(words.ID), Unclear)
+    assert not end.scripts
     assert isinstance(await talk.look_up(), Unknowable)
 
 

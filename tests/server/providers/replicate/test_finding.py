@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from safelight.providers.http import Fault
+from safelight.providers.replicate.client import Trouble
 from safelight.providers.replicate.finding import (
     MOST_PAGES,
+    MOST_TRIES,
     Sought,
     TooMany,
     find,
@@ -52,6 +55,7 @@ class Listed:
     def __init__(self, *pages: list[Snapshot]) -> None:
         self.pages = pages
         self.asked: list[str] = []
+        self.troubles: list[Fault] = []
 
     async def predictions(self, created_after: str) -> Page:
         """The first page."""
@@ -64,8 +68,14 @@ class Listed:
         return self._page(int(next))
 
     def _page(self, number: int) -> Page:
+        if number == 1 and self.troubles:
+            raise Trouble(self.troubles.pop(0))
         last = number + 1 >= len(self.pages)
         return Page(tuple(self.pages[number]), None if last else str(number + 1))
+
+
+async def rest(tries: int, wish: float | None) -> None:
+    """Takes no time."""
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,7 @@ def test_without_an_input_only_the_mark() -> None:
 async def test_pages_are_read_on() -> None:
     """It is looked for in page after page, and never taken from another attempt."""
     listed = Listed([told("q", input={})], [told("r", input=EQUAL), told("p", input=EQUAL)])
-    found = await find(listed, sought(), lambda id: id == "r")
+    found = await find(listed, sought(), lambda id: id == "r", rest)
     assert found is not None and found.id == "p"
     assert listed.asked == [time_of(SINCE), "1"]
 
@@ -109,7 +119,7 @@ async def test_older_pages_are_not_read() -> None:
     """Pages that are older than the attempt cannot have it."""
     old = told("q", created_at=time_of(SINCE - 60_000))
     listed = Listed([old], [told(input=EQUAL)])
-    assert await find(listed, sought(), lambda id: False) is None
+    assert await find(listed, sought(), lambda id: False, rest) is None
     assert len(listed.asked) == 1
 
 
@@ -117,7 +127,7 @@ async def test_a_list_without_an_end() -> None:
     """A list that goes on and on does not say that it is not there."""
     pages = [[told(f"q{number}", input={})] for number in range(MOST_PAGES + 5)]
     with pytest.raises(TooMany):
-        await find(Listed(*pages), sought(), lambda id: False)
+        await find(Listed(*pages), sought(), lambda id: False, rest)
 
 
 def test_marks() -> None:
@@ -125,3 +135,28 @@ def test_marks() -> None:
     assert marks_in(HOOK) == ("u", 2)
     for odd in ("https://a.example/", "?task=u", "?task=u&attempt=x", "?attempt=1"):
         assert marks_in(odd) is None
+
+
+async def test_a_page_that_is_refused_is_asked_for_again() -> None:
+    """What was read before it is not read anew, and the pause is the one that it wishes."""
+    listed = Listed([told("q", input={})], [told(input=EQUAL)])
+    listed.troubles = [Fault(sent=True, why="x", status=429, wait=3.0), Fault(sent=True, why="x")]
+    rests: list[tuple[int, float | None]] = []
+
+    async def noted(tries: int, wish: float | None) -> None:
+        rests.append((tries, wish))
+
+    found = await find(listed, sought(), lambda id: False, noted)
+    assert found is not None and found.id == "p"
+    assert listed.asked == [time_of(SINCE), "1", "1", "1"]
+    assert rests == [(1, 3.0), (2, None)]
+
+
+@pytest.mark.parametrize(("status", "times"), [(503, MOST_TRIES), (401, 1)])
+async def test_a_page_that_never_comes_is_trouble(status: int, times: int) -> None:
+    """It is asked for some times where that may help; it never says that it is not there."""
+    listed = Listed([told("q", input={})], [told(input=EQUAL)])
+    listed.troubles = [Fault(sent=True, why="x", status=status)] * 9
+    with pytest.raises(Trouble):
+        await find(listed, sought(), lambda id: False, rest)
+    assert listed.asked.count("1") == times

@@ -18,6 +18,7 @@ from safelight_protocol.codes import Refused
 NOW = 1_795_000_000
 OLD = "whsec_" + base64.b64encode(b"o" * 24).decode()
 NEW = "whsec_" + base64.b64encode(b"n" * 24).decode()
+FORGED = "whsec_" + base64.b64encode(b"f" * 24).decode()
 BODY = b'{"id": "p", "status": "starting"}'
 
 
@@ -158,8 +159,55 @@ async def test_no_secret_to_be_had() -> None:
     with pytest.raises(Refused) as refused:
         await hooks.check(signed(OLD))
     assert (refused.value.code.name, refused.value.code.http) == ("provider_unreachable", 503)
-    desk.away = False
+    desk.away, desk.time = False, 31.0
     assert await hooks.check(signed(OLD)) == "msg_1"
+
+
+async def test_nonsense_does_not_make_us_ask_who_does_not_answer() -> None:
+    """While the secret cannot be had, it is asked for once in a while, however many call."""
+    desk = Desk(OLD)
+    desk.away = True
+    hooks = desk.hooks()
+    for _ in range(10):
+        with pytest.raises(Refused) as refused:
+            await hooks.check(signed(NEW))
+        assert refused.value.code.http == 503
+    assert desk.asked == 1
+    desk.away, desk.time = False, 31.0
+    await hooks.check(signed(OLD))
+    desk.away = True
+    for _ in range(10):
+        with pytest.raises(Refused):
+            await hooks.check(signed(NEW))
+    assert desk.asked == 3
+
+
+async def test_nonsense_does_not_keep_us_from_asking() -> None:
+    """Who sends it all the time holds no new secret off: the pause is of the last question."""
+    desk = Desk(OLD)
+    hooks = desk.hooks()
+    await hooks.check(signed(OLD))
+    for time in (0.0, 10.0, 20.0, 29.0):
+        desk.time = time
+        with pytest.raises(Refused):
+            await hooks.check(signed(FORGED))
+    assert desk.asked == 2
+    desk.time, desk.secret = 31.0, NEW
+    assert await hooks.check(signed(NEW)) == "msg_1"
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_what_is_not_even_signed_makes_nobody_ask(known: bool) -> None:
+    """No secret is needed to refuse what has no signature, or comes at the wrong time."""
+    desk = Desk(OLD)
+    hooks = desk.hooks()
+    if known:
+        await hooks.check(signed(OLD))
+    for delivery in (Delivery({}, {}, BODY), signed(OLD, at=NOW - 301)):
+        with pytest.raises(Refused) as refused:
+            await hooks.check(delivery)
+        assert refused.value.code.http == 401
+    assert desk.asked == known
 
 
 def test_ids_are_remembered_and_bounded() -> None:

@@ -26,6 +26,7 @@ from safelight.providers.base import (
     Never,
     Prediction,
     Unclear,
+    Unknowable,
 )
 from safelight.providers.replicate import Replicate, Timings
 from safelight.settings import ProviderSettings
@@ -297,3 +298,20 @@ def test_the_key_is_in_no_words(emulator: Emulated) -> None:
     """Whoever prints the provider or its settings does not print the key."""
     desk = Desk(emulator, QUICK, None)
     assert emulator.key not in repr(desk.provider) + str(vars(desk.provider)["_client"])
+
+
+async def test_what_replicate_no_longer_has_is_not_asked_about_for_ever(
+    emulator: Emulated,
+) -> None:
+    """A prediction that was there and is gone (another key, or deleted there) will never be
+    told: the look-up says so instead of finding it again and again."""
+    emulator.arm("late=60")
+    desk = Desk(emulator, QUICK, None)
+    async with desk.provider.open():
+        asked = prediction()
+        handle = await desk.provider.start(asked)
+        assert await desk.provider.look_up(asked) == handle
+        await asyncio.to_thread(emulator.restart)  # it remembers nothing
+        outcome = await desk.provider.follow(asked, handle, desk.report)
+        assert isinstance(outcome, Unclear)
+        assert isinstance(await desk.provider.look_up(asked), Unknowable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from safelight.providers.base import Again, Done, Ended, Found, Made, Never
@@ -132,3 +133,29 @@ def test_a_models_words_are_cut() -> None:
     """A model's own words are told, on one line and not without end."""
     outcome = _outcome(told("failed", error="a\nb" + "x" * 9000))
     assert outcome.message.startswith("the model failed: a bx") and len(outcome.message) < 600
+
+
+def test_what_failed_before_it_began_is_free() -> None:
+    """It says why; one that had begun says what it used instead."""
+    never = snapshot_in({"id": "p", "status": "failed", "error": "no machine"})
+    assert never is not None
+    outcome = _outcome(never, files=0)
+    assert outcome.charge is not None
+    assert (outcome.charge.verdict, bool(outcome.charge.reason)) == ("free", True)
+    course = Course("p")
+    course.begun = True
+    for begun in (
+        outcome_of(course, never, 0, "image"),
+        _outcome(msgspec.structs.replace(never, metrics={"predict_time": 2.0}), files=0),
+        _outcome(told("failed", error="no machine"), files=0),
+    ):
+        assert isinstance(begun, Never)
+        assert begun.charge is None
+
+
+def test_what_failed_and_made_nothing_used_nothing_that_it_makes() -> None:
+    """Seconds of film and tokens that it does not tell are none; time that it took may be
+    some, and is not made up."""
+    found = usage_of(told("failed", error="x"), 0, "video")
+    assert found["video_second"] == found["input_token"] == found["output_token"] == 0
+    assert "second" not in found

@@ -1,0 +1,68 @@
+"""The client of calls that are answered once, over real sockets: its patience and its end."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from safelight.providers.base import Done, Outcome
+from safelight.providers.streams import Call, Calls, client
+from tests.doubles.heard import prediction
+from tests.doubles.sse_end import HOLD, answered, nameless, sse_end, streamed
+
+ALIVE = b": still there\n\n"
+
+
+async def test_silence_is_the_clients_to_say() -> None:
+    """Whatever an SDK asks for, a connection on which nothing comes is given up."""
+    async with sse_end([streamed(nameless({}), HOLD)]) as end, client(end.url, 0.2) as http:
+        with pytest.raises(httpx2.ReadTimeout):
+            await http.post(end.url, json={}, timeout=1000.0)
+
+
+async def test_a_slow_stream_that_says_it_lives_is_heard_out() -> None:
+    """What counts is each byte: ten signs of life outlast the patience five times over."""
+    pieces = [piece for _ in range(10) for piece in (ALIVE, 0.1)]
+    async with sse_end([streamed(*pieces, nameless({}))]) as end, client(end.url, 0.2) as http:
+        answer = await http.post(end.url, json={}, timeout=0.01)
+        assert answer.content.count(ALIVE) == 10
+        assert answer.content.endswith(nameless({}))
+
+
+async def test_an_answer_is_hung_up_on_though_somebody_keeps_it() -> None:
+    """It does not hang on whether anybody collects what an SDK forgot."""
+    calls: Calls[str] = Calls("x")
+    kept: list[httpx2.Response] = []
+    async with sse_end([streamed(nameless({}), HOLD)]) as end, client(end.url, 5.0) as http:
+
+        async def talk(call: Call[str], request: str) -> Outcome:
+            asked = http.build_request("POST", end.url)
+            kept.append(await call.wait(lambda: http.send(asked, stream=True)))
+            assert not kept[0].is_closed
+            return Done()
+
+        assert await calls.follow(calls.ready(prediction(), "request"), talk) == Done()
+        assert kept[0].is_closed
+
+
+async def test_only_an_answer_that_is_no_refusal_has_begun() -> None:
+    """A refusal is an answer, and nothing that is being told."""
+    calls: Calls[str] = Calls("x")
+    begun: list[bool] = []
+    async with sse_end([answered(429, {}), answered(200, {})]) as end, client(end.url) as http:
+
+        async def talk(call: Call[str], request: str) -> Outcome:
+            for _ in range(2):
+                await call.wait(lambda: http.post(end.url))
+                begun.append(call.begun)
+            return Done()
+
+        await calls.follow(calls.ready(prediction(), "request"), talk)
+    assert begun == [False, True]
+
+
+async def test_no_redirect_is_followed() -> None:
+    """A key and a prompt go where they were sent, once."""
+    async with sse_end([answered(307, {}, location="/other")]) as end, client(end.url) as http:
+        assert (await http.post(end.url)).status_code == 307
+        assert len(end.asked) == 1
