@@ -9,14 +9,15 @@ who asked for it has gone. Nothing else writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import Any
 
 import anyio.abc
 
 from safelight_protocol.commands import Create
 from safelight_protocol.events import Eta
-from safelight_protocol.inputs import CancelAsked, Waiting
+from safelight_protocol.inputs import CancelAsked, Faulted, Lost, Waiting
 from safelight_protocol.lifecycle import Effect, Step
 from safelight_protocol.quotes import Quote
 from safelight_protocol.snapshot import Snapshot
@@ -83,6 +84,7 @@ class Orchestrator:
         self._guard = Guard(group, self._give_up, dice.reference)
         self._backends = backends
         self._dispatcher = dispatcher
+        self._patience = patience
         self._task_ms = round(task_seconds * 1000)
         self._clock = clock
         self._live: dict[str, Live] = {}
@@ -92,14 +94,14 @@ class Orchestrator:
         judging = (self._guard, patience, policy, clock, dice)
         self._runner = Runner(
             *judging,
-            tell=self._moves.report,
+            tell=self.report,
             keep=production.keep,
             show=self._show,
             told=log.live_snapshot,
             cancel_seconds=cancel_seconds,
         )
         needed = (self._guard, self._runner, admission, providers, backends)
-        self._attempts = Attempts(*needed, self._now_of, self._moves.report)
+        self._attempts = Attempts(*needed, self._now_of, self.report)
         queue, work = (dispatcher, patience, backends), (self._guard, self._moves, self._runner)
         self._turns = Turns(*queue, *work, self._attempts, self._live, self.known, clock)
 
@@ -234,9 +236,16 @@ class Orchestrator:
         """Follow again a prediction whose handle is saved."""
         await self._attempts.resume(task)
 
-    async def report(self, task: Task, what: What) -> None:
-        """Take in what became of an attempt; one that is over by now is late."""
-        await self._moves.report(task, what)
+    def send_home(self, task: Task) -> None:
+        """Let a task that waits for a host that is no more be claimed where it was made for."""
+        self._turns.send_home(task)
+
+    def report(self, task: Task, what: What) -> Coroutine[Any, Any, None]:
+        """Take in what became of an attempt; one that is over by now is late. A backend where
+        it failed is looked at soon."""
+        if isinstance(what, Faulted | Lost) and task.ran.backend is not None:
+            self._backends.suspect(task.ran.backend)
+        return self._moves.report(task, what)
 
     async def guarded(self, uid: str, name: str, work: Work) -> None:
         """Do something for one task; a bug that it meets ends that task."""
@@ -304,6 +313,8 @@ class Orchestrator:
         model = task.resolved.model
         if self._dispatcher.join(uid, host, limit, owner=owner, model=model, told=told):
             self._turns.wake()
+        assert admitted.told is not None, "a birth is told"
+        self._patience.promised(uid, admitted.told.eta, told)
 
     def _act(self, step: Step) -> None:
         task = step.task
@@ -311,8 +322,6 @@ class Orchestrator:
             case Effect.ENQUEUE:
                 self._subscriptions.clear(task.uid)
                 self._turns.enqueue(task)
-                if task.not_before is not None and task.ran.backend is not None:
-                    self._backends.suspect(task.ran.backend)
             case Effect.RUN:
                 self._attempts.begin(task)
             case Effect.STOP:

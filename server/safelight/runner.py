@@ -159,7 +159,7 @@ class Runner:
         task, via = run.task, None
         if isinstance(outcome, Again | Never):
             _note_fault(run, outcome)
-            if outcome.elsewhere and self._policy.has_another(task):
+            if outcome.elsewhere and not run.stopping and self._policy.has_another(task):
                 via = self._patience.elsewhere(task)
         now = self._clock()
         return self._policy.verdict(task, outcome, now, self._dice, owed=run.owed, via=via)
@@ -201,7 +201,8 @@ class Runner:
             await self._ask_to_end(run)
         if not timed_out:
             return _unknown(run, "the cancel was not confirmed")
-        self._patience.timed_out(run.task)
+        if run.whole and not run.stopping:
+            self._patience.timed_out(run.task)
         message = "the prediction passed its deadline"
         error = error_data("timeout", message, retryable=True)
         return GaveUp(error, _unlearnt(run, message))
@@ -276,7 +277,7 @@ class Runner:
         if isinstance(found, str):
             # In place before the handle is told: a cancel that waits for it stops this run.
             self._runs[task.uid] = run
-            run.handle = found
+            run.handle, run.whole = found, False
             try:
                 await self._tell(task, HandleSaved(found))
             except BaseException:
