@@ -40,6 +40,13 @@ Seconds = Annotated[float, Meta(ge=0, le=3e9, description="a number of seconds, 
 Dollars = Annotated[
     float, Meta(ge=0, le=1_000_000, description="US dollars, 0 or more, with at most six decimals")
 ]
+Budgets = Annotated[
+    dict[Owner, Dollars],
+    Meta(
+        description="a table of owner = US dollars, 0 or more, with at most six decimals; in a"
+        " variable owner:dollars, separated by commas"
+    ),
+]
 Span = Annotated[float, Meta(gt=0, le=3e9, description="a number of seconds above 0")]
 Url = Annotated[
     str,
@@ -92,7 +99,18 @@ Headers = Annotated[
 ]
 
 
-class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
+class Discreet(msgspec.Struct, frozen=True):
+    """Whose repr has no secret in it, wherever that is printed."""
+
+    def __repr__(self) -> str:
+        told = [
+            f"{name}={'*****' if name in SECRET and value else repr(value)}"
+            for name, value in msgspec.structs.asdict(self).items()
+        ]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+class BackendSettings(Discreet, frozen=True, kw_only=True):
     """One named place where a provider's predictions run: `[backends.<name>]`.
 
     `url` is brought to its normal form. `token` is sent as a bearer token, `headers`
@@ -118,7 +136,7 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True):
 ProviderType = Literal["replicate", "openai", "anthropic", "gemini", "superduperai"]
 
 
-class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ProviderSettings(Discreet, frozen=True, kw_only=True):
     """One provider that is asked over the network: `[providers.<name>]`.
 
     `type` is what it speaks, its own name unless given: so there may be several of one type,
@@ -138,7 +156,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     api: Literal["responses", "chat"] | None = None
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(Discreet, frozen=True, kw_only=True):
     """Every setting; None switches one off.
 
     `tokens` maps each bearer token to its owner. Without any there is one owner,
@@ -210,7 +228,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_seconds: Span = 20.0
     webhook_allow_private: bool = False
     budget_per_day: Dollars | None = None
-    budgets: dict[Owner, Dollars] = {}
+    budgets: Budgets = {}
     weights: Weights = {}
 
 

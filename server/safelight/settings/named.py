@@ -48,13 +48,13 @@ class Named(Generic[Thing]):
         """The fields of every entry of a file. Raises SettingsError."""
         if not isinstance(tables, dict):
             expected = f"tables such as [{self.table}.{self._example}]"
-            raise wrong(self.table, shown(tables), expected, where)
+            raise wrong(self.table, _sort(tables), expected, where)
         values: dict[str, Any] = {}
         for entry, table in tables.items():
             self._check_name(entry, where)
             if not isinstance(table, dict):
                 name = f"{self.table}.{entry}"
-                raise wrong(name, shown(table), f"a table, [{name}]", where)
+                raise wrong(name, _sort(table), f"a table, [{name}]", where)
             for field, value in table.items():
                 if field not in self.names:
                     fields = [self.spelt(entry, name) for name in self.names]
@@ -130,3 +130,8 @@ class Named(Generic[Thing]):
             except ValueError:
                 value = None
         return self._value(entry, field, value, variable, lax=True)
+
+
+def _sort(value: Any) -> str:
+    """What stands in the place of a table, but not which: it could be a key."""
+    return {str: "text", list: "a list", bool: "true or false"}.get(type(value), "a number")

@@ -7,8 +7,9 @@ the other, and what no single source can get wrong is checked.
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -149,8 +150,18 @@ def _read_environment(environ: Mapping[str, str], below: Mapping[str, Any]) -> d
         elif variable in known:
             values[known[variable]] = _from_text(known[variable], text, variable)
         else:
-            raise unknown(variable, tuple(known), "the environment")
+            raise _unknown_variable(variable, known)
     return values
+
+
+def _unknown_variable(variable: str, known: Iterable[str]) -> SettingsError:
+    """The refusal of one, by the nearest there is: of a field of a named thing, its table."""
+    tables = [one.variable for one in NAMED]
+    near = difflib.get_close_matches(variable.partition("__")[0] + "__", tables, n=1)
+    if "__" in variable and near:
+        expected = f"{near[0]}<NAME>__<FIELD>?"
+        return wrong(variable, "an unknown setting", expected, "the environment")
+    return unknown(variable, tuple(known), "the environment")
 
 
 def _from_text(name: str, text: str, variable: str) -> Any:

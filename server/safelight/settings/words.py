@@ -22,6 +22,7 @@ from .fields import SECRET, Settings
 MASK = "*****"
 
 _PASSWORD = re.compile(r"//[^/?#\s]*@")
+_QUERY = re.compile(r"(://[^?\s]*\?)[^\s\"]*")
 
 
 class SettingsError(Exception):
@@ -34,8 +35,13 @@ def converted(name: str, value: Any, type_: Any, where: str, *, lax: bool) -> An
         return msgspec.convert(value, type_, strict=not lax)
     except msgspec.ValidationError:
         secret = name.rpartition(".")[2] in SECRET
-        found = MASK if secret else _PASSWORD.sub(f"//{MASK}@", shown(value))
+        found = MASK if secret else _without_secrets(shown(value))
         raise wrong(name, found, expected(type_), where) from None
+
+
+def _without_secrets(told: str) -> str:
+    """Without what an address has no business with: a password, or a query with a key."""
+    return _QUERY.sub(rf"\1{MASK}", _PASSWORD.sub(f"//{MASK}@", told))
 
 
 def wrong(name: str, found: str, expected: str, where: str) -> SettingsError:

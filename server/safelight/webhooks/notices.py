@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import UNSET
 
 from safelight_protocol.cursor import Cursor
+from safelight_protocol.events import TaskEvent
 from safelight_protocol.hooks import notice, notice_id
 from safelight_protocol.lifecycle import Step
 
@@ -25,14 +26,15 @@ class Notices:
         self._public_url = (public_url or "").rstrip("/")
         self.news = news
 
+    def are_brought_by(self, step: Step) -> bool:
+        """Whether there is one: its task has a webhook that wants this event."""
+        hook, event = step.task.resolved.webhook, step.event
+        return hook is not UNSET and event is not None and _kind(event) in hook.events
+
     def of(self, step: Step, now: int) -> DeliveryRow | None:
-        """The row for a move, if its task has a webhook that wants this event."""
-        task, event = step.task, step.event
-        hook = task.resolved.webhook
-        if hook is UNSET or event is None:
-            return None
-        kind = str(event.__struct_config__.tag)
-        if kind not in hook.events:
+        """The row for a move, if it brings one."""
+        task, event, hook = step.task, step.event, step.task.resolved.webhook
+        if hook is UNSET or event is None or not self.are_brought_by(step):
             return None
         cursor = str(Cursor(self._log, event.seq))
         body = notice(event, cursor, f"{self._public_url}/api/tasks/{task.id}")
@@ -41,7 +43,7 @@ class Notices:
             owner=task.owner,
             task_id=task.id,
             seq=event.seq,
-            type=f"task.{kind}",
+            type=f"task.{_kind(event)}",
             url=hook.url,
             host=host_in(hook.url),
             body=body.decode(),
@@ -49,3 +51,7 @@ class Notices:
             created_at=now,
             updated_at=now,
         )
+
+
+def _kind(event: TaskEvent) -> str:
+    return str(event.__struct_config__.tag)

@@ -2,123 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from safelight.machine import Machine
-from safelight.store import DeliveryRow, Store, open_store
-from safelight.webhooks import Outbox, Poster, Secrets, Sender
+from safelight.webhooks import Outbox, Poster
 from safelight.webhooks.posting import NotTaken, Taken
 from safelight.webhooks.sending import AT_ONCE, PAUSES_SECONDS, PER_HOST, PER_OWNER
-from safelight_protocol import lifecycle
-from safelight_protocol.inputs import CancelAsked
-from tests.doubles.lives import fresh
+from tests.doubles.outgoing import desk
 from tests.doubles.receiver import Answer, receiving
 from tests.doubles.served import PATIENCE, served
 from tests.doubles.turns import until
-from tests.doubles.writes import change, create
-
-
-class Hands:
-    """A clock that the test moves; who sleeps wakes when it has passed."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000_000
-        self._moved = asyncio.Event()
-
-    def machine(self) -> Machine:
-        """Machine with these hands, and a share that adds nothing."""
-        return Machine(clock=lambda: self.now, sleep=self.sleep, share=lambda: 0.0)
-
-    async def sleep(self, seconds: float) -> None:
-        """Until the clock has been moved so far."""
-        until = self.now + seconds * 1000
-        while self.now < until:
-            await self._moved.wait()
-            await asyncio.sleep(0)
-
-    def move(self, seconds: float) -> None:
-        """Time passes."""
-        self.now += round(seconds * 1000)
-        self._moved.set()
-        self._moved = asyncio.Event()
-
-
-class Desk:
-    """A store with a sender at it."""
-
-    def __init__(self, store: Store, sender: Sender, secrets: Secrets, hands: Hands) -> None:
-        self.store = store
-        self.secrets = secrets
-        self.sender = sender
-        self.hands = hands
-        self.begin = asyncio.Event()
-
-    async def run(self) -> None:
-        """Send, once it may begin."""
-        await self.begin.wait()
-        await self.sender.run()
-
-    async def give(self, id: str, url: str, host: str = "127.0.0.1", owner: str = "ann") -> None:
-        """A notice that is due."""
-        now = self.hands.now
-        row = DeliveryRow(
-            id=id,
-            owner=owner,
-            task_id="t",
-            seq=1,
-            type="task.completed",
-            url=url,
-            host=host,
-            body="{}",
-            next_at=now,
-            created_at=now,
-            updated_at=now,
-        )
-        await _insert(self.store, row)
-        self.sender.news()
-
-    async def states(self, owner: str = "ann") -> dict[str, tuple[str, int]]:
-        """Each notice's state and tries."""
-        read = self.store.read.deliveries
-        pages = [await read.page(owner, state, (2**62, ""), 100) for state in ("waiting", "dead")]
-        return {row.id: (row.state, row.tries) for page in pages for row in page}
-
-
-async def _insert(store: Store, row: DeliveryRow) -> None:
-    """As a move writes it, with its event."""
-    task = await create(store, fresh(row.id))
-    asked = CancelAsked()
-    step = lifecycle.step(task, asked, row.created_at)
-    await store.put(msgspec.structs.replace(change(task, step, asked), notice=row))
-
-
-@asynccontextmanager
-async def desk(
-    path: Path, seconds: float = 5.0, poster: type[Poster] = Poster, begun: bool = True
-) -> AsyncIterator[Desk]:
-    """A sender that runs on a store of its own; one that has not `begun` waits for its word."""
-    hands = Hands()
-    posting = poster(seconds, private=True)
-    async with open_store(path, hands.now) as store, posting.open():
-        machine = hands.machine()
-        secrets = Secrets(store, machine.clock, machine.token)
-        sender = Sender(store, posting, secrets, machine)
-        place = Desk(store, sender, secrets, hands)
-        running = asyncio.create_task(place.run())
-        if begun:
-            place.begin.set()
-        try:
-            yield place
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_what_is_not_taken_is_tried_again_later(tmp_path: Path) -> None:
