@@ -32,10 +32,14 @@ class Doubt:
         self.tries = 0
         self.scope = anyio.CancelScope()
         self._nudge = anyio.Event()
+        self._nudged = False
 
     def nudge(self) -> None:
-        """Ask now: somebody waits for the answer."""
-        self._nudge.set()
+        """Ask now: somebody waits for the answer. Once: whoever has to be stopped each time that
+        it is found, and is lost again each time, must not be asked without a pause."""
+        if not self._nudged:
+            self._nudged = True
+            self._nudge.set()
 
     async def wait(self, seconds: float) -> None:
         """Pause before the next look-up, or until the nudge."""

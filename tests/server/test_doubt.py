@@ -80,6 +80,19 @@ async def test_a_nudge_ends_the_pause() -> None:
     assert found == ["handle-1"]
 
 
+async def test_a_second_nudge_changes_nothing() -> None:
+    """Whoever is found and lost again each time is not asked in a circle because somebody
+    wants its end each time that it is found."""
+    doubt = Doubt(1)
+    doubt.nudge()
+    with anyio.fail_after(5):
+        await doubt.wait(900)
+    doubt.nudge()
+    with anyio.move_on_after(0.01) as limit:
+        await doubt.wait(900)
+    assert limit.cancelled_caught
+
+
 class _Silent(Scripted):
     """A provider that is asked and never answers."""
 
