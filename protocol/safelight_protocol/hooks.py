@@ -24,8 +24,8 @@ MAX_URL = 2000
 MAX_NOTICE = 20_000
 """Bytes of a body, as the specification advises: links instead of data."""
 
-MAX_TEXT = 2000
-"""Characters that are left of a text where the whole is too large."""
+MAX_TEXTS = (2000, 500, 200)
+"""Characters that are left of each text where the whole is too large: the most that fit."""
 
 _URL = re.compile(r"https?://[^/\s?#@\\]+(?:[/?][^\s#]*)?", re.ASCII | re.IGNORECASE)
 
@@ -78,10 +78,12 @@ def notice(event: TaskEvent, cursor: str, url: str) -> bytes:
     """The body about an event: the event itself, the cursor to go on from at any door, and
     where the whole task is. What does not fit is cut, and `truncated` says so."""
     data: dict[str, Any] = msgspec.to_builtins(event)
-    data |= {"cursor": cursor, "url": url}
-    body = _body(event, data)
-    if len(body) > MAX_NOTICE:
-        body = _body(event, _cut(data) | {"truncated": True})
+    more = {"cursor": cursor, "url": url}
+    body = _body(event, data | more)
+    for most in MAX_TEXTS:
+        if len(body) <= MAX_NOTICE:
+            break
+        body = _body(event, _cut(data, most) | more | {"truncated": True})
     return body
 
 
@@ -90,12 +92,12 @@ def _body(event: TaskEvent, data: dict[str, Any]) -> bytes:
     return msgspec.json.encode(told)
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Any, most: int) -> Any:
     """Without long texts, and with the first few of a long list."""
     if isinstance(value, str):
-        return value[:MAX_TEXT]
+        return value[:most]
     if isinstance(value, dict):
-        return {name: _cut(one) for name, one in value.items()}
+        return {name: _cut(one, most) for name, one in value.items()}
     if isinstance(value, Sequence):
-        return [_cut(one) for one in value[:8]]
+        return [_cut(one, most) for one in value[:8]]
     return value

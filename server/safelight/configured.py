@@ -24,6 +24,9 @@ from .storage import Storage
 from .storage.disk import Disk
 from .storage.s3 import S3, Access
 
+SDKS = {"gemini": "google-genai"}
+"""Where a provider's SDK is not named like it."""
+
 
 def backends_of(settings: Settings, timings: Timings | None = None) -> dict[str, Backend]:
     """The backends that the settings name, with other waits than usual where `timings` are
@@ -91,7 +94,7 @@ def _made(name: str, one: ProviderSettings, settings: Settings) -> Provider:
     except ModuleNotFoundError as missing:
         raise SettingsError(
             f"providers.{name}: {missing.name} is not installed;"
-            f" pip install 'safelight[{type_}]' brings it"
+            f" pip install {SDKS.get(type_, type_)} brings it"
         ) from None
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from safelight_protocol import lifecycle
 from safelight_protocol.events import Queued, encode_event
@@ -228,7 +227,7 @@ class Moves:
         task = live.task = begun.step.task
         if begun.entries:
             self._purse.book(begun.entries)
-        if task.resolved.webhook is not UNSET:
+        if self._notices.are_brought_by(begun.step):
             self._notices.news()
         if task.ended and begun.step.event is not None:
             self._part(task)

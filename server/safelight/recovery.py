@@ -19,7 +19,7 @@ import anyio
 from safelight_protocol.charges import FREE, unknown
 from safelight_protocol.events import error_data
 from safelight_protocol.inputs import GaveUp, Happening, InDoubt
-from safelight_protocol.task import State, Task
+from safelight_protocol.task import Resolved, State, Task
 
 from .backends import Directory
 from .dispatch import host_of
@@ -76,9 +76,15 @@ async def take_up(
 
     async def one(uid: str) -> None:
         task = await orchestrator.known(uid)
-        if task is not None:
-            provider = providers.get(task.ran.provider)
-            await _recover(orchestrator, provider, backends, policy, task, now)
+        if task is None:
+            return
+        if task.state is State.QUEUED and task.via is not None and is_here(task.resolved):
+            return orchestrator.send_home(task)
+        provider = providers.get(task.ran.provider)
+        await _recover(orchestrator, provider, backends, policy, task, now)
+
+    def is_here(one: Resolved) -> bool:
+        return one.provider in providers and (one.backend is None or one.backend in backends)
 
     for start in range(0, len(uids), AT_ONCE):
         async with anyio.create_task_group() as group:

@@ -22,8 +22,6 @@ class Unlisted(Exception):
     """A log event, field or counter that has no row here."""
 
 
-"""Every figure of GET /healthz, `data.statistics`."""
-
 _FIELDS = {name: frozenset(row.fields) for name, row in EVENTS.items()}
 
 _LEVELS: dict[str, int] = {
@@ -148,7 +146,7 @@ class _Adopted(logging.Handler):
 def _adopt_libraries() -> None:
     """One handler at the root; loggers with handlers of their own (uvicorn) lose them."""
     root = logging.getLogger()
-    root.handlers = [_Adopted()]
+    root.handlers = [_Adopted(logging.WARNING)]  # some loggers have a level of their own
     root.setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -7,29 +7,16 @@ task ends as outcome_unknown at once, and is not sent a second time.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import anyio
-import httpx2
 import pytest
 
-from safelight.providers.gemini import Gemini
-from safelight.settings import ProviderSettings
-from tests.doubles.emulated import Emulated, emulated
-from tests.doubles.process import server_process
-from tests.doubles.served import PATIENCE, Served
-from tests.doubles.streaming_house import AGREED, GEMINI, ended, spent, streaming_house
+from tests.doubles.streaming_house import AGREED, ended, spent
+from tests.doubles.streaming_table import GOOGLE, Row, hold
 
-TEXT: dict[str, Any] = {
-    "kind": "text",
-    "model": "gemini-3.8-flash",
-    "prompt": "three words on lighthouses, please, and then three more",
-    **AGREED,
-}
+pytestmark = pytest.mark.slow
+
 PICTURE: dict[str, Any] = {
     "kind": "image",
     "model": "gemini-3.1-flash-image",
@@ -37,18 +24,6 @@ PICTURE: dict[str, Any] = {
     "params": {"aspect_ratio": "3:2"},
     **AGREED,
 }
-
-
-class Row(NamedTuple):
-    """A fault, how the task ends (`code` of its error, None if it completes), how many runs
-    the emulator began, how often it was asked, and the verdict on the cost."""
-
-    fault: str
-    code: str | None
-    runs: int
-    asked: int
-    verdict: str
-    wanted: dict[str, Any] = TEXT
 
 
 ROWS = [
@@ -76,50 +51,19 @@ ROWS = [
 ]
 
 
-@asynccontextmanager
-async def rig(folder: Path, **options: Any) -> AsyncIterator[tuple[Emulated, Served]]:
-    """The emulator and a server that asks it, which bears little silence."""
-    with emulated(folder, "gemini", **options) as emulator:
-        settings = ProviderSettings(url=emulator.url, key=emulator.key, silence_seconds=2.0)
-        async with streaming_house(folder, Gemini(settings), GEMINI) as house:
-            yield emulator, house
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.wanted['kind']} {row.fault}")
+@pytest.mark.parametrize(
+    "row", ROWS, ids=lambda row: f"{(row.wanted or GOOGLE.text)['kind']} {row.fault}"
+)
 async def test_the_table(row: Row, tmp_path: Path) -> None:
     """Each fault ends its task in the one way that is true, whatever really ran is on the
     ledger or said to be unknown, and nothing runs twice."""
-    async with rig(tmp_path) as (emulator, house):
-        emulator.arm(row.fault)
-        last = await ended(house, await house.create(**row.wanted))
-        money = await spent(house)
-    assert last["status"] == ("completed" if row.code is None else "failed")
-    assert (last.get("error_data") or {}).get("code") == row.code
-    assert last["charge"]["verdict"] == row.verdict
-    assert len(emulator.runs()) == row.runs
-    assert emulator.asked("POST", "/v1/models") == row.asked
-    if row.verdict != "unknown":
-        assert money["total_micros"] == emulator.cost() == last["charge"]["amount_micros"]
-
-
-async def test_a_text_is_watched_as_it_is_written(tmp_path: Path) -> None:
-    """Its pieces are events, which come to the text that is its result, and the ledger says
-    what the emulator does: thoughts, which nobody sees, are paid for too."""
-    async with rig(tmp_path, pace=0.01) as (emulator, house):
-        created = await house.create(**TEXT)
-        async with asyncio.timeout(PATIENCE):
-            events = await house.events(created["task_id"])
-        money = await spent(house)
-    pieces = [event["delta"] for event in events if event["type"] == "text"]
-    assert len(pieces) > 1
-    assert "".join(pieces) == events[-1]["result_data"]["content"]
-    assert money["total_micros"] == emulator.cost() > 0
+    await hold(row, GOOGLE, tmp_path)
 
 
 async def test_a_long_prompt_is_cheaper_when_it_comes_again(tmp_path: Path) -> None:
     """Tokens that were cached are charged as such."""
-    long = TEXT | {"prompt": "the lamp and the sea " * 400}
-    async with rig(tmp_path) as (emulator, house):
+    long = GOOGLE.text | {"prompt": "the lamp and the sea " * 400}
+    async with GOOGLE.rig(tmp_path) as (emulator, house):
         for attempt in range(2):
             await ended(house, await house.create(**long, params={"top_p": 0.5 + attempt / 4}))
         money = await spent(house)
@@ -130,7 +74,7 @@ async def test_a_long_prompt_is_cheaper_when_it_comes_again(tmp_path: Path) -> N
 
 async def test_a_picture_is_made_of_words_and_of_a_picture(tmp_path: Path) -> None:
     """The file is kept and has the ratio that was asked for; a second one is begun from it."""
-    async with rig(tmp_path) as (emulator, house):
+    async with GOOGLE.rig(tmp_path) as (emulator, house):
         created = await house.create(**PICTURE)
         first = await ended(house, created)
         begins = {"inputs": [{"task": created["task_id"]}], "prompt": "the same at night"}
@@ -140,23 +84,6 @@ async def test_a_picture_is_made_of_words_and_of_a_picture(tmp_path: Path) -> No
         (made,) = last["result_data"]["artifacts"]
         assert made["kind"] == "image" and made["width"] > made["height"]
     assert money["total_micros"] == emulator.cost() > 0
-
-
-async def test_a_cancel_ends_it_and_says_what_is_known(tmp_path: Path) -> None:
-    """The task is canceled at once, its connection closed, and what was used by then is told
-    as an estimate: the run may go on without a listener, and nobody will say."""
-    async with rig(tmp_path, pace=0.05) as (emulator, house):
-        created = await house.create(**TEXT)
-        async with house.http.stream("GET", f"/api/tasks/{created['task_id']}/events") as stream:
-            async for line in stream.aiter_lines():
-                if '"type":"text"' in line:
-                    break
-        await house.post(f"/api/tasks/{created['task_id']}/cancel")
-        last = await ended(house, created)
-    assert last["status"] == "canceled"
-    assert last["charge"]["verdict"] == "estimated"
-    assert last["charge"]["amount_micros"] > 0
-    assert len(emulator.runs()) == 1
 
 
 @pytest.mark.parametrize(
@@ -169,53 +96,11 @@ async def test_a_run_that_fails_is_made_again_where_the_money_allows(
     """An error in the middle of a stream is the provider's own word that this run is over, so
     another one is begun; that it did not say what the first cost is told. Where that may have
     been most of what was agreed to, none is."""
-    async with rig(tmp_path) as (emulator, house):
+    async with GOOGLE.rig(tmp_path) as (emulator, house):
         emulator.arm("fail@1")
-        last = await ended(house, await house.create(**TEXT | {"max_cost": max_cost}))
+        last = await ended(house, await house.create(**GOOGLE.text | {"max_cost": max_cost}))
         money = await spent(house)
     assert (last.get("error_data") or {}).get("code") == code
     assert [run["outcome"] for run in emulator.runs()] == outcomes
     assert last["charge"]["verdict"] == "unknown"
     assert money["total_micros"] == emulator.cost()
-
-
-async def test_a_server_that_is_killed_in_the_middle_asks_nobody_again(tmp_path: Path) -> None:
-    """After SIGKILL and a start the task ends as outcome_unknown: one run, one request, and
-    nothing that calls it a success."""
-    (tmp_path / "models.toml").write_text(GEMINI)
-    with emulated(tmp_path, "gemini", pace=0.1) as emulator:
-        settings = {
-            "models_file": tmp_path / "models.toml",
-            "providers__gemini__url": emulator.url,
-            "providers__gemini__key": emulator.key,
-        }
-        with server_process(tmp_path / "data", **settings) as server:
-            id = await anyio.to_thread.run_sync(_until_text, server.url)
-            await anyio.to_thread.run_sync(server.kill)
-            await anyio.to_thread.run_sync(server.start)
-            task = await anyio.to_thread.run_sync(_end_of, server.url, id)
-    assert task["status"] == "failed"
-    assert task["error_data"]["code"] == "outcome_unknown"
-    assert task["charge"]["verdict"] == "unknown"
-    assert len(emulator.runs()) == 1
-    assert emulator.asked("POST", "/v1/models") == 1
-
-
-def _until_text(url: str) -> str:
-    """Create it and wait until it has begun to write; its id."""
-    made = httpx2.post(f"{url}/api/tasks", json=TEXT)
-    id: str = made.json()["data"]["task_id"]
-    with httpx2.stream("GET", f"{url}/api/tasks/{id}/events", timeout=PATIENCE) as stream:
-        for line in stream.iter_lines():
-            if '"type":"text"' in line:
-                return id
-    raise AssertionError("it wrote nothing")
-
-
-def _end_of(url: str, id: str) -> dict[str, Any]:
-    """The task as it ended."""
-    with httpx2.stream("GET", f"{url}/api/tasks/{id}/events", timeout=PATIENCE) as stream:
-        for _ in stream.iter_lines():
-            pass
-    task: dict[str, Any] = httpx2.get(f"{url}/api/tasks/{id}").json()["data"]
-    return task

@@ -15,7 +15,7 @@ import pytest
 
 from tests.doubles.openai_rig import CHAT, IMAGE, TEXT, Rig, rigged
 
-TASKS = 150
+TASKS = 60
 AT_ONCE = 6
 
 

@@ -22,6 +22,8 @@ from tests.doubles.followers import StreamFollower, following
 from tests.doubles.openai_rig import CHAT, IMAGE, TEXT, body_of, killable, rigged
 from tests.doubles.served import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for and goes wrong, and what must come of it. `end` is the last event and
@@ -237,7 +239,6 @@ KILLS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("row", KILLS, ids=[row.name for row in KILLS])
 async def test_safelight_is_killed(row: Kill, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from tests.doubles.replicate_rig import (
 )
 from tests.doubles.served import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One row: what is asked for and goes wrong, and what must come of it. `runs` are those
@@ -266,7 +268,6 @@ KILLS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("faults", "webhooks"), [row[1:] for row in KILLS], ids=[k[0] for k in KILLS]
 )

@@ -24,7 +24,7 @@ from tests.doubles.emulated import emulated
 from tests.doubles.served import Served
 from tests.doubles.streaming_house import AGREED, CLAUDE, GEMINI, spent, streaming_house
 
-TASKS = 250
+TASKS = 80
 AT_ONCE = 24
 KINDS: Mapping[str, Any] = {
     "anthropic": (Anthropic, CLAUDE, [("text", "claude-haiku-5-5")]),

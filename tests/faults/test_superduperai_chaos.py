@@ -17,7 +17,7 @@ import pytest
 from tests.doubles.superduper_rig import FILM, FREE, PAID, Rig, rigged
 from tests.doubles.turns import until
 
-TASKS = 500
+TASKS = 100
 TOGETHER = 50
 """Tasks under way at once: the client has no more connections than twice as many."""
 

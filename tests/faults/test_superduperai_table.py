@@ -20,6 +20,8 @@ from tests.doubles.process import ServerProcess, server_process
 from tests.doubles.served import PATIENCE
 from tests.doubles.superduper_rig import FILM, FREE, MOVED, PAID, asked, rigged
 
+pytestmark = pytest.mark.slow
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for and goes wrong, and what must come of it. `runs` are those of the
@@ -196,7 +198,6 @@ async def test_a_price_needs_consent(tmp_path: Path) -> None:
 KILLS = [("while it runs", ()), ("after a lost answer", ("lost-answer@1",))]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("faults", [row[1] for row in KILLS], ids=[row[0] for row in KILLS])
 def test_a_server_that_is_killed_finds_it_again(faults: tuple[str, ...], tmp_path: Path) -> None:
     """Killed in the middle and started again, the server follows the same run to its end, and

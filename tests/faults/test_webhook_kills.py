@@ -6,10 +6,13 @@ from pathlib import Path
 
 import anyio.to_thread
 import httpx2
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from tests.doubles.process import server_process
 from tests.doubles.receiver import receiving
+
+pytestmark = pytest.mark.slow
 
 BODY = {"kind": "image", "prompt": "x", "model": "scripted/image"}
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from safelight_protocol.events import timestamp
+from safelight_protocol.events import error_data, timestamp
 from safelight_protocol.fields import Wrong
 from safelight_protocol.hooks import MAX_NOTICE, NOTICE_TYPES, notice, notice_id, read_hook
-from safelight_protocol.inputs import Claimed, Finished, HandleSaved, Wrote
+from safelight_protocol.inputs import Claimed, Finished, GaveUp, HandleSaved, Wrote
 from safelight_protocol.task import ENDS, Hook
-from tests.doubles.lives import NOW, events, fresh, lived, result
+from tests.doubles.lives import CHARGED, NOW, events, fresh, lived, result
 
 URL = "https://example.com/hook?a=b"
 
@@ -89,6 +89,20 @@ def test_what_is_long_is_cut() -> None:
     body = notice(written, "log-3", "u")
     assert len(body) <= MAX_NOTICE
     assert json.loads(body)["data"]["truncated"] is True
+
+
+def test_a_body_is_small_whatever_is_in_it() -> None:
+    """Two long texts of characters that are long when they are written: what is left of each
+    is what fits, and the addresses stay whole."""
+    error = error_data("provider_failed", "\x01" * 5000, retryable=False)
+    (*_, end) = events(lived(fresh(), [Claimed(NOW), HandleSaved("h"), GaveUp(error, CHARGED)]))
+    url = "https://x/" + "y" * 300
+    body = notice(end, "log-4", url)
+    assert len(body) <= MAX_NOTICE
+    told = json.loads(body)["data"]
+    assert told["truncated"] is True
+    assert told["url"] == url
+    assert 200 <= len(told["error_data"]["message"]) <= 2000
 
 
 def test_an_id_has_no_dot() -> None:

@@ -40,6 +40,27 @@ COSTS: dict[str, tuple[dict[str, int], dict[str, Any], int]] = {
     ),
     "what has no rate costs nothing": ({"image": 3000}, {"second": 90}, 0),
     "nothing used": ({"image": 3000}, {}, 0),
+    "cached tokens without a rate": ({"input_token": 2_000_000}, {"cached_token": 5}, 10),
+    "cached tokens with one": (
+        {"input_token": 2_000_000, "cached_token": 1_000_000},
+        {"input_token": 1, "cached_token": 5},
+        7,
+    ),
+    "cached tokens that are free": (
+        {"input_token": 2_000_000, "cached_token": 0},
+        {"input_token": 1, "cached_token": 5},
+        2,
+    ),
+    "pictures without rates of their own": (
+        {"input_token": 2_000_000, "output_token": 3_000_000},
+        {"input_image_token": 5, "output_image_token": 7},
+        31,
+    ),
+    "a rate of pictures is none of words": (
+        {"output_image_token": 8_000_000},
+        {"output_token": 9},
+        0,
+    ),
 }
 
 
@@ -75,6 +96,14 @@ def test_a_usage_covers_a_price() -> None:
     price = Price(rates={"image": 3000, "second": 0})
     assert covers(price, used({"image": 0}))
     assert not covers(price, used({"second": 3}))
+
+
+def test_tokens_without_a_rate_of_their_own_may_be_left_out() -> None:
+    """Who does not tell cached tokens apart has told them among the others; who tells nothing
+    but them has not told the others."""
+    price = Price(rates={"input_token": 2, "output_token": 3})
+    assert covers(price, used({"input_token": 1, "output_token": 1}))
+    assert not covers(price, used({"cached_token": 1, "output_token": 1}))
 
 
 def test_free_is_what_has_no_rates_or_only_zeros() -> None:

@@ -63,6 +63,31 @@ CASES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Any], int, int,
     ),
     "no pictures given": ({"input_image_token": MILLION}, {}, {}, 1, 0, 0),
     "a cache that is cheaper": ({"cached_token": 1, "input_token": 2}, {}, {}, 1, 0, 0),
+    "a cache that is told with the rest": ({"input_token": MILLION}, {}, {}, 1, 0, 1 + MARGIN),
+    "pictures that are words": (
+        {"output_token": MILLION},
+        {},
+        {"max_tokens": 100},
+        1,
+        0,
+        100,
+    ),
+    "pictures beside the words": (
+        {"output_token": MILLION},
+        {"output_image_token": 50},
+        {"max_tokens": 100},
+        2,
+        0,
+        300,
+    ),
+    "a limit of the cache at the common rate": (
+        {"input_token": MILLION},
+        {"cached_token": 50},
+        {},
+        1,
+        0,
+        1 + MARGIN,
+    ),
     "nothing": ({}, {}, {}, 1, 0, 0),
     "zeros": ({"second": 0}, {}, {}, 1, 0, 0),
 }
@@ -114,13 +139,19 @@ def test_the_basis_is_for_people() -> None:
     assert told == "2 images at $0.003 per image (as of 2026-11-01)"
 
 
+def test_the_basis_leaves_out_what_cannot_be_used() -> None:
+    """Pictures that nobody sent are not told of."""
+    price = Price(rates={"image": 3000, "input_image_token": 5})
+    assert bounds(price, asked(), resolved()).basis == "1 image at $0.003 per image"
+
+
 @given(
     n=st.integers(1, 8),
     rate=st.integers(0, 10**7),
     prompt=st.text(max_size=200),
     read=st.integers(0, 100),
     written=st.integers(0, 500),
-    limit=st.integers(0, 500),
+    limit=st.integers(1, 500),
 )
 def test_no_cost_lies_beyond_its_bounds(
     n: int, rate: int, prompt: str, read: int, written: int, limit: int

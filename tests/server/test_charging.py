@@ -134,6 +134,12 @@ def test_a_charge_says_how_it_came_about() -> None:
     part = charge_of(done(image=1), priced(BOTH), True)
     assert part.reason == "its provider did not say how many input tokens it used"
     assert charge_of(done(image=1), priced(None), True).reason == NO_PRICE
+    read = Price(rates={"input_token": 2_000_000})
+    cached = charge_of(done(input_token=1, cached_token=4), priced(read), True)
+    assert cached.amount_micros == 10
+    assert cached.reason.endswith(
+        "1 input token at $2.00 a million, 4 cached tokens at $2.00 a million"
+    )
 
 
 def test_files_are_counted_by_attempt() -> None:

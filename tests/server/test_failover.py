@@ -190,3 +190,43 @@ async def test_where_it_runs_now_outlives_a_restart(tmp_path: Path) -> None:
             again = [await phone.until_event("started") for _ in range(3)]
         assert [one["provider"] for one in again] == ["north", "south", "south"]
         assert hosts.north.asked == 0
+
+
+async def test_who_waits_for_a_host_that_is_no_more_runs_at_home(tmp_path: Path) -> None:
+    """It went over, and its turn there had not come when the server was started again without
+    that host: it is none of those that end for that."""
+    async with pair(tmp_path) as hosts:
+        hosts.north.ill = SICK
+        script = {"script": [{"do": "hang"}]}
+        for place in range(4):
+            await hosts.house.create(id=f"hangs{place}", model="south/x", params=script)
+        made = await hosts.house.create(id="waits", model="north/x")
+        async with hosts.house.connect() as phone:
+            await phone.join(f"task:{made['task_id']}", {"after": 0})
+            await phone.until_event("retrying")
+    north, models = Ailing("north"), str(tmp_path / "models.toml")
+    async with served(tmp_path / "data", beside={"north": north}, models_file=models) as house:
+        events = await house.events("waits")
+        assert types(events) == ["started", "retrying", "started", "artifact", "completed"]
+        assert events[-1]["result_data"]["provider"] == "north"
+        assert north.asked == 1
+        end = (await house.events("hangs0"))[-1]
+        assert end["error_data"]["code"] == "provider_not_configured"
+
+
+async def test_a_cancel_that_nobody_confirms_in_time_is_no_fault(tmp_path: Path) -> None:
+    """An attempt that passes its deadline while it is being cancelled says nothing of its
+    host; one that passes it by itself does."""
+    script = {"script": [{"do": "hang"}]}
+    limits = {"attempt_timeout_seconds": 0.3, "cancel_timeout_seconds": 60.0, "breaker_faults": 1}
+    async with pair(tmp_path, twins("", ""), **limits) as hosts:
+        hosts.north.deaf = True
+        made = await hosts.house.create(model="north/x", params=script)
+        async with hosts.house.connect() as phone:
+            await phone.join(f"task:{made['task_id']}", {"after": 0})
+            await phone.until_event("started")
+            await hosts.house.post(f"/api/tasks/{made['task_id']}/cancel")
+            await hosts.house.events(made["task_id"])
+        assert hosts.house.context.statistics()["breakers_opened"] == 0
+        await hosts.ends(params=script)
+        assert hosts.house.context.statistics()["breakers_opened"] == 1

@@ -107,8 +107,8 @@ def test_every_field_is_printed_and_no_secret(tmp_path: Path) -> None:
 ONE = '[backends.a]\nurl = "http://a"\n'
 WRONG_FILES = {
     "s3_secret = 'hidden two'": r"s3_secret: found \*+, expected visible ASCII",
-    "backends = 3": "backends: found 3, expected tables such as",
-    "[backends]\na = 'http://a'": r'a: found "http://a", expected a table, \[backends\.a\]',
+    "backends = 3": "backends: found a number, expected tables such as",
+    "[backends]\na = 'http://a'": r"a: found text, expected a table, \[backends\.a\]",
     "[backends.A]\nurl = 'http://a'": 'backends: found "A", expected 1 to 32 of a-z',
     "[backends.a]\nlabel = 'x'": r"backends\.a\.url: found nothing, expected the address of a",
     "[backends.a]\nurl = 'ftp://a'": r'backends\.a\.url: found "ftp://a", expected an http',

@@ -90,6 +90,65 @@ def test_what_is_refused(name: str) -> None:
     assert "found k" not in str(refused.value)
 
 
+SECRET = "r8_hidden"
+
+TELLING: dict[str, tuple[str, dict[str, str], str]] = {
+    "in the place of a table": (
+        f'[providers]\nreplicate = "{SECRET}"',
+        {},
+        "providers.replicate: found text, expected a table, [providers.replicate]",
+    ),
+    "in the place of all tables": (f'providers = "{SECRET}"', {}, "providers: found text"),
+    "in a list of tables": (
+        f'[[providers.replicate]]\nkey = "{SECRET}"',
+        {},
+        "providers.replicate: found a list",
+    ),
+    "of another type": (f'[providers.replicate]\nkey = ["{SECRET}"]', {}, "key: found *****"),
+    "under a wrong name": (f'[providers.replicate]\napi_key = "{SECRET}"', {}, "api_key: found an"),
+    "in the query of an address": (
+        f'[providers.replicate]\nkey = "k"\nurl = "https://h/v1?key={SECRET}"',
+        {},
+        'providers.replicate.url: found "https://h/v1?*****',
+    ),
+    "as a password": (
+        f'[providers.replicate]\nkey = "k"\nurl = "https://u:{SECRET}@h/v1"',
+        {},
+        'providers.replicate.url: found "https://*****@h/v1',
+    ),
+    "in a misspelt variable": (
+        "",
+        {"SAFELIGHT_PROVIDER__REPLICATE__KEY": SECRET},
+        "expected SAFELIGHT_PROVIDERS__<NAME>__<FIELD>?",
+    ),
+    "in a variable with too few parts": (
+        "",
+        {"SAFELIGHT_PROVIDERS_REPLICATE_KEY": SECRET},
+        "expected SAFELIGHT_PROVIDERS__<NAME>__<FIELD>",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_a_key_in_the_wrong_place_is_not_repeated(name: str, tmp_path: Path) -> None:
+    """The refusal names the setting and what is expected, and never what could be a key."""
+    text, variables, message = TELLING[name]
+    file = tmp_path / "safelight.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        load(str(file), variables, {})
+    assert message in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_repr_has_no_key(path: str) -> None:
+    """Settings may be printed whole, in a traceback say: all secrets are masked in it."""
+    variables = {"SAFELIGHT_TOKENS": "ann:hidden-token", "SAFELIGHT_S3_SECRET": "hidden-s3"}
+    settings = load(path, variables, {}).settings
+    assert "r8_secret" not in repr(settings) and "hidden" not in repr(settings)
+    assert "url='http://127.0.0.1:11434/v1'" in repr(settings)
+
+
 def test_a_provider_has_its_places(path: str) -> None:
     """As many predictions run at a provider as its settings say."""
     assert places_of(load(path, {}, {}).settings) == {"local": 2, "replicate": 4, "my-box": 2}

@@ -130,6 +130,19 @@ def test_libraries_speak_through_the_same_table() -> None:
     assert "s3cret" not in out.getvalue()
 
 
+def test_a_library_that_the_environment_makes_talk_stays_silent() -> None:
+    """An SDK that is told to debug, by a variable of its own, writes requests with all that is
+    in them: what is below a warning is no business of our log."""
+    out = io.StringIO()
+    sdk = logging.getLogger("some_sdk")
+    sdk.setLevel(logging.DEBUG)
+    configure("debug", "json", out)
+    sdk.debug("Request options: a prompt")
+    sdk.info("HTTP Request: POST http://a.example")
+    sdk.warning("it is deprecated")
+    assert [line["text"] for line in records(out)] == ["it is deprecated"]
+
+
 def test_a_librarys_exception_keeps_its_traceback() -> None:
     """What a library logs with an exception is told with it."""
     out = io.StringIO()

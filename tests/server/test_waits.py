@@ -308,3 +308,13 @@ async def test_a_round_goes_on_with_the_lines_of_other_owners() -> None:
         house.desk.known[f"t{n}"] = Told("something else", None)
     assert len(await house.round()) == MOST
     assert len(await house.round()) == 10
+
+
+async def test_a_clock_that_is_set_back_silences_nobody() -> None:
+    """Who was told at a time that is now to come is told what is new all the same."""
+    rounds = Rounds()
+    rounds.come("a")
+    rounds.come("b")
+    rounds.now -= 3_600_000
+    rounds.dispatcher.remove("a")
+    assert await rounds.round() == [("b", "acme is busy (1 of 1 places)")]

@@ -115,6 +115,9 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
+    except OverflowError:
+        listener.close()
+        raise CannotServe(f"port: found {port}, expected one from 0 to 65535") from None
     except OSError as trouble:
         listener.close()
         raise CannotServe(f"{host}:{port}: {trouble.strerror}") from None

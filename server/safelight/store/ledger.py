@@ -128,13 +128,14 @@ ORDER BY n DESC LIMIT ?4
 """
 
 TOTALS = """
-SELECT day, model, provider, sum(amount) AS amount, sum(entry = 'charge') AS charges,
+SELECT day, model, provider, sum(amount * (currency = 'USD')) AS amount,
+    sum(entry = 'charge') AS charges,
     sum(verdict = 'estimated') AS estimated,
     sum((entry = 'charge' AND verdict = 'unknown')
         - (entry = 'correction' AND verdict <> 'unknown')) AS unknown
 FROM ledger INDEXED BY ledger_by_day
 WHERE owner = ?1 AND day BETWEEN ?2 AND ?3 AND entry IN ('charge', 'correction')
-  AND currency = 'USD'
+  AND (currency = 'USD' OR entry = 'correction')
 GROUP BY day, model, provider
 """
 

@@ -147,6 +147,13 @@ REMOVE = (
     "DELETE FROM snapshots WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM artifacts WHERE uid IN (SELECT value FROM json_each(?1))",
     "DELETE FROM fetches WHERE uid IN (SELECT value FROM json_each(?1))",
+    # Notices that nobody took, by what their ids begin with: they say what the task said.
+    """
+    DELETE FROM deliveries WHERE state = 'dead' AND id IN (
+        SELECT d.id FROM json_each(?1) CROSS JOIN deliveries AS d
+        ON d.id > 'msg_' || value || '_' AND d.id < 'msg_' || value || '`'
+    )
+    """,
     "DELETE FROM tasks WHERE uid IN (SELECT value FROM json_each(?1))",
 )
 

@@ -18,6 +18,8 @@ from tests.doubles.emulated import Emulated, emulated
 from tests.doubles.schemas import unfit
 from tests.doubles.served import PATIENCE, Served, served
 
+pytestmark = pytest.mark.slow
+
 ROW = """
 [[models]]
 name = "{name}"

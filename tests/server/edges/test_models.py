@@ -187,8 +187,13 @@ async def test_the_apps_own_default_may_be_retired(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(IMAGEN)
     hang = {"script": [{"do": "wait", "gate": "end"}]}
+    given: dict[str, Any] = {
+        "scripted_as": "replicate",
+        "models_file": str(file),
+        "budget_per_day": 1.0,
+    }
     async with (
-        served(tmp_path / "data", scripted_as="replicate", models_file=str(file)) as house,
+        served(tmp_path / "data", **given) as house,
         deployed_app(house.url) as app,
     ):
         made = await app.submit("image", "a monk", **hang)
