@@ -167,9 +167,9 @@ async def test_an_equal_that_is_ill_too_is_not_asked(tmp_path: Path) -> None:
     """While its own breaker is open a fault stays at home, and is tried again there."""
     settings = {"breaker_faults": 1, "breaker_seconds": 3600.0, "attempts": 2}
     async with pair(tmp_path, **settings) as hosts:
-        hosts.south.ill = Never("provider_refused", "our key", elsewhere=True)
+        hosts.south.ill = Never("provider_failed", "it is ill", elsewhere=True)
         await hosts.ends(id="first", model="south/x")
-        hosts.north.ill = Never("provider_refused", "our key", elsewhere=True)
+        hosts.north.ill = Never("provider_failed", "it is ill", elsewhere=True)
         assert types(await hosts.ends())[-1] == "failed"
         assert hosts.south.asked == 1
 

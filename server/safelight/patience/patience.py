@@ -39,6 +39,10 @@ class Outlook(NamedTuple):
     eta: Eta | None
 
 
+EXCUSED = frozenset({"provider_refused", "invalid_input", "content_refused"})
+"""Faults that waiting does not mend: who asks next is to hear of them at once."""
+
+
 class Patience:
     """`equals` tells what else a request may run as; `wake` is called when somebody may be
     taken who could not before."""
@@ -87,7 +91,7 @@ class Patience:
             case Again(after_seconds=float() | int() as seconds) if outcome.code == "throttled":
                 wait = max(0.0, min(seconds, MOST_WAIT_SECONDS))
                 self._tell(key, Fact.WAIT, now + round(wait * 1000))
-            case Again(elsewhere=True) | Never(elsewhere=True):
+            case Again(elsewhere=True) | Never(elsewhere=True) if outcome.code not in EXCUSED:
                 self._tell(key, Fact.FAULT)
 
     def timed_out(self, task: Task) -> None:

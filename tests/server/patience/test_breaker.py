@@ -149,7 +149,8 @@ def task() -> Task:
     ("outcome", "counts"),
     [
         pytest.param(SICK, True, id="verified"),
-        pytest.param(Never("provider_refused", "our key", elsewhere=True), True, id="our key"),
+        pytest.param(Never("provider_refused", "our key", elsewhere=True), False, id="our key"),
+        pytest.param(Never("provider_failed", "ill", elsewhere=True), True, id="ill for good"),
         pytest.param(Again("throttled", "too many", elsewhere=True), True, id="429 without a time"),
         pytest.param(Again("provider_failed", "the model failed"), False, id="the model"),
         pytest.param(Never("invalid_input", "no such size"), False, id="the caller"),
