@@ -27,9 +27,9 @@ async def usage(request: Request) -> Response:
     context = context_of(request)
     owner = context.owner(request)
     first, last = request.query_params.get("from"), request.query_params.get("to")
+    before = query_number(request, "before", None, low=0, high=2**53)
+    limit = query_number(request, "limit", 50, low=1, high=200) or 50
     if query_number(request, "entries", 0, low=0, high=1):
-        before = query_number(request, "before", None, low=0, high=2**53)
-        limit = query_number(request, "limit", 50, low=1, high=200) or 50
         found = await context.accounts.entries(owner, first, last, before, limit)
     else:
         found = await context.accounts.usage(owner, first, last)
