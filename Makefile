@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 E2E := tests/e2e
 SDK := .venv-sdk
 ARGS ?=
-# Tests wait for processes and disks more than they compute: two at a time, file by file.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Tests wait for processes and disks more than they compute: three at a time, file by file.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -207,14 +207,13 @@ class Log:
     async def place(self, task: Task, after: str | int | None, log: str | None) -> Place | None:
         """Where a reader with this cursor begins, or None for one that has none.
 
-        Raises Refused `invalid` for a cursor that has not the form of one.
+        Raises Refused `invalid` for a cursor that has not the form of one, and `gone`.
         """
         if after is None:
             return None
         log, seq = _parse(after, log)
         if seq == 0:
-            horizon = await self._horizon(task.uid)
-            return Place(horizon - 1, gap=False) if horizon else Place(task.seq, gap=task.seq > 0)
+            return Place(await self._horizon(task) - 1, gap=False)
         if log is None or not await self._covers(task, log, seq):
             return Place(task.seq, gap=True)
         return Place(seq, gap=False)
@@ -233,8 +232,7 @@ class Log:
         if seq == task.seq or self.recent(task.uid, seq, 1) is not None:
             kept = True
         else:
-            horizon = await self._horizon(task.uid)
-            kept = horizon is not None and horizon <= seq + 1
+            kept = await self._horizon(task) <= seq + 1
         written = await self._written(task.uid, seq)
         if written is None:  # swept; it was written no later than the one after it
             written = await self._written(task.uid, seq + 1)
@@ -258,11 +256,16 @@ class Log:
         entry = None if tail is None else tail.at(seq)
         return await self._store.read.run_of_event(uid, seq) if entry is None else entry.run
 
-    async def _horizon(self, uid: str) -> int | None:
-        """The first seq that is kept; only ended tasks lose any."""
-        tail = self._tail(uid)
-        whole = tail is not None and tail.at(1) is not None and uid in self._live
-        return 1 if whole else await self._store.read.horizon(uid)
+    async def _horizon(self, task: Task) -> int:
+        """The first seq that is kept; only ended tasks lose any, and never their last. Raises
+        Refused `gone` for one that was removed since it was found."""
+        tail = self._tail(task.uid)
+        if tail is not None and tail.at(1) is not None and task.uid in self._live:
+            return 1
+        horizon = await self._store.read.horizon(task.uid)
+        if horizon is None:
+            raise Refused("gone", f"Task {task.id} was deleted or has expired.")
+        return horizon
 
     def _tail(self, uid: str) -> Tail | None:
         return self._live.get(uid) or self._ended.get(uid)

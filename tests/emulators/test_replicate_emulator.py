@@ -280,7 +280,7 @@ def test_some_calls_are_late_by_themselves(tmp_path: Path, listener: Listener) -
         told = call.json()
         late += told["status"] == "processing" and told["id"] in done
         done |= {told["id"]} if told["status"] == "succeeded" else set()
-    assert 0 < late < RUNS / 4
+    assert 0 < late < RUNS / 2  # one in twelve, and some more on a busy machine
 
 
 def test_a_stream_is_cut_in_the_middle(server: Emulated, http: httpx2.Client) -> None:

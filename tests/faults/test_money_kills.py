@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,8 @@ class Till:
 
     def lines(self) -> list[tuple[str, int, int]]:
         """The ledger on the disk."""
-        with sqlite3.connect(self.child.data_dir / "safelight.sqlite3") as database:
+        with closing(sqlite3.connect(self.child.data_dir / "safelight.sqlite3")) as database:
             found = list(database.execute("SELECT entry, attempt, amount FROM ledger ORDER BY n"))
-        database.close()
         return found
 
 

@@ -12,6 +12,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,10 @@ class Money(RuleBasedStateMachine):
         return self.house.context.accounts.purse
 
     def _stored(self) -> tuple[set[str], list[tuple[str, str, int, int, int, int]]]:
-        with sqlite3.connect(self.house.path / "safelight.sqlite3") as database:
+        with closing(sqlite3.connect(self.house.path / "safelight.sqlite3")) as database:
             database.execute("BEGIN")
             live = {uid for uid, is_live in database.execute(TASKS) if is_live}
             lines = list(database.execute(LINES))
-        database.close()
         return live, lines
 
     async def _reckon(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class House:
 
     def stored(self) -> list[tuple[Task, list[TaskEvent], Snapshot | None]]:
         """Every task with its log and its final snapshot, as of one moment."""
-        with sqlite3.connect(self.path / "safelight.sqlite3") as database:
+        with closing(sqlite3.connect(self.path / "safelight.sqlite3")) as database:
             database.row_factory = sqlite3.Row
             database.execute("BEGIN")
             tasks = [task_of(row) for row in database.execute(LIVE)]
@@ -122,7 +123,6 @@ class House:
                 row["uid"]: msgspec.json.decode(row["body"], type=Snapshot)
                 for row in database.execute("SELECT uid, body FROM snapshots")
             }
-        database.close()
         return [(task, logs[task.uid], ends.get(task.uid)) for task in tasks]
 
 

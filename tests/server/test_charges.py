@@ -283,7 +283,8 @@ async def test_no_open_files_may_pass(tmp_path: Path) -> None:
     assert retrying["error"]["code"] == "unavailable"
     assert "secret" not in str(retrying)
     begun, again = (datetime.fromisoformat(retrying[at]) for at in ("timestamp", "retry_at"))
-    assert (again - begun).total_seconds() >= EXHAUSTED_SECONDS
+    # The event is written a moment after the pause was reckoned.
+    assert (again - begun).total_seconds() > EXHAUSTED_SECONDS - 1
 
 
 async def test_no_open_files_is_a_doubt_where_it_bills(tmp_path: Path) -> None:

@@ -289,13 +289,15 @@ async def test_an_ended_task_can_be_gone_on_from(tmp_path: Path) -> None:
         assert await seqs(book, "u1", 1) == [2, 3]
 
 
-async def test_a_log_that_was_swept_says_so(book: Chronicle) -> None:
-    """Of a task without any events left only its end is a place; 0 means what is kept."""
-    swept = changed(fresh("swept"), seq=5)
-    assert await book.log.place(swept, f"{book.log.id}-5", None) == Place(5, gap=False)
-    assert await book.log.place(swept, f"{book.log.id}-3", None) == Place(5, gap=True)
-    assert await book.log.place(swept, 0, None) == Place(5, gap=True)
-    assert await book.log.place(changed(swept, seq=0), 0, None) == Place(0, gap=False)
+async def test_a_log_that_was_removed_says_so(book: Chronicle) -> None:
+    """A task whose last event is gone was removed since it was found: nobody is told that only
+    a part is missing. Whoever has its end needs nothing more."""
+    removed = changed(fresh("removed"), seq=5)
+    assert await book.log.place(removed, f"{book.log.id}-5", None) == Place(5, gap=False)
+    for after in (f"{book.log.id}-3", 0):
+        with pytest.raises(Refused) as refused:
+            await book.log.place(removed, after, None)
+        assert refused.value.code.name == "gone"
 
 
 @pytest.mark.parametrize(

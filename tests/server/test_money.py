@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,6 @@ async def test_the_ledger_is_only_added_to(tmp_path: Path) -> None:
     async with shop(tmp_path) as house:
         await house.create(id="x", params={"script": [paid(1), *DONE]}, max_cost=1)
         await end_of(house, "x")
-    with sqlite3.connect(tmp_path / "data" / "safelight.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "safelight.sqlite3")) as database:
         rows = database.execute("SELECT n, typeof(amount), typeof(counts) FROM ledger ORDER BY n")
         assert list(rows) == [(n, "integer", "integer") for n in range(1, 5)]

@@ -13,6 +13,7 @@ export const LATER = new Set([
   "shutting_down",
   "storage_full",
   "backend_unreachable",
+  "provider_unreachable",
   "too_many_channels",
 ]);
 

@@ -89,6 +89,6 @@ export class Rest {
   }
 }
 
-/** That a backend is down is an answer, for whoever asked to act on; it may last for hours. */
+/** That a backend or a provider is down is an answer, for whoever asked; it may last for hours. */
 const isPassing = ({ code, status }) =>
-  code === "network" || (PASSING.has(status) && code !== "backend_unreachable");
+  code === "network" || (PASSING.has(status) && !/^(backend|provider)_unreachable$/.test(code));
