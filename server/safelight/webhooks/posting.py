@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 import httpcore2
 import msgspec
 
@@ -33,26 +34,40 @@ class NotTaken(msgspec.Struct, frozen=True):
 
 
 class Poster:
-    """Posts over connections of its own, open within `open`. A try takes `seconds` at most;
-    `private` allows receivers in private networks."""
+    """Posts over connections of its own, open within `open`, and made ready when they are first
+    needed: certificates take a while to read. A try takes `seconds` at most; `private` allows
+    receivers in private networks."""
 
     def __init__(self, seconds: float, *, private: bool, network: Guarded | None = None) -> None:
         self._seconds = seconds
         self._network = network or Guarded(private=private)
-        self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._pools: dict[bytes, httpcore2.AsyncConnectionPool] = {}
+        self._making = asyncio.Lock()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Hold the connections."""
-        pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpcore2.default_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=16,
-            keepalive_expiry=30.0,
-            network_backend=self._network,
-        )
-        async with pool as self._pool:
+        """Close at the end what was opened meanwhile."""
+        try:
             yield
+        finally:
+            for pool in self._pools.values():
+                await pool.aclose()
+
+    async def _pool(self, scheme: bytes) -> httpcore2.AsyncConnectionPool:
+        """Those for a scheme; certificates are read in a thread, once."""
+        async with self._making:
+            if scheme not in self._pools:
+                secure = None
+                if scheme == b"https":
+                    secure = await anyio.to_thread.run_sync(httpcore2.default_ssl_context)
+                self._pools[scheme] = httpcore2.AsyncConnectionPool(
+                    ssl_context=secure,
+                    max_connections=None,
+                    max_keepalive_connections=16,
+                    keepalive_expiry=30.0,
+                    network_backend=self._network,
+                )
+        return self._pools[scheme]
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken | NotTaken:
         """Try once."""
@@ -69,8 +84,8 @@ class Poster:
             return NotTaken("the address cannot be asked", final=True)
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken | NotTaken:
-        assert self._pool is not None, "it is open"
         target = httpcore2.URL(url)
+        pool = await self._pool(target.scheme)
         sent = {
             "Host": _host_of(target),
             "Content-Type": "application/json",
@@ -78,7 +93,7 @@ class Poster:
             "Content-Length": str(len(body)),
             **headers,
         }
-        async with self._pool.stream("POST", target, headers=list(_spelt(sent)), content=body) as a:
+        async with pool.stream("POST", target, headers=list(_spelt(sent)), content=body) as a:
             after = _seconds_in(dict(a.headers))
             match a.status:
                 case status if 200 <= status < 300:
