@@ -23,7 +23,7 @@ SCHNELL = "/v1/models/black-forest-labs/flux-schnell/predictions"
 LLAMA = "/v1/models/meta/meta-llama-3-8b-instruct/predictions"
 EVENTS = "webhook_events_filter"
 PATIENCE = 20.0
-RUNS = 144
+RUNS = 60
 """So many that none of them being late would be one chance in a quarter of a million."""
 
 
