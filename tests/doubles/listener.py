@@ -77,7 +77,10 @@ def listening() -> Iterator[Listener]:
         def log_message(self, format: str, *args: Any) -> None:
             return None
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 512  # a call that meets a full queue may never come again
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     listener = Listener(f"http://127.0.0.1:{server.server_port}/hook")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
