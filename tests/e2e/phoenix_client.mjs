@@ -4,8 +4,8 @@
 // Payload and options are JSON. Options: those of Socket, except `poll` (use long-poll),
 // `twice` (join by a second Channel object once the first has joined) and `origin`.
 // Writes one JSON line for each thing that happens; reads commands as JSON lines:
-// {"push": [event, payload]}, {"leave": true} or {"state": true}. The join payload carries
-// the cursor of what was seen last, as docs/wire.md asks of clients.
+// {"push": [event, payload]}, {"beat": true}, {"leave": true} or {"state": true}. The join
+// payload carries the cursor of what was seen last, as docs/wire.md asks of clients.
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
 
@@ -78,6 +78,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       .receive("ok", (reply) => tell({ ok: reply }))
       .receive("error", (reply) => tell({ error: reply }));
   }
+  if (command.beat) socket.sendHeartbeat();
   if (command.leave) channel_.leave().receive("ok", () => tell({ left: true }));
   if (command.state) {
     tell({ state: channel_.state, connected: socket.isConnected(), retries: socket.reconnectTimer.timer != null });

@@ -29,14 +29,13 @@ class Row(NamedTuple):
     point: str
     attempts: int
     runs: int
-    nth: int = 1
 
 
 OURS = (
     Row("before the POST", "before-start", attempts=2, runs=1),
     Row("after the POST, its answer not heard", "after-start", attempts=1, runs=1),
     Row("after the POST, its handle on disk", "after-commit:handle", attempts=1, runs=1),
-    Row("in the middle of sampling", "after-commit:progress", attempts=1, runs=1, nth=3),
+    Row("in the middle of sampling", "after-commit:progress", attempts=1, runs=1),
     Row("with the file on disk and its event not", "before-commit:artifact", attempts=1, runs=1),
     Row("before the end is written", "before-commit:end", attempts=1, runs=1),
     Row("after the end is written", "after-commit:end", attempts=1, runs=1),
@@ -78,7 +77,7 @@ async def _again(process: Child | Kernie) -> None:
 async def test_safelight_is_killed(row: Row, tmp_path: Path) -> None:
     """After the restart the prompt is found where it was, or begun if it never was."""
     async with backend_house(tmp_path) as made:
-        made.child.points.arm(row.point, row.nth)
+        made.child.points.arm(row.point)
         await made.create()
         assert await made.child.points.reached() == row.point
         await _again(made.child)
