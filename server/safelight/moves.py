@@ -189,7 +189,7 @@ class Moves:
                 learnt = await self._relearn(live, begun.step)
                 if learnt is not None:
                     self._purse.book(begun.entries)
-                    self._notices.news()
+                    self._notices.news(begun.step.task.owner)
                     return learnt
             except StoreTrouble as trouble:
                 if trouble.closed or not (trouble.unknown or doubts):
@@ -228,7 +228,7 @@ class Moves:
         if begun.entries:
             self._purse.book(begun.entries)
         if self._notices.are_brought_by(begun.step):
-            self._notices.news()
+            self._notices.news(task.owner)
         if task.ended and begun.step.event is not None:
             self._part(task)
             record("task.ended", uid=task.uid, id=task.id, status=task.status)

@@ -1,8 +1,10 @@
 """Charges that were unknown, learnt later: asked about until their provider tells, or too long.
 
-Owns when it is asked. What is open stands in the ledger, so a restart forgets nothing; only
-the pauses begin anew. What is learnt changes the ledger, and is told beside the charge that
-the task's end told; the state of a task never changes. Starts nothing at any provider.
+Owns when it is asked. What is open and when it is due stands beside the ledger, so a restart
+forgets nothing, and a look costs what it asks, however much waits. Providers are asked beside
+each other: one that hangs keeps only its own waiting. What is learnt changes the ledger, and
+is told beside the charge that the task's end told; the state of a task never changes. Starts
+nothing at any provider.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from .log import Log
 from .providers.base import Accounting, Provider
 from .purse import Purse
 from .run import prediction_of
-from .store import Correction, Entry, Store
+from .store import Correction, Deferral, Entry, Store
 from .stray import spared
 from .telemetry import log as record
 
@@ -44,7 +46,10 @@ GIVE_UP_SECONDS = 7 * 86_400.0
 """How long after a charge its provider is asked for it."""
 
 ASK_SECONDS = 30.0
+"""A provider that does not answer so long is asked nothing more in this round."""
+
 PAGE = 100
+"""What one provider is asked in a round at the most."""
 
 TOO_LONG = "its provider could not say what it cost within 7 days; look at its bill"
 
@@ -60,6 +65,7 @@ class Reckoning:
         log: Log,
         clock: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]],
+        ask_seconds: float = ASK_SECONDS,
     ) -> None:
         self._store = store
         self._providers = providers
@@ -67,7 +73,7 @@ class Reckoning:
         self._log = log
         self._clock = clock
         self._sleep = sleep
-        self._tries: dict[int, tuple[int, int]] = {}
+        self._ask_seconds = ask_seconds
         self._news = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,40 +82,49 @@ class Reckoning:
         self._purse.on_booked = self._news.set
         while True:
             self._news.clear()
-            is_open = True
+            first: int | None = self._clock()
             try:
-                is_open = await self.look()
+                first = await self.look()
             except Refused as trouble:
                 record("reckoning.trouble", error=str(trouble))
             except Exception as defect:
                 record("reckoning.defect", exc=defect)
-            if not is_open:
+            if first is None:
                 await self._news.wait()
-            await self._sleep(self._pause())
+                first = self._clock()
+            until = (first - self._clock()) / 1000
+            await self._sleep(min(max(until, EVERY_SECONDS), SELDOM_SECONDS))
 
-    def _pause(self) -> float:
-        """Until somebody is to be asked again, about."""
-        first = min((due for _, due in self._tries.values()), default=0)
-        return min(max((first - self._clock()) / 1000, EVERY_SECONDS), SELDOM_SECONDS)
-
-    async def look(self) -> bool:
-        """Ask about everything open whose time has come; whether there was anything. Raises
-        StoreTrouble."""
-        after, still_open = 0, set()
-        while lines := await self._store.read.ledger.unsettled(after, PAGE):
-            after = lines[-1][0]
-            for n, line in lines:
-                still_open.add(n)
-                await self._settle(n, line)
-        self._tries = {n: tried for n, tried in self._tries.items() if n in still_open}
-        return bool(still_open)
-
-    async def _settle(self, n: int, line: Entry) -> None:
+    async def look(self) -> int | None:
+        """Ask each provider about some of what is due; when more is, or None if nothing is
+        open at all. Raises StoreTrouble."""
+        ledger = self._store.read.ledger
         now = self._clock()
-        tries, due = self._tries.get(n, (0, 0))
-        if now < due:
-            return
-        charge = await self._ask(line)
+        waiting = await ledger.open_at()  # not in the group, which would wrap its trouble
+        async with anyio.create_task_group() as group:
+            for provider, at in waiting.items():
+                if at <= now:
+                    group.start_soon(self._round, provider, now)
+        times = (await ledger.open_at()).values()
+        if times or await ledger.has_open():
+            return min(times, default=now + round(SELDOM_SECONDS * 1000))
+        return None
+
+    async def _round(self, provider: str, now: int) -> None:
+        """One provider's; trouble and bugs in it are none of the others'."""
+        try:
+            for tries, line in await self._store.read.ledger.unsettled(provider, now, PAGE):
+                if not await self._settle(tries, line):
+                    break
+        except Refused as trouble:
+            record("reckoning.trouble", error=str(trouble))
+        except Exception as defect:
+            record("reckoning.defect", exc=defect)
+
+    async def _settle(self, tries: int, line: Entry) -> bool:
+        """Whether its provider answers at all."""
+        charge, answers = await self._ask(line)
+        now = self._clock()
         if charge is not None:
             await self._correct(line, corrected(line, charge, now))
         elif now - line.at > GIVE_UP_SECONDS * 1000:
@@ -118,23 +133,27 @@ class Reckoning:
             await self._correct(line, msgspec.structs.replace(entry, counts=0))
         else:
             pause = min(FIRST_SECONDS * 2.0 ** min(tries, 30), LONGEST_SECONDS)
-            self._tries[n] = tries + 1, now + round(pause * 1000)
+            due_at = now + round(pause * 1000)
+            await self._store.put(Deferral(line.uid, line.attempt, tries + 1, due_at))
+        return answers
 
-    async def _ask(self, line: Entry) -> Charge | None:
-        """What the attempt cost, None if that cannot be told now."""
+    async def _ask(self, line: Entry) -> tuple[Charge | None, bool]:
+        """What the attempt cost, None if that cannot be told now; and whether its provider
+        answered in time."""
         provider: object = self._providers.get(line.provider)
         if not isinstance(provider, Accounting):
-            return None
+            return None, True
         task = _task_of(line, (await self._store.read.tasks([line.uid])).get(line.uid))
         charge: Charge | None = None
-        with anyio.move_on_after(ASK_SECONDS):
+        with anyio.move_on_after(self._ask_seconds) as limit:
             try:
                 account = await spared(provider.account(prediction_of(task, ()), line.handle))
                 charge = None if account is None else charge_of(account, task, owed=True)
             except Exception as defect:
                 fields = {"uid": line.uid, "attempt": line.attempt, "provider": line.provider}
                 record("prediction.defect", **fields, exc=defect)
-        return None if charge is None or charge.verdict == "unknown" else charge
+        known = charge is not None and charge.verdict != "unknown"
+        return charge if known else None, not limit.cancelled_caught
 
     async def _correct(self, line: Entry, entry: Entry) -> None:
         lines = await self._store.read.ledger.of_task(line.uid)

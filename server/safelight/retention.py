@@ -19,7 +19,7 @@ from safelight_protocol.task import Task
 
 from .artifacts import ArtifactStore
 from .log import Log
-from .store import Clearing, Expiring, Store, Sweep, Swept, Unused
+from .store import Clearing, Expiring, Forgetting, Store, Sweep, Swept, Unused
 from .telemetry import log as record
 
 T = TypeVar("T")
@@ -40,19 +40,22 @@ REMOVALS_PER_STEP = 8
 """Removals share a transaction, which takes about three milliseconds for so many."""
 
 EXPIRED_PER_STEP = 50
+NOTICES_PER_STEP = 50
 
 FILES_PER_STEP = 500
 """Files that the store is asked about at once; joins wait for its one reader."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How long logs and tasks are kept after the task's end, and the bytes of artifacts and
-    uploads after they came; None is for ever."""
+    """How long logs and tasks are kept after the task's end, the bytes of artifacts and
+    uploads after they came, and notices that nobody took after they were given up; None is for
+    ever."""
 
     log_seconds: float | None
     task_seconds: float | None
     artifact_seconds: float | None = None
     upload_seconds: float | None = None
+    delivery_seconds: float | None = None
 
 
 class Retention:
@@ -83,6 +86,7 @@ class Retention:
         self._monotonic = monotonic
         self._looked_at: int | None = None
         self._swept = {"events": 0, "logs": 0, "tasks": 0, "files": 0, "expired": 0}
+        self._swept["deliveries"] = 0
         self._longest = 0.0
 
     async def run(self) -> None:
@@ -104,6 +108,7 @@ class Retention:
             await self._sweep_leftovers()
             await self._sweep_artifacts()
             await self._sweep_uploads()
+            await self._sweep_deliveries()
             await self._sweep_files()
         except (Refused, OSError) as trouble:
             record("retention.trouble", error=str(trouble))
@@ -171,6 +176,15 @@ class Retention:
             gone = await self._artifacts.remove(one.sha256, one.media_type, since)
             self._swept["expired"] += gone
         await self._sleep(PAUSE_SECONDS)
+
+    async def _sweep_deliveries(self) -> None:
+        if self._rules.delivery_seconds is None:
+            return
+        before = self._before(self._rules.delivery_seconds)
+        while await self._store.read.deliveries.has_old(before):
+            step = Forgetting(before, NOTICES_PER_STEP)
+            self._swept["deliveries"] += await self._timed(self._store.put(step))
+            await self._sleep(PAUSE_SECONDS)
 
     async def _sweep_files(self) -> None:
         now = self._clock()

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tests.doubles.follows import holds
 from tests.doubles.process import server_process
 from tests.doubles.receiver import receiving
 
@@ -34,6 +35,8 @@ async def test_a_notice_outlives_the_process(tmp_path: Path) -> None:
                 first, second = await receiver.wait(2)
             async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
                 secret = (await client.get("/api/webhook-secret")).json()["data"]["secret"]
+            await anyio.to_thread.run_sync(server.stop)
+        holds(tmp_path / "data")
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
         assert first.json()["data"]["seq"] == second.json()["data"]["seq"]
         for call in (first, second):

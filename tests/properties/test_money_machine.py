@@ -25,10 +25,12 @@ from msgspec import UNSET
 
 from safelight.providers.scripted import Scripted
 from safelight.purse import day_of
-from safelight.reckoning import Reckoning
+from safelight.reckoning import LONGEST_SECONDS, Reckoning
 from safelight_protocol.codes import Refused
 from safelight_protocol.commands import read_native
+from tests.doubles.follows import holds
 from tests.doubles.priced import EACH, models_file
+from tests.doubles.turns import until
 from tests.properties.test_orchestrator_machine import House
 
 BUDGET = 5 * EACH
@@ -64,6 +66,7 @@ class Money(RuleBasedStateMachine):
     """One directory, one provider that bills, one owner with a budget."""
 
     house: House
+    waited = 0
 
     @initialize(resumable=st.booleans())
     def opens(self, resumable: bool) -> None:
@@ -129,13 +132,8 @@ class Money(RuleBasedStateMachine):
 
     @rule(turns=st.integers(1, 40))
     def time_passes(self, turns: int) -> None:
-        """The server goes on, cut off at an arbitrary await."""
-
-        async def turn() -> None:
-            for _ in range(turns):
-                await asyncio.sleep(0.0005)
-
-        self.house.loop.run(turn())
+        """The server goes on while its store answers so often, and is cut off there."""
+        self.house.loop.run(self.house.turn(turns))
 
     @rule()
     def reckon(self) -> None:
@@ -170,6 +168,7 @@ class Money(RuleBasedStateMachine):
         assert all(count == 1 for count in (charges | corrections).values())
         assert all(held[uid] == EACH * (uid in live) for uid in held), "held as long as it lives"
         assert self._purse().left("local") >= 0, "a budget is never overdrawn"
+        holds(self.house.path)
 
     def _purse(self) -> Any:
         return self.house.context.accounts.purse
@@ -184,8 +183,15 @@ class Money(RuleBasedStateMachine):
     async def _reckon(self) -> None:
         context = self.house.context
         accounts, providers = context.accounts, {"scripted": self.house.provider}
-        purse, clock = accounts.purse, context.clock
-        reckoning = Reckoning(accounts.store, providers, purse, context.log, clock, anyio.sleep)
+        self.waited += round(LONGEST_SECONDS * 1000)  # past any pause, short of giving up
+        reckoning = Reckoning(
+            accounts.store,
+            providers,
+            accounts.purse,
+            context.log,
+            lambda: context.clock() + self.waited,
+            anyio.sleep,
+        )
         await reckoning.look()
 
     def teardown(self) -> None:
@@ -208,9 +214,8 @@ class Money(RuleBasedStateMachine):
 
     async def _all_end(self) -> None:
         names = ("live", "waiting", "running", "predictions", "in_doubt")
-        with anyio.fail_after(10):
-            while any(map(self.house.context.orchestrator.statistics().get, names)):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        counts = self.house.context.orchestrator.statistics
+        await until(lambda: not any(map(counts().get, names)), 60.0)
 
     def _settles(self) -> None:
         """Nothing is held, the purse agrees with the file, and every attempt with its bill."""

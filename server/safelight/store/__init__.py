@@ -17,8 +17,10 @@ from . import database
 from . import statements as sql
 from .checkpoints import Checkpoints, running
 from .database import DatabaseTooNew, DataDirectoryBusy, Handle, Link
-from .deliveries import DeliveryRow, Postponed, Revived, SecretKept, SecretRow, Sent
-from .ledger import Correction, Entry, Total
+from .deliveries import DeliveryRow, Forgetting, Postponed, Revived, SecretKept, SecretRow, Sent
+from .entries import Entry
+from .ledger import Correction
+from .ledger_sums import Deferral, Total
 from .preferences import Preference
 from .reader import ChangeRow, EventRow, LiveRow, Reader, RunTime
 from .records import (
@@ -55,12 +57,14 @@ __all__ = [
     "Creation",
     "DataDirectoryBusy",
     "DatabaseTooNew",
+    "Deferral",
     "DeliveryRow",
     "Drawn",
     "Entry",
     "EventRow",
     "Expiring",
     "Fenced",
+    "Forgetting",
     "LiveRow",
     "Postponed",
     "Preference",

@@ -16,12 +16,14 @@ from typing import Any, cast
 
 import msgspec
 
-from . import deliveries, filing, ledger, preferences
+from . import deliveries, filing, ledger, ledger_sums, preferences
 from . import statements as sql
 from .alike import Alike
 from .creations import Creations
-from .deliveries import DeliveryItem
+from .deliveries import DeliveryItem, DeliveryRow
+from .entries import Entry
 from .ledger import Correction
+from .ledger_sums import Deferral
 from .preferences import Preference
 from .records import (
     Change,
@@ -56,8 +58,9 @@ class Batch:
         self._moves: list[Sequence[Any]] = []
         self._tables: dict[str, list[Any]] = {}
         self._events: list[Sequence[Any]] = []
-        self._entries: list[Sequence[Any]] = []
-        self._notices: list[Sequence[Any]] = []
+        self._entries: list[Entry] = []
+        self._notices: list[DeliveryRow] = []
+        self._ended: list[str] = []
 
     async def write(self, items: Sequence[Item]) -> list[Any]:
         """Decide and write every item; changes come before creations, these before removals,
@@ -96,6 +99,9 @@ class Batch:
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_SWEPT)
             elif isinstance(item, Correction):
                 outcomes[i] = await ledger.correct(self._visits, item)
+            elif isinstance(item, Deferral):
+                ledger_sums.defer(self._visits, item)
+                outcomes[i] = item
             elif isinstance(item, Clearing):
                 rows = await self._rows(sql.LEFTOVERS, item.tasks)
                 outcomes[i] = await self._shorten(rows, item.events, sql.MARK_CLEARED)
@@ -130,14 +136,15 @@ class Batch:
             self._moves.append((*fence, *mutable_row(after)))
         if change.event is not None:
             self._events.append((uid, after.seq, self._run, change.event.decode()))
-        if change.entries:
-            self._entries += map(ledger.row_of, change.entries)
+        self._entries += change.entries
         if change.notice is not None:
-            self._notices.append(deliveries.row_of(change.notice))
+            self._notices.append(change.notice)
         if change.artifact is not None:
             self._row(sql.INSERT_ARTIFACTS, msgspec.structs.asdict(change.artifact))
         if change.snapshot is not None:
             self._row(sql.INSERT_SNAPSHOTS, {"uid": uid, "body": change.snapshot.decode()})
+            if change.entries or before.spent is not None:  # else nothing of it is open
+                self._ended.append(uid)
 
     async def _remove(self, removals: list[tuple[int, Removal]]) -> dict[int, Any]:
         uids = msgspec.json.encode([removal.task.uid for _, removal in removals]).decode()
@@ -199,10 +206,12 @@ class Batch:
         for statement, rows in self._tables.items():
             self._visits.later(statement, msgspec.json.encode(rows).decode())
         self._visits.insert(sql.INSERT_EVENTS, self._events)
-        self._visits.insert(ledger.INSERT, self._entries)
-        self._visits.insert(deliveries.INSERT, self._notices)
+        ledger.write(self._visits, self._entries)
+        if self._ended:
+            ledger_sums.ended(self._visits, self._ended)
+        deliveries.insert(self._visits, self._notices)
         self._strides, self._moves, self._tables, self._events = [], [], {}, []
-        self._entries, self._notices = [], []
+        self._entries, self._notices, self._ended = [], [], []
 
     async def _all(self, statement: str, value: Any) -> list[sqlite3.Row]:
         return await self._rows(statement, msgspec.json.encode(value).decode())

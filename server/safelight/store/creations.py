@@ -19,6 +19,7 @@ from safelight_protocol.task import Task
 from . import ledger
 from . import statements as sql
 from .alike import Alike
+from .entries import Entry
 from .records import Birth, Created, Creation, is_newborn, mutable_row, task_of
 from .visit import Visits
 
@@ -51,7 +52,7 @@ class Creations:
         self._requests: list[Sequence[Any]] = []
         self._events: list[Sequence[Any]] = []
         self._keys: list[Sequence[Any]] = []
-        self._entries: list[Sequence[Any]] = []
+        self._entries: list[Entry] = []
 
     async def write(self, creations: Sequence[Creation]) -> list[Created | Refused]:
         """What each came to. The rows are written with what is asked next."""
@@ -68,9 +69,9 @@ class Creations:
             (sql.INSERT_REQUESTS, self._requests),
             (sql.INSERT_EVENTS, self._events),
             (sql.INSERT_KEYS, self._keys),
-            (ledger.INSERT, self._entries),
         ):
             self._visits.insert(head, rows)
+        ledger.write(self._visits, self._entries)
         return outcomes
 
     async def _look_up(self, creations: Sequence[Creation]) -> None:
@@ -165,8 +166,7 @@ class Creations:
         asked, resolved = _encode(task.asked).decode(), _encode(task.resolved).decode()
         self._requests.append((n, asked, resolved))
         self._events.append((uid, task.seq, self._run, birth.event.decode()))
-        if birth.entries:
-            self._entries += map(ledger.row_of, birth.entries)
+        self._entries += birth.entries
 
 
 def _questions(creations: Sequence[Creation]) -> dict[tuple[str, str], list[str]]:

@@ -193,7 +193,8 @@ async def settle(connection: aiosqlite.Connection) -> None:
 
 
 async def migrate(connection: aiosqlite.Connection) -> None:
-    """Bring the schema up to date, one file a transaction, in the order of their names.
+    """Bring the schema up to date by the files in the order of their names: a database with
+    tasks in it one file a transaction, a new one in a single transaction.
 
     Raises DatabaseTooNew when the file knows more migrations than we do.
     """
@@ -204,10 +205,9 @@ async def migrate(connection: aiosqlite.Connection) -> None:
             f"the database has schema {version}, this version knows {len(files)}; "
             "start it with the version that wrote it, or restore a backup"
         )
-    for number, sql in enumerate(files[version:], start=version + 1):
-        await connection.executescript(
-            f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version={number};\nCOMMIT;"
-        )
+    steps = list(enumerate(files, start=1))[version:]
+    for together in [[step] for step in steps] if version else [steps]:
+        await connection.executescript(_script(together))
 
 
 async def open_log(connection: aiosqlite.Connection, now: int, position: int) -> tuple[int, str]:
@@ -228,6 +228,11 @@ async def scalar(
     """The first column of the first row, or None."""
     rows = list(await connection.execute_fetchall(sql, parameters))
     return rows[0][0] if rows else None
+
+
+def _script(steps: Sequence[tuple[int, str]]) -> str:
+    lines = [line for number, sql in steps for line in (sql, f"PRAGMA user_version={number};")]
+    return "\n".join(["BEGIN IMMEDIATE;", *lines, "COMMIT;"])
 
 
 def _migrations() -> list[str]:

@@ -1,47 +1,26 @@
 """What tasks cost: the lines of the ledger, the item that corrects one, and the questions.
 
-Lines are only ever added. Those of a birth or a move are written in its transaction (see
-creations.py and batch.py), a correction by itself. Decides nothing: what a line says is
-worked out above. The table is told in migration 0010.
+Lines are only ever added, and what follows from them with them (ledger_sums.py). Those of a
+birth or a move are written in its transaction (see creations.py and batch.py), a correction
+by itself. Decides nothing: what a line says is worked out above. The table is told in
+migration 0010.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from . import ledger_sums
+from .entries import Entry
+from .ledger_sums import Total
 from .visit import Visits
 
 Ask = Callable[..., Awaitable[list[sqlite3.Row]]]
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line. `usage` and `price` are JSON, `verdict` that of a charge; `day` counts from
-    1970, and is that of the charge also for what corrects it."""
-
-    entry: Literal["hold", "charge", "release", "correction"]
-    uid: str
-    owner: str
-    id: str
-    attempt: int
-    amount: int
-    counts: int
-    currency: str = "USD"
-    kind: str
-    model: str
-    provider: str
-    backend: str | None = None
-    handle: str | None = None
-    usage: str | None = None
-    price: str | None = None
-    verdict: str | None = None
-    reason: str = ""
-    at: int
-    day: int
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -53,21 +32,11 @@ class Correction(msgspec.Struct, frozen=True):
     told: bytes | None = None
 
 
-class Total(msgspec.Struct, frozen=True):
-    """What one model cost on one day. `charges` counts attempts, `estimated` and `unknown`
-    those of them."""
-
-    day: int
-    model: str
-    provider: str
-    amount: int
-    charges: int
-    estimated: int
-    unknown: int
-
-
 _COLUMNS = Entry.__struct_fields__
 _NAMED = ", ".join(_COLUMNS)
+
+NEWEST = 2**62
+"""A number that no line has, behind all that any has."""
 
 INSERT = f"INSERT INTO ledger ({_NAMED}) VALUES"
 
@@ -93,56 +62,21 @@ FROM tasks t INDEXED BY tasks_live WHERE t.state IN {_LIVE}
 
 LAST = "SELECT max(n) FROM ledger"
 
-# The owners are few, and the index has each one's days side by side.
-SPENT = """
-WITH RECURSIVE owners(owner) AS (
-    SELECT min(owner) FROM ledger INDEXED BY ledger_by_day
-    UNION ALL
-    SELECT (SELECT min(owner) FROM ledger INDEXED BY ledger_by_day WHERE owner > owners.owner)
-    FROM owners WHERE owners.owner IS NOT NULL)
-SELECT owner, (SELECT sum(counts) FROM ledger INDEXED BY ledger_by_day
-    WHERE owner = owners.owner AND day = ?1 AND entry IN ('charge', 'correction'))
-FROM owners WHERE owner IS NOT NULL
-"""
-
 OF_TASK = "SELECT * FROM ledger INDEXED BY ledger_by_task WHERE uid = ?1 ORDER BY n"
 
-_OPEN = """
-entry = 'charge' AND verdict = 'unknown' AND NOT EXISTS (
-    SELECT 1 FROM ledger c INDEXED BY ledger_by_task
-    WHERE c.uid = l.uid AND c.attempt = l.attempt AND c.entry = 'correction')
-"""
-
-# Of a task that is still under way the charge is not told yet, so nothing is to be corrected.
-UNSETTLED = f"""
-SELECT * FROM ledger l INDEXED BY ledger_unknown
-WHERE {_OPEN} AND n > ?1
-  AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.uid = l.uid AND t.state IN {_LIVE})
-ORDER BY n LIMIT ?2
-"""
-
-UNKNOWN = f"""
-SELECT * FROM ledger l INDEXED BY ledger_unknown_of
-WHERE {_OPEN} AND owner = ?1 AND day BETWEEN ?2 AND ?3
-ORDER BY n DESC LIMIT ?4
-"""
-
-TOTALS = """
-SELECT day, model, provider, sum(amount * (currency = 'USD')) AS amount,
-    sum(entry = 'charge') AS charges,
-    sum(verdict = 'estimated') AS estimated,
-    sum((entry = 'charge' AND verdict = 'unknown')
-        - (entry = 'correction' AND verdict <> 'unknown')) AS unknown
-FROM ledger INDEXED BY ledger_by_day
-WHERE owner = ?1 AND day BETWEEN ?2 AND ?3 AND entry IN ('charge', 'correction')
-  AND (currency = 'USD' OR entry = 'correction')
-GROUP BY day, model, provider
-"""
-
+# The rest of a day and the days before it, of either as many as a page has, by their numbers.
 LINES = """
-SELECT * FROM ledger INDEXED BY ledger_lines
-WHERE owner = ?1 AND day BETWEEN ?2 AND ?3 AND n < ?4 ORDER BY n DESC LIMIT ?5
+WITH page AS MATERIALIZED (
+    SELECT * FROM (SELECT n FROM ledger INDEXED BY ledger_by_day
+        WHERE owner = ?1 AND day = ?3 AND n < ?4 AND ?3 >= ?2 ORDER BY n DESC LIMIT ?5)
+    UNION ALL
+    SELECT * FROM (SELECT n FROM ledger INDEXED BY ledger_by_day
+        WHERE owner = ?1 AND day >= ?2 AND day < ?3 ORDER BY day DESC, n DESC LIMIT ?5)
+    LIMIT ?5)
+SELECT l.* FROM page CROSS JOIN ledger l ON l.n = page.n ORDER BY l.day DESC, l.n DESC
 """
+
+DAY_OF_LINE = "SELECT day FROM ledger WHERE n = ?1 AND owner = ?2"
 
 
 class Ledger:
@@ -159,38 +93,61 @@ class Ledger:
 
     async def spent(self, day: int) -> dict[str, int]:
         """What counts against each owner's budget of a day, but for what is held."""
-        return {row[0]: row[1] for row in await self._ask(SPENT, day) if row[1]}
+        return {row[0]: row[1] for row in await self._ask(ledger_sums.SPENT, day) if row[1]}
 
     async def of_task(self, uid: str) -> list[Entry]:
         """All lines of a task, in their order."""
         return [entry_of(row) for row in await self._ask(OF_TASK, uid)]
 
-    async def unsettled(self, after: int, limit: int) -> list[tuple[int, Entry]]:
-        """Charges that are unknown to this day, of tasks that have ended, each with its
-        number, from behind a number on."""
-        return [(row["n"], entry_of(row)) for row in await self._ask(UNSETTLED, after, limit)]
+    async def open_at(self) -> dict[str, int]:
+        """When the first of each provider's charges is due that are unknown to this day, of
+        tasks that have ended."""
+        return {row[0]: row[1] for row in await self._ask(ledger_sums.OPEN_AT)}
+
+    async def has_open(self) -> bool:
+        """Whether any charge is unknown to this day."""
+        return bool(await self._ask(ledger_sums.ANY_OPEN))
+
+    async def unsettled(self, provider: str, now: int, limit: int) -> list[tuple[int, Entry]]:
+        """A provider's charges that are unknown to this day and due, each with the times it
+        was asked for in vain, the first due first."""
+        rows = await self._ask(ledger_sums.UNSETTLED, provider, now, limit)
+        return [(row["tries"], entry_of(row)) for row in rows]
 
     async def unknown(self, owner: str, first: int, last: int, limit: int) -> list[Entry]:
-        """The same of one owner and some days, the newest first, live tasks included."""
-        return [entry_of(row) for row in await self._ask(UNKNOWN, owner, first, last, limit)]
+        """What is unknown of one owner and some days, the last day first, live tasks
+        included."""
+        rows = await self._ask(ledger_sums.UNKNOWN, owner, first, last, limit)
+        return [entry_of(row) for row in rows]
 
     async def totals(self, owner: str, first: int, last: int) -> list[Total]:
         """What each model cost on each day, the last day first."""
-        found = await self._ask(TOTALS, owner, first, last)
-        rows = sorted(found, key=itemgetter("day"), reverse=True)
-        return [Total(**{name: row[name] for name in Total.__struct_fields__}) for row in rows]
+        rows = await self._ask(ledger_sums.TOTALS, owner, first, last)
+        return [Total(*row) for row in sorted(rows, key=itemgetter("day"), reverse=True)]
 
     async def lines(
         self, owner: str, first: int, last: int, before: int, limit: int
     ) -> list[tuple[int, Entry]]:
-        """An owner's lines, the newest first, each with its number, from before a number on."""
-        rows = await self._ask(LINES, owner, first, last, before, limit)
+        """An owner's lines of some days, the last day first and the newest of each first, each
+        with its number; a page goes on `before` the number of its last."""
+        found = await self._ask(DAY_OF_LINE, before, owner)
+        day = int(found[0][0]) if found else last
+        place = (day, before) if day <= last else (last, NEWEST)
+        rows = await self._ask(LINES, owner, first, *place, limit)
         return [(row["n"], entry_of(row)) for row in rows]
+
+
+def write(visits: Visits, entries: Sequence[Entry]) -> None:
+    """Add lines, and what follows from them, before whatever is asked next."""
+    visits.insert(INSERT, [row_of(entry) for entry in entries])
+    ledger_sums.follow(visits, entries)
 
 
 async def correct(visits: Visits, item: Correction) -> bool:
     """Write a correction, unless that charge has one."""
     (written,) = await visits.ask((CORRECT, row_of(item.entry)))
+    if written:
+        ledger_sums.follow(visits, [item.entry])
     if written and item.told is not None:
         visits.later(TELL, item.entry.uid, item.told.decode())
     return bool(written)

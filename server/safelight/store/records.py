@@ -19,7 +19,9 @@ from safelight_protocol.identity import Found, Reuse
 from safelight_protocol.task import Asked, Resolved, State, Task
 
 from .deliveries import DeliveryItem, DeliveryRow
-from .ledger import Correction, Entry
+from .entries import Entry
+from .ledger import Correction
+from .ledger_sums import Deferral
 from .preferences import Preference
 
 
@@ -215,6 +217,7 @@ Item = (
     | Clearing
     | Preference
     | Correction
+    | Deferral
     | FileItem
     | DeliveryItem
 )

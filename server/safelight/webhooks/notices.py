@@ -17,10 +17,10 @@ from .guarded import host_in
 
 class Notices:
     """`log` is the id of this start's log, `public_url` what makes addresses absolute; `news`
-    is called when a row is on disk."""
+    is called with its owner when a row is on disk."""
 
     def __init__(
-        self, log: str, public_url: str | None, news: Callable[[], None] = lambda: None
+        self, log: str, public_url: str | None, news: Callable[[str], None] = lambda owner: None
     ) -> None:
         self._log = log
         self._public_url = (public_url or "").rstrip("/")

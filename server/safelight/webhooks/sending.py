@@ -1,15 +1,13 @@
 """Notices on their way: which is tried when, how often, and when it is given up.
 
-The store has them all; here are only those under way. A host has few of them at a time, and
-an owner half: who hangs, under however many names, keeps nobody else waiting. What is
-learnt is written whatever the store suffers; what a crash takes is sent again, under the
-same id.
+The store has them all; here are only those under way, and whose turn it is. What a turn
+costs goes by what is begun in it, not by what waits. What is learnt is written whatever the
+store suffers; what a crash takes is sent again, under the same id.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -20,12 +18,17 @@ from ..insist import insist
 from ..machine import Machine
 from ..store import DeliveryRow, Postponed, Revived, Sent, Store
 from ..telemetry import log as record
+from .places import Places
 from .posting import Poster, Taken
 from .secrets import Secrets
+from .turns import Turns
 
-AT_ONCE = 64
-PER_OWNER = 32
-PER_HOST = 4
+PER_TURN = 4
+"""Tries that an owner begins in one turn."""
+
+OWNERS_AT_ONCE = 100
+KNOW_EVERY_MS = 60_000
+"""Between two looks for owners of whom nobody has told: a safeguard, and the first at a start."""
 
 PAUSES_SECONDS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """Before the second try, the third and so on: somewhat more than three days in all."""
@@ -52,16 +55,18 @@ class Sender:
         self._sleep = machine.sleep
         self._share = machine.share
         self._pauses = pauses
-        self._under_way: set[str] = set()
-        self._hosts: Counter[str] = Counter()
-        self._owners: Counter[str] = Counter()
+        self._places = Places()
+        self._turns = Turns(self._places)
+        self._known = ""
+        self._know_at = 0
         self._news = asyncio.Event()
         self.sent = 0
         self.failed = 0
         self.dead = 0
 
-    def news(self) -> None:
-        """Something is due, or may be."""
+    def news(self, owner: str) -> None:
+        """Something of an owner's is due, or may be."""
+        self._turns.come(owner, self._clock())
         self._news.set()
 
     def statistics(self) -> dict[str, int]:
@@ -77,56 +82,55 @@ class Sender:
         async with anyio.create_task_group() as group:
             while True:
                 self._news.clear()
-                now = self._clock()  # one for both questions: nothing falls between them
-                rows = await insist(partial(self._due, now))
-                begun = [row for row in rows if self._may_begin(row)]
-                for row in begun:
-                    group.start_soon(self._send, row)
-                if len(begun) == len(rows):
-                    await self._pause(now)
-                # Else somebody's turn is behind those of a host or an owner that has enough.
+                has_more = await self._know()
+                while (turn := self._turns.next(self._clock())) is not None:
+                    await self._serve(group, *turn)
+                if not has_more:
+                    await self._pause()
 
     async def revive(self, owner: str, id: str) -> bool:
         """Try a dead one again; whether there was one. Raises StoreTrouble."""
         revived: bool = await self._store.put(Revived(id, owner, self._clock()))
-        self.news()
+        self.news(owner)
         return revived
 
-    def _may_begin(self, row: DeliveryRow) -> bool:
-        """Whether it has a place; then it is under way."""
-        if self._hosts[row.host] >= PER_HOST or self._owners[row.owner] >= PER_OWNER:
+    async def _know(self) -> bool:
+        """Learn of owners with something waiting whom nobody has named, some at a time: all of
+        them at a start. Whether there are more."""
+        now = self._clock()
+        if now < self._know_at:
             return False
-        self._under_way.add(row.id)
-        self._hosts[row.host] += 1
-        self._owners[row.owner] += 1
-        return True
+        page = await insist(lambda: self._store.read.deliveries.owners(self._known, OWNERS_AT_ONCE))
+        for owner, at in page:
+            self._turns.later(owner, at)
+        has_more = len(page) == OWNERS_AT_ONCE
+        self._known = page[-1][0] if has_more else ""
+        self._know_at = self._know_at if has_more else now + KNOW_EVERY_MS
+        return has_more
 
-    def _leave(self, row: DeliveryRow) -> None:
-        self._under_way.discard(row.id)
-        for busy, name in ((self._hosts, row.host), (self._owners, row.owner)):
-            busy[name] -= 1
-            if not busy[name]:
-                del busy[name]
-        self._news.set()
+    async def _serve(self, group: anyio.abc.TaskGroup, owner: str, slow: bool) -> None:
+        """An owner's turn: begin some of what is due. Who has more stands in line again, who
+        has not comes when the next is due, or when one of those under way is over."""
+        now, places = self._clock(), self._places  # one for both questions: nothing falls between
+        limit = min(PER_TURN, places.room(owner, slow=slow))
+        hosts, but = places.full(owner), places.under_way(owner)
+        due = partial(self._store.read.deliveries.due, hosts=hosts, but=but, limit=limit)
+        rows = await insist(lambda: due(owner, now))
+        for row in rows:
+            if places.take(row, slow=slow):
+                group.start_soon(self._send, row)
+        if len(rows) == limit:
+            self._turns.come(owner, now)
+            return
+        busy = places.busy(owner)
+        at = await insist(lambda: self._store.read.deliveries.next_at(owner, now, busy))
+        if at is not None:
+            self._turns.later(owner, at)
 
-    async def _due(self, now: int) -> list[DeliveryRow]:
-        room = AT_ONCE - len(self._under_way)
-        if room <= 0:
-            return []
-        hosts = [host for host, busy in self._hosts.items() if busy >= PER_HOST]
-        owners = [owner for owner, busy in self._owners.items() if busy >= PER_OWNER]
-        under_way = sorted(self._under_way)
-        return await self._store.read.deliveries.due(
-            now, but=under_way, hosts=hosts, owners=owners, limit=room
-        )
-
-    async def _pause(self, now: int) -> None:
-        """Until there is news, or the time of the next one after now has come."""
-        if len(self._under_way) < AT_ONCE:
-            at = await insist(partial(self._store.read.deliveries.next_at, now))
-            if at is not None:
-                return await self._until_news(at)
-        await self._news.wait()
+    async def _pause(self) -> None:
+        """Until there is news, or it is time to look again."""
+        first = self._turns.first()
+        await self._until_news(self._know_at if first is None else min(first, self._know_at))
 
     async def _until_news(self, at: int) -> None:
         async with anyio.create_task_group() as group:
@@ -140,10 +144,13 @@ class Sender:
             group.cancel_scope.cancel()
 
     async def _send(self, row: DeliveryRow) -> None:
+        began = over = 0
         try:
             body = row.body.encode()
             headers = await self._secrets.headers(row.owner, row.id, body)
+            began = self._clock()
             verdict = await self._poster.post(row.url, headers, body)
+            over = self._clock()
             if isinstance(verdict, Taken):
                 record("webhook.sent", id=row.id, owner=row.owner, tries=row.tries + 1)
                 await insist(lambda: self._store.put(Sent(row.id)))
@@ -154,7 +161,8 @@ class Sender:
             record("webhook.defect", id=row.id, owner=row.owner, exc=defect)
             await self._postpone(row, "a bug of this server, which is in its log", 0.0, False)
         finally:
-            self._leave(row)
+            self._places.leave(row, began, over)
+            self.news(row.owner)
 
     async def _postpone(self, row: DeliveryRow, error: str, after: float, final: bool) -> None:
         now, tries = self._clock(), row.tries + 1

@@ -180,9 +180,11 @@ async def test_whoever_stops_waiting_has_still_written(store: Store) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         started = turns > 0
-        putting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await putting
+        if putting.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await putting
+        else:
+            assert turns > 1  # a fast disk answers within a few turns of the loop
         await create(store, fresh(f"after{turns}"))
         events = await store.read.events(f"u{turns}", 0, 10)
         task = await store.read.task("ann", f"u{turns}")

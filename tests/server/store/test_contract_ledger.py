@@ -7,15 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from safelight.store import Correction, Entry, Fenced, Removal, Store
+from safelight.store import Correction, Deferral, Entry, Fenced, Removal, Store
 from safelight_protocol import inputs as happened
 from safelight_protocol import lifecycle
+from safelight_protocol.events import Charge
 from tests.doubles.lives import NOW, example, fresh
 from tests.doubles.writes import birth, change, create, creation, written
 
 DAY = NOW // 86_400_000
 CLAIMED = happened.Claimed(NOW + 60_000)
-BEFORE_ALL = 0
+LATE = NOW + 86_400_000
+SPENT = Charge("unknown")
+"""What a task has behind it that has a charge already."""
 FIRST, LAST = DAY - 10, DAY + 10
 
 
@@ -112,14 +115,36 @@ async def test_a_correction_is_told_beside_the_charge(store: Store) -> None:
 
 async def test_nothing_of_a_live_task_is_unsettled(store: Store) -> None:
     """Its end has not told what it cost; nor is anything of it forgotten once it is gone."""
-    writing = await written(store, "u1", CLAIMED)
+    writing = await written(store, "u1", CLAIMED, task=fresh("u1", spent=SPENT))
     await born(store, unknown("u2"), unknown(), uid="u2")
-    assert await store.read.ledger.unsettled(BEFORE_ALL, 10) == []
+    assert await store.read.ledger.unsettled("p", LATE, 10) == []
+    assert await store.read.ledger.open_at() == {} and await store.read.ledger.has_open()
     await writing.move(example(happened.Finished))
-    ((n, open_one),) = await store.read.ledger.unsettled(BEFORE_ALL, 10)
-    assert open_one.uid == "u1" and await store.read.ledger.unsettled(n, 10) == []
+    ((tries, open_one),) = await store.read.ledger.unsettled("p", LATE, 10)
+    assert (tries, open_one.uid) == (0, "u1")
+    assert await store.read.ledger.open_at() == {"p": NOW}
     await store.put(Removal(writing.task))
-    assert len(await store.read.ledger.unsettled(BEFORE_ALL, 10)) == 1
+    assert len(await store.read.ledger.unsettled("p", LATE, 10)) == 1
+    assert await store.read.ledger.unsettled("q", LATE, 10) == []
+
+
+async def test_what_was_asked_for_in_vain_is_due_later(store: Store) -> None:
+    """Each charge at a time of its own, the first due first; what is corrected is not due any
+    more, whoever still defers it."""
+    writing = await written(store, "u1", CLAIMED, task=fresh("u1", spent=SPENT))
+    await born(store, unknown("u1"), unknown("u1", attempt=2), uid="u2")
+    await writing.move(example(happened.Finished))
+    await store.put(Deferral("u1", 1, 3, LATE))
+    due = await store.read.ledger.unsettled("p", LATE - 1, 10)
+    assert [(tries, one.attempt) for tries, one in due] == [(0, 2)]
+    both = await store.read.ledger.unsettled("p", LATE, 10)
+    assert [(tries, one.attempt) for tries, one in both] == [(0, 2), (3, 1)]
+    for attempt in (1, 2):
+        correction = line("correction", 20, "u1", attempt=attempt, verdict="charged")
+        await store.put(Correction(correction))
+        await store.put(Deferral("u1", attempt, 4, 0))
+    assert await store.read.ledger.unsettled("p", LATE, 10) == []
+    assert not await store.read.ledger.has_open()
 
 
 async def test_sums_by_day_and_model(store: Store) -> None:
@@ -151,4 +176,5 @@ async def test_an_empty_ledger(store: Store) -> None:
     """Nothing is held, spent or open."""
     ledger = store.read.ledger
     assert (await ledger.held(), await ledger.spent(DAY)) == ([], {})
-    assert await ledger.unsettled(BEFORE_ALL, 10) == []
+    assert await ledger.unsettled("p", LATE, 10) == []
+    assert await ledger.open_at() == {} and not await ledger.has_open()

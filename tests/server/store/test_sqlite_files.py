@@ -75,17 +75,42 @@ async def test_migrations_run_once(tmp_path: Path) -> None:
         assert [task.uid for task in await store.read.live()] == ["u1"]
 
 
-async def test_a_broken_migration_changes_nothing(tmp_path: Path) -> None:
-    """A migration that meets what it did not expect leaves the file as it found it."""
+@pytest.mark.parametrize("table", ["events", "deliveries"], ids=["the first", "the twelfth"])
+async def test_a_broken_migration_changes_nothing(table: str, tmp_path: Path) -> None:
+    """A migration that meets what it did not expect leaves the file as it found it, and so do
+    those before it where the file was new."""
     plain = sqlite3.connect(tmp_path / "safelight.sqlite3")
-    plain.execute("CREATE TABLE events (strange TEXT)")
+    plain.execute(f"CREATE TABLE {table} (strange TEXT)")
     plain.close()
-    with pytest.raises(sqlite3.OperationalError, match="events"):
+    with pytest.raises(sqlite3.OperationalError, match=table):
         async with open_store(tmp_path, NOW):
             pass
     plain = sqlite3.connect(tmp_path / "safelight.sqlite3")
-    assert plain.execute("SELECT name FROM sqlite_master").fetchall() == [("events",)]
+    assert plain.execute("SELECT name FROM sqlite_master").fetchall() == [(table,)]
     assert plain.execute("PRAGMA user_version").fetchone() == (0,)
+    plain.close()
+
+
+async def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A database of an earlier version gets what it lacks, a file a transaction."""
+    files = sorted((ROOT / "server/safelight/store/migrations").glob("*.sql"))
+    plain = sqlite3.connect(tmp_path / "safelight.sqlite3")
+    for file in files[:3]:
+        plain.executescript(file.read_text())
+    plain.execute("PRAGMA user_version=3")
+    plain.execute("CREATE TABLE deliveries (strange TEXT)")
+    plain.close()
+    with pytest.raises(sqlite3.OperationalError, match="deliveries"):
+        async with open_store(tmp_path, NOW):
+            pass
+    plain = sqlite3.connect(tmp_path / "safelight.sqlite3")
+    assert plain.execute("PRAGMA user_version").fetchone() == (11,)
+    plain.execute("DROP TABLE deliveries")
+    plain.close()
+    async with open_store(tmp_path, NOW) as store:
+        assert await store.read.live() == []
+    with sqlite3.connect(tmp_path / "safelight.sqlite3") as plain:
+        assert plain.execute("PRAGMA user_version").fetchone() == (len(files),)
     plain.close()
 
 

@@ -34,9 +34,9 @@ async def test_only_what_is_told_wakes_the_sender(tmp_path: Path) -> None:
         async with open_store(directory, now) as store:
             deliveries = store.read.deliveries
 
-            async def due(now: int, **more: Any) -> Any:
+            async def due(owner: str, now: int, **more: Any) -> Any:
                 looks.append(now)
-                return await deliveries.due(now, **more)
+                return await deliveries.due(owner, now, **more)
 
             read = _Through(store.read, deliveries=_Through(deliveries, due=due))
             yield _Through(store, read=read)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from safelight.webhooks import sending
+from safelight.webhooks import places, sending
 from safelight.webhooks.secrets import OVERLAP_MS
 from tests.doubles.outgoing import Desk, desk
 from tests.doubles.receiver import Answer, Call, receiving
@@ -27,9 +27,11 @@ def test_the_pauses_are_those_that_are_told() -> None:
     told = " ".join(PAGE.read_text().split())
     assert "after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h" in told
     assert "ten tries in somewhat more than three days" in told
-    places = (sending.PER_HOST, sending.PER_OWNER, sending.AT_ONCE)
-    assert places == (4, 32, 64)
-    assert "Four are under way per host, 32 per owner and 64 in all" in told
+    counted = (places.PER_HOST, places.PER_OWNER, places.AT_ONCE, places.SLOW_AT_ONCE)
+    assert counted == (4, 32, 64, 32)
+    assert "Four are under way for one owner at one host, and 64 in all" in told
+    assert (places.SLOW_MS, places.SLOW_FOR_MS) == (5_000, 600_000)
+    assert "longer than 5 s within the last ten minutes" in told
 
 
 async def _next_at(place: Desk) -> int:

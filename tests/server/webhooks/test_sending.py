@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from safelight.webhooks import Outbox, Poster
+from safelight.webhooks.places import AT_ONCE, PER_HOST, PER_OWNER
 from safelight.webhooks.posting import NotTaken, Taken
-from safelight.webhooks.sending import AT_ONCE, PAUSES_SECONDS, PER_HOST, PER_OWNER
+from safelight.webhooks.sending import PAUSES_SECONDS
 from tests.doubles.outgoing import desk
 from tests.doubles.receiver import Answer, receiving
 from tests.doubles.served import PATIENCE, served
@@ -50,9 +51,10 @@ async def test_a_receiver_may_ask_for_more_time(tmp_path: Path) -> None:
 
 
 async def test_after_days_it_is_given_up_and_may_be_revived(tmp_path: Path) -> None:
-    """Ten tries over three days; then it is dead until its owner wants it again."""
+    """Ten tries over three days; then it is dead until its owner wants it again, and is tried
+    as if it were new."""
     async with receiving() as receiver, desk(tmp_path) as place:
-        receiver.answers = [(500, {})] * (len(PAUSES_SECONDS) + 1)
+        receiver.answers = [(500, {})] * (len(PAUSES_SECONDS) + 2)
         await place.give("msg_1", receiver.url())
         for tries, pause in enumerate(PAUSES_SECONDS, 1):
             await until(lambda tries=tries: place.sender.failed == tries)
@@ -61,7 +63,10 @@ async def test_after_days_it_is_given_up_and_may_be_revived(tmp_path: Path) -> N
         assert await place.states() == {"msg_1": ("dead", len(PAUSES_SECONDS) + 1)}
         assert not await place.sender.revive("bob", "msg_1")
         assert await place.sender.revive("ann", "msg_1")
-        await receiver.wait(len(PAUSES_SECONDS) + 2)
+        await until(lambda: place.sender.failed == len(PAUSES_SECONDS) + 2)
+        assert await place.states() == {"msg_1": ("waiting", 1)}
+        place.hands.move(PAUSES_SECONDS[0])
+        await receiver.wait(len(PAUSES_SECONDS) + 3)
         await until(lambda: place.sender.sent == 1)
         assert await place.states() == {}
 

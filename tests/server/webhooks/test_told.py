@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from safelight_protocol.events import timestamp
 from tests.doubles.receiver import receiving
 from tests.doubles.served import Served, served
 from tests.doubles.turns import until
@@ -67,6 +68,16 @@ async def test_a_failure_is_told_too(tmp_path: Path, script: Any, type: str) -> 
         assert call.json()["data"]["error_data"]["code"]
 
 
+async def test_a_cancel_is_told_too(tmp_path: Path) -> None:
+    """Whoever names no events hears of every end, also of one that was asked for."""
+    async with receiving() as receiver, served(tmp_path, webhook_allow_private=True) as house:
+        script = [{"do": "wait", "gate": "never"}]
+        task = await _create(house, {"url": receiver.url()}, script)
+        await house.post(f"/api/tasks/{task['task_id']}/cancel")
+        (call,) = await receiver.wait()
+        assert call.json()["type"] == "task.canceled"
+
+
 async def test_a_long_text_is_cut_and_says_so(tmp_path: Path) -> None:
     """A notice stays small: what does not fit is to be fetched."""
     script = [{"do": "text", "delta": "word " * 20_000}]
@@ -81,11 +92,14 @@ async def test_a_long_text_is_cut_and_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_changed_secret_signs_beside_the_one_before(tmp_path: Path) -> None:
-    """For a day both verify; a stranger's secret never does."""
+    """For a day, whose end is told, both verify; a stranger's secret never does."""
     async with receiving() as receiver, served(tmp_path, webhook_allow_private=True) as house:
         old = await _secret(house)
+        before = house.context.clock()
         changed = (await house.post("/api/webhook-secret")).json()["data"]
         assert changed["previous"] == old
+        ends = [timestamp(at + 86_400_000) for at in (before, house.context.clock())]
+        assert ends[0] <= changed["previous_until"] <= ends[1]
         assert changed["secret"] != old
         await _create(house, receiver.url())
         (call,) = await receiver.wait()
