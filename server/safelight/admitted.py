@@ -91,6 +91,7 @@ class Admitted:
 
     def __init__(
         self,
+        *,
         uid: str,
         now: int,
         owner: str,
@@ -98,9 +99,9 @@ class Admitted:
         resolution: Resolution | Refused,
         registry: Registry,
         outlook: Callable[[str, str, str, int], Outlook],
-        preferred: str | None = None,
-        purse: Purse | None = None,
-        quote: Quote | None = None,
+        preferred: str | None,
+        purse: Purse,
+        quote: Quote | None,
     ) -> None:
         self.uid = uid
         self._purse = purse
@@ -196,7 +197,7 @@ class Admitted:
 
     def let_go(self) -> None:
         """It made no task: nothing is held for it."""
-        if self.quote is not None and self._purse is not None:
+        if self.quote is not None:
             self._purse.drop(self.uid)
 
     def refuse(self, refused: Refused) -> None:
@@ -240,9 +241,9 @@ class Admitted:
         if isinstance(resolution, Refused):
             raise resolution
         resolved = resolution.resolved
-        if self.quote is not None and self._purse is not None:
-            given = self._command.max_micros
-            terms = self._purse.take(self.uid, self._owner, self.quote, given)
+        if self.quote is not None:
+            most = self._command.max_micros
+            terms = self._purse.take(self.uid, self._owner, self.quote, most)
             resolved = msgspec.structs.replace(resolved, terms=terms)
         if self._command.webhook is not None:
             resolved = msgspec.structs.replace(resolved, webhook=self._command.webhook)

@@ -1,9 +1,9 @@
 """What an attempt cost, from what its provider said of it and the price that was agreed to.
 
 The order of belief: the provider's own charge (an estimate of no amount is one of what it
-says was used); what it says was used, times the price on
-the task; what we can count ourselves. What none of them tells is unknown, and never called
-free where it may be on somebody's bill. Pure: knows no clock and no store.
+says was used); what it says was used, times the price on the task; what we can count
+ourselves. What none of them tells is unknown, and never called free where it may be on
+somebody's bill. Pure: knows no clock and no store.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ Told = Done | Ended | Again | Never | Account
 """What can say something of the cost."""
 
 
-def made_by(seen: Snapshot | None, attempt: int) -> Mapping[str, int]:
+def files_made(seen: Snapshot | None, attempt: int) -> Mapping[str, int]:
     """How many files an attempt has made, by kind, going by what was told of it."""
     artifacts = () if seen is None else seen.artifacts
     return Counter(artifact.kind for artifact in artifacts if artifact.attempt == attempt)
 
 
 def charge_of(
-    outcome: Outcome | Account, task: Task, owed: bool, made: Mapping[str, int] = NOTHING
+    outcome: Outcome | Account, task: Task, owed: bool, files: Mapping[str, int] = NOTHING
 ) -> Charge:
     """What an attempt cost; `owed` if a provider that bills had begun it, so that its silence
-    is no gift. `made` counts the files that came of it, by kind. An amount that cannot be is
+    is no gift. `files` counts those that came of it, by kind. An amount that cannot be is
     not believed."""
-    charge = _told(outcome, task, owed, made)
+    charge = _told(outcome, task, owed, files)
     return charge if 0 <= charge.amount_micros <= MAX_MICROS else unknown(IMPOSSIBLE)
 
 
-def _told(outcome: Outcome | Account, task: Task, owed: bool, made: Mapping[str, int]) -> Charge:
+def _told(outcome: Outcome | Account, task: Task, owed: bool, files: Mapping[str, int]) -> Charge:
     said, usage = None, None
     if isinstance(outcome, Told):
         said, usage = outcome.charge, outcome.usage
@@ -60,12 +60,12 @@ def _told(outcome: Outcome | Account, task: Task, owed: bool, made: Mapping[str,
     if said is not None and (usage is None or said.amount_micros or said.verdict != "estimated"):
         return unknown(SILENCE) if said.verdict == "unknown" and not said.reason else said
     if usage is not None:
-        found = _of_usage(None if price is UNSET else price, usage, task, owed, made)
+        found = _of_usage(None if price is UNSET else price, usage, task, owed, files)
         return found if said is None else _at_least(said, found)
     if not owed:
         return FREE
     if isinstance(outcome, Done) and price is not UNSET and not price.free:
-        return _of_usage(price, {}, task, owed, made)
+        return _of_usage(price, {}, task, owed, files)
     return unknown(SILENCE)
 
 
@@ -80,7 +80,7 @@ def _at_least(said: Charge, found: Charge) -> Charge:
 
 
 def _of_usage(
-    price: Price | None, usage: Usage, task: Task, owed: bool, made: Mapping[str, int]
+    price: Price | None, usage: Usage, task: Task, owed: bool, files: Mapping[str, int]
 ) -> Charge:
     told = {unit: f"{Decimal(count):f}" for unit, count in usage.items()}
     if price is None:
@@ -89,10 +89,10 @@ def _of_usage(
     if price.free:
         return Charge("free", reason=NO_COST, usage=told or UNSET)
     if covers(price, usage):
-        reason = in_words(price, usage)
+        reason = _in_words(price, usage)
         return Charge("charged", cost(price, usage), reason=reason, usage=told)
-    counted = dict(usage) | _counted(price, usage, task, made)
-    amount, reason = cost(price, counted), in_words(price, counted)
+    counted = dict(usage) | _counted(price, usage, task, files)
+    amount, reason = cost(price, counted), _in_words(price, counted)
     if covers(price, counted):
         said = f"{reason}; {_named(counted.keys() - usage.keys())} {COUNTED}"
         return Charge("estimated", amount, reason=said, usage=told or UNSET)
@@ -101,22 +101,24 @@ def _of_usage(
     return Charge("unknown", amount, reason=said, usage=told or UNSET)
 
 
-def _counted(price: Price, usage: Usage, task: Task, made: Mapping[str, int]) -> dict[str, Decimal]:
+def _counted(
+    price: Price, usage: Usage, task: Task, files: Mapping[str, int]
+) -> dict[str, Decimal]:
     """What we can say ourselves of units that the provider left out."""
     found: dict[str, Decimal] = {}
     for unit in price.rates.keys() - usage.keys():
         if unit == "run":
             found[unit] = Decimal(1)
-        elif unit in made:
-            found[unit] = Decimal(made[unit])
-        elif unit == "video_second" and made.get("video"):
+        elif unit in files:
+            found[unit] = Decimal(files[unit])
+        elif unit == "video_second" and files.get("video"):
             length = number_in(task.ran.params, LENGTHS)
             if length is not None:
-                found[unit] = length * made["video"]
+                found[unit] = length * files["video"]
     return found
 
 
-def in_words(price: Price, usage: Usage) -> str:
+def _in_words(price: Price, usage: Usage) -> str:
     """How an amount comes about: `2 images at $0.003`."""
     parts = []
     for unit in (*price.rates, *(unit for unit in KIND_OF if unit not in price.rates)):

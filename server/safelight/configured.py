@@ -59,11 +59,11 @@ def providers_of(settings: Settings, backends: Mapping[str, Backend]) -> dict[st
     if comfy:
         providers[Comfy.name] = Comfy(comfy)
     for name, one in settings.providers.items():
-        providers[name] = _made(name, one, settings)
+        providers[name] = _provider(name, one, settings)
     return providers
 
 
-def _made(name: str, one: ProviderSettings, settings: Settings) -> Provider:
+def _provider(name: str, one: ProviderSettings, settings: Settings) -> Provider:
     """A provider that is asked over the network. What it needs to be installed is imported
     only here: a server without it does without it."""
     type_ = type_of(name, one)
@@ -90,7 +90,7 @@ def _made(name: str, one: ProviderSettings, settings: Settings) -> Provider:
 
                 return SuperDuperAI(one, name=name)
             case _:
-                raise SettingsError(f"providers.{name}: {type_} is not built yet")
+                raise SettingsError(f"providers.{name}: there is no provider of type {type_}")
     except ModuleNotFoundError as missing:
         raise SettingsError(
             f"providers.{name}: {missing.name} is not installed;"

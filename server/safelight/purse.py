@@ -83,34 +83,38 @@ class Purse:
         spent, held = self._spent[owner], self._holding[owner]
         return Allowance(date_of(self._day), budget, spent, held, max(0, left))
 
-    def terms(self, owner: str, quote: Quote, given: int | None) -> Terms:
-        """What the owner agrees to by a request that says `given`. Raises Refused
+    def terms(self, owner: str, quote: Quote, max_micros: int | None) -> Terms:
+        """What the owner agrees to by a request that says `max_micros`. Raises Refused
         `payment_required` or `vip_required`, with the quote."""
         high, budget, left = quote.high_micros, self.budget(owner), self.left(owner)
-        if given is None and (high is None or budget is None):
+        least = max(1, quote.low_micros) if high is None else high
+        if max_micros is None and (high is None or budget is None):
             raise _unasked(quote, has_budget=budget is not None)
-        if given is not None and given < (max(1, quote.low_micros) if high is None else high):
-            raise _too_little(quote, given)
-        hold = high if high is not None else given or 0
+        if max_micros is not None and max_micros < least:
+            raise _too_little(quote, max_micros)
+        hold = high if high is not None else max_micros or 0
         if left is not None and hold > left:
             raise _overdrawn(quote, hold, max(0, left))
-        return Terms(hold, high, given)
+        return Terms(hold, high, max_micros)
 
-    def take(self, uid: str, owner: str, quote: Quote, given: int | None) -> Terms:
+    def take(self, uid: str, owner: str, quote: Quote, max_micros: int | None) -> Terms:
         """The terms of a task that is about to be written, what they say set aside for it;
         the same task again, since its transaction is tried again, is held once. Raises as
         `terms` does."""
         self.drop(uid)
         now = msgspec.structs.replace(quote, budget=self.allowance(owner))
-        terms = self.terms(owner, now, given)
+        terms = self.terms(owner, now, max_micros)
         self._hold(uid, owner, terms.hold)
         return terms
 
     def drop(self, uid: str) -> None:
         """The task was not written, or has ended: nothing is held for it."""
-        owner, amount = self._held.pop(uid, ("", 0))
-        if amount:
+        held = self._held.pop(uid, None)
+        if held is not None:
+            owner, amount = held
             self._holding[owner] -= amount
+            if not self._holding[owner]:
+                del self._holding[owner]  # owners come and go
 
     def book(self, entries: Iterable[Entry]) -> None:
         """Take in lines that are on disk."""

@@ -19,17 +19,17 @@ NO_PRICE = "no price of this model is known here, and its provider bills"
 FREE = "the model costs nothing"
 
 
-def quote_of(resolution: Resolution, purse: Purse, owner: str, given: int | None) -> Quote:
-    """What a new task of this would cost; `given` is what the request agrees to."""
+def quote_of(resolution: Resolution, purse: Purse, owner: str, max_micros: int | None) -> Quote:
+    """What a new task of this would cost; `max_micros` is what the request agrees to."""
     quote = _plain(resolution, purse, owner)
     if resolution.priced is None:
         return quote
     try:
-        purse.terms(owner, quote, given)
+        purse.terms(owner, quote, max_micros)
     except Refused as refused:
         consent = msgspec.structs.replace(quote.consent, why=refused.message)
     else:
-        why = "the budget covers it" if given is None else "max_cost covers it"
+        why = "the budget covers it" if max_micros is None else "max_cost covers it"
         consent = msgspec.structs.replace(quote.consent, given=True, why=why)
     return msgspec.structs.replace(quote, consent=consent)
 

@@ -71,7 +71,7 @@ class Turns:
         """It waits for its next attempt."""
         after, host = task.not_before or 0, host_for(task.ran)
         whose = {"owner": task.owner, "model": task.ran.model}
-        self._dispatcher.enqueue(task.uid, host, after, **whose, told=task.updated_at)
+        self._dispatcher.enqueue(task.uid, host, after, **whose, told_at=task.updated_at)
         self.wake()
 
     def send_home(self, task: Task) -> None:

@@ -10,7 +10,6 @@ read since the start is not told: nobody asks for it, and it costs two reads.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -58,7 +57,7 @@ class Waits:
         self._reasons: dict[str, str | None] = {}
         self._untold: set[str] = set()
         self._telling: set[str] = set()
-        self._places: dict[str, tuple[int, int]] = {}
+        self._reached: dict[str, tuple[int, int]] = {}
 
     def begin(self) -> None:
         """Hold them all, until each has said how it is."""
@@ -85,20 +84,17 @@ class Waits:
         while host in self._untold:
             self._untold.discard(host)
             waiting = self._dispatcher.reasons(host)
-            for start in range(0, len(waiting), AT_ONCE):
-                told = [
-                    (uid, Outlook(reason, None)) for uid, reason in waiting[start : start + AT_ONCE]
-                ]
-                await self._tell_some(told)
+            await self._tell_all([(uid, Outlook(reason, None)) for uid, reason in waiting])
             if waiting:
                 await self._sleep(TELL_SECONDS)
         self._telling.discard(host)
 
-    async def _tell_some(self, told: list[tuple[str, Outlook]]) -> None:
-        async with anyio.create_task_group() as group:
-            for uid, outlook in told:
-                work = partial(self._orchestrator.tell_waiting, uid, *outlook)
-                group.start_soon(self._orchestrator.guarded, uid, "wait", work)
+    async def _tell_all(self, outlooks: list[tuple[str, Outlook]]) -> None:
+        for start in range(0, len(outlooks), AT_ONCE):
+            async with anyio.create_task_group() as group:
+                for uid, outlook in outlooks[start : start + AT_ONCE]:
+                    work = partial(self._orchestrator.tell_waiting, uid, *outlook)
+                    group.start_soon(self._orchestrator.guarded, uid, "wait", work)
 
     async def run(self) -> None:
         """Rounds, for ever."""
@@ -110,37 +106,35 @@ class Waits:
 
     async def round(self, host: str) -> None:
         """Tell those of a host who have something new to hear."""
-        now, found = self._clock(), deque[tuple[str, Outlook]]()
+        now = self._clock()
+        found: list[tuple[str, Outlook]] = []
         for number, waiting in enumerate(self._looked_at(host)):
             if number % AT_ONCE == AT_ONCE - 1:
                 await anyio.lowlevel.checkpoint()  # others have their turn meanwhile
             stands = self._dispatcher.waiting(waiting.uid) is waiting
-            if not stands or 0 <= now - waiting.told < TELL_SECONDS * 1000:
+            if not stands or 0 <= now - waiting.told_at < TELL_SECONDS * 1000:
                 continue
             told = self._orchestrator.told_to(waiting.uid)
             if told is None:
                 continue
             outlook = self._patience.outlook(waiting, now)
             if is_news(outlook, told.reason, told.eta):
-                waiting.told = now
+                waiting.told_at = now
                 found.append((waiting.uid, outlook))
-        while found:
-            some = [found.popleft() for _ in range(min(AT_ONCE, len(found)))]
-            await self._tell_some(some)
+        await self._tell_all(found)
 
     def _looked_at(self, host: str) -> list[Waiting]:
         """The front of the next lines, and the next stretch of what is behind."""
-        line, place = self._places.get(host, (0, 0))
+        number, behind = self._reached.get(host, (0, 0))
         found: list[Waiting] = []
-        lines = self._dispatcher.lines(host, line, line + MOST)
-        for one in lines:
-            found += one.stretch(0, FRONT)
-            found += one.stretch(FRONT + place, STRETCH)
-            line += 1
+        for line in self._dispatcher.lines(host, number, number + MOST):
+            found += line.stretch(0, FRONT)
+            found += line.stretch(FRONT + behind, STRETCH)
+            number += 1
             if len(found) >= MOST:
                 break
         else:
-            line, place = 0, place + STRETCH
+            number, behind = 0, behind + STRETCH
         longest = max(map(len, self._dispatcher.lines(host)), default=0)
-        self._places[host] = (line, place if FRONT + place < longest else 0)
+        self._reached[host] = (number, behind if FRONT + behind < longest else 0)
         return found

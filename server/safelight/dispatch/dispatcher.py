@@ -97,12 +97,12 @@ class Dispatcher:
         *,
         owner: str = "",
         model: str = "",
-        told: int = 0,
+        told_at: int = 0,
     ) -> None:
         """Add a task, or add it again after its attempt has ended; a `not_before` of 0 means
-        at once; `told` is when it heard of its wait."""
+        at once; `told_at` is when it heard of its wait."""
         self._leave(uid)
-        waiting = Waiting(uid, owner, host, model, not_before, 0, told)
+        waiting = Waiting(uid, owner, host, model, not_before, 0, told_at)
         self._queued[uid] = waiting
         self._host(host).waiting += 1
         if not_before <= 0:
@@ -119,13 +119,13 @@ class Dispatcher:
         *,
         owner: str = "",
         model: str = "",
-        told: int = 0,
+        told_at: int = 0,
     ) -> bool:
         """`enqueue` and `watch` a new task. Whether that is news to whoever takes: the task may
         be taken at once, or go to another host, or is the first to be overdue; most join a
         line."""
         self._order = order = self._order + 1
-        self._queued[uid] = waiting = Waiting(uid, owner, host, model, 0, order, told)
+        self._queued[uid] = waiting = Waiting(uid, owner, host, model, 0, order, told_at)
         there = self._hosts.get(host) or self._host(host)
         there.waiting += 1
         there.line_up(waiting)
@@ -223,8 +223,8 @@ class Dispatcher:
 
     def transfer(self, waiting: Waiting, host: str, model: str) -> None:
         """Let a waiting task stand in another host's line instead."""
-        uid, owner, told = waiting.uid, waiting.owner, waiting.told
-        self.enqueue(uid, host, owner=owner, model=model, told=told)
+        uid, owner, told_at = waiting.uid, waiting.owner, waiting.told_at
+        self.enqueue(uid, host, owner=owner, model=model, told_at=told_at)
 
     def reason(self, host: str, owner: str = "", model: str = "") -> str:
         """Why a task that is added now would wait, as a plain sentence."""
@@ -326,10 +326,10 @@ class Dispatcher:
         """Tasks that wait and tasks that run."""
         return {"waiting": len(self._queued), "running": len(self._running)}
 
-    def kept(self) -> int:
+    def entries(self) -> int:
         """Entries of tasks that are kept, in whatever order they are: at most some times as
         many as there are tasks."""
-        lines = sum(host.kept() for host in self._hosts.values())
+        lines = sum(host.entries() for host in self._hosts.values())
         return len(self._later) + len(self._alarms) + lines
 
     def _host(self, name: str) -> Host:

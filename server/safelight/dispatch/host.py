@@ -195,10 +195,10 @@ class Host:
         """All of them, owner by owner."""
         return (line for share in self.owners.values() for line in share.lines.values())
 
-    def kept(self) -> int:
+    def entries(self) -> int:
         """Entries in its lines, those of who left included, and in its heaps."""
         heaps = sum(len(lane.heap) for lane in self.lanes.values())
-        return heaps + sum(line.kept() for line in self.lines())
+        return heaps + sum(line.entries() for line in self.lines())
 
     def has_place(self) -> bool:
         """Whether one more may run here, whatever its model."""

@@ -19,7 +19,7 @@ FEW = 64
 
 class Waiting(msgspec.Struct, gc=False, eq=False):
     """One stay in the queue. `order` is the place in time at which it joined its line, 0
-    before that. `told` is when it last heard why it waits; `low` and `high` are the instants
+    before that. `told_at` is when it last heard why it waits; `low` and `high` are the instants
     between which its end was promised, while it stood at `standing`."""
 
     uid: str
@@ -28,7 +28,7 @@ class Waiting(msgspec.Struct, gc=False, eq=False):
     model: str
     not_before: int
     order: int = 0
-    told: int = 0
+    told_at: int = 0
     low: int | None = None
     high: int | None = None
     standing: tuple[int, int] | None = None
@@ -85,7 +85,7 @@ class Line:
         place = bisect_left(self._entries, order, lo=self._head, key=_order)
         return place - self._head - bisect_left(self._gone, order)
 
-    def kept(self) -> int:
+    def entries(self) -> int:
         """Entries, those of who left included."""
         return len(self._entries) + len(self._gone)
 

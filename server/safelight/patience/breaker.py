@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
-from .rules import Key, Rules, clock_time, told
+from .rules import Key, Rules, clock_time, label
 
 
 class Gate(StrEnum):
@@ -119,5 +119,5 @@ def why(key: Key, breaker: Breaker) -> str | None:
         return None
     at = clock_time(breaker.until)
     if breaker.cause is Cause.THROTTLED:
-        return f"{told(key)} is asked to wait by its provider until {at}"
-    return f"breaker of {told(key)} until {at}, after {breaker.faults} faults in a row"
+        return f"{label(key)} is asked to wait by its provider until {at}"
+    return f"breaker of {label(key)} until {at}, after {breaker.faults} faults in a row"

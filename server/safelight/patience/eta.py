@@ -103,26 +103,28 @@ def running(now: int, elapsed: int, progress: float | None, left: Spread | None)
     return None if left is None else (now + round(left.low), now + round(left.high))
 
 
-def promised(before: Range | None, found: Range | None, now: int) -> Range | None:
+def promised(before: Range | None, reckoned: Range | None, now: int) -> Range | None:
     """What may be told, given what was told before while nothing has changed since: neither
     end is later than it was. None once the time that was told has passed."""
     if before is None:
-        return found
-    low, high = before if found is None else (min(before[0], found[0]), min(before[1], found[1]))
+        return reckoned
+    low, high = before
+    if reckoned is not None:
+        low, high = min(low, reckoned[0]), min(high, reckoned[1])
     return None if high <= now else (low, high)
 
 
-def eta(found: Range | None, now: int) -> Eta | None:
+def from_now(expected: Range | None, now: int) -> Eta | None:
     """The range in seconds from now on."""
-    if found is None:
+    if expected is None:
         return None
-    low, high = (max(0, at - now) / 1000 for at in found)
+    low, high = (max(0, at - now) / 1000 for at in expected)
     return Eta(low, high, timestamp(now))
 
 
-def bucket(found: Eta | None) -> int:
+def bucket(eta: Eta | None) -> int:
     """Ranges of one bucket are as good as equal: steps of 1, 2 and 5 of the later end."""
-    if found is None:
+    if eta is None:
         return -1
     bounds = (step * 10**power for power in range(7) for step in STEPS)
-    return sum(1 for bound in bounds if found.high >= bound)
+    return sum(1 for bound in bounds if eta.high >= bound)

@@ -117,14 +117,12 @@ class History:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._times: dict[Key, Times] = {}
-        self._hosts: dict[str, Times] = {}
 
     def add(self, key: Key, took: int) -> None:
         """An attempt has completed in so many milliseconds."""
         times = self._times.setdefault(key, Times())
         times.add(max(took, 0))
         times.stretch = max(1.0, times.stretch * NARROWER)
-        self._hosts.setdefault(key[0], Times()).add(max(took, 0))
 
     def times(self, key: Key) -> Times | None:
         """Those of a model at a host."""
@@ -133,11 +131,6 @@ class History:
     def spread(self, key: Key) -> Spread | None:
         """What may be expected of its next attempt."""
         times = self._times.get(key)
-        return None if times is None else times.spread()
-
-    def of_host(self, host: str) -> Spread | None:
-        """The same of whatever runs there next."""
-        times = self._hosts.get(host)
         return None if times is None else times.spread()
 
     def learnt(self, enough: int) -> int:

@@ -39,7 +39,24 @@ class Outlook(NamedTuple):
     eta: Eta | None
 
 
-EXCUSED = frozenset({"provider_refused", "invalid_input", "content_refused"})
+class Held(NamedTuple):
+    """A model at a host whose breaker is open, and until when (milliseconds since 1970)."""
+
+    model: str
+    until: int
+
+
+class Room(NamedTuple):
+    """A host: how many of its places are taken, how many tasks wait for one, and whom its
+    breakers hold."""
+
+    taken: int
+    places: int
+    waiting: int
+    held: tuple[Held, ...]
+
+
+EXCUSED = frozenset({"provider_refused", "model_not_found", "invalid_input", "content_refused"})
 """Faults that waiting does not mend: who asks next is to hear of them at once."""
 
 
@@ -81,7 +98,6 @@ class Patience:
 
     def heard(self, task: Task, outcome: Outcome, *, whole: bool = True) -> None:
         """An attempt has ended; `whole` if it was followed from its claim to its end."""
-        self._ranges.pop(task.uid, None)
         key, now = key_of(task), self._clock()
         match outcome:
             case Done():
@@ -96,7 +112,6 @@ class Patience:
 
     def timed_out(self, task: Task) -> None:
         """An attempt passed its deadline."""
-        self._ranges.pop(task.uid, None)
         self._history.timed_out(key_of(task))
         self._tell(key_of(task), Fact.FAULT)
 
@@ -210,8 +225,12 @@ class Patience:
 
     def forget(self, uid: str) -> None:
         """The task has ended."""
-        self._ranges.pop(uid, None)
         self._gone_over.pop(uid, None)
+
+    def left(self, task: Task) -> None:
+        """Nobody follows its attempt any more: there is nothing left to promise."""
+        if self._ranges.get(task.uid, (0, None))[0] == task.attempt:
+            del self._ranges[task.uid]
 
     # What those who wait are told.
 
@@ -222,7 +241,7 @@ class Patience:
         self._forecast.note(host, now)
         newcomer = Waiting("", owner, host, model, 0)
         reason, standing = self._dispatcher.look(newcomer)
-        return Outlook(reason, eta.eta(self._forecast.range(newcomer, standing, now), now))
+        return Outlook(reason, eta.from_now(self._forecast.range(newcomer, standing, now), now))
 
     def promised(self, uid: str, told: Eta | None, at: int) -> None:
         """What a task was told at its birth, now that it stands in its line: while it stands
@@ -239,10 +258,11 @@ class Patience:
         found = None
         if waiting.not_before <= now:
             found = self._forecast.kept(waiting, standing, now)
-        return Outlook(reason, eta.eta(found, now))
+        return Outlook(reason, eta.from_now(found, now))
 
     def progressing(self, task: Task, progress: float | None) -> Eta | None:
-        """The range of an attempt under way that has come so far. It never rises."""
+        """The range of an attempt under way that has come so far. It never rises, until the
+        attempt is `left`."""
         now = self._clock()
         elapsed = 0 if task.claimed_at is None else max(0, now - task.claimed_at)
         attempt, before = self._ranges.get(task.uid, (0, None))
@@ -254,7 +274,14 @@ class Patience:
         found = eta.promised(before, eta.running(now, elapsed, known, left), now)
         if found is not None:
             self._ranges[task.uid] = (task.attempt, found)
-        return eta.eta(found, now)
+        return eta.from_now(found, now)
+
+    def room(self, host: str) -> Room:
+        """What is free at a host, and what is not."""
+        busy, waiting = self._dispatcher.counts(host)
+        models = sorted(model for name, model in self._open if name == host)
+        held = tuple(Held(model, self._breakers[host, model].until) for model in models)
+        return Room(busy, self._dispatcher.places(host), waiting, held)
 
     def statistics(self) -> dict[str, int]:
         """Breakers, failovers, and what is learnt."""

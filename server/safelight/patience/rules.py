@@ -10,6 +10,10 @@ Key = tuple[str, str]
 """A host, and a model there: what is learnt, and what fails, is of the two together."""
 
 
+MOST_OPEN_SECONDS = 900.0
+"""The longest that a breaker stays open before it is tried again, unless the setting is more."""
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """After `faults` verified faults in a row a breaker opens for `open_seconds`, and for twice
     as long each time that the trial fails, up to `most_seconds`. An attempt may take `factor`
@@ -18,14 +22,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     faults: int = 5
     open_seconds: float = 30.0
-    most_seconds: float = 900.0
+    most_seconds: float = MOST_OPEN_SECONDS
     factor: float = 4.0
     floor_seconds: float = 120.0
     attempt_seconds: float = 600.0
-
-
-MOST_OPEN_SECONDS = 900.0
-"""The longest that a breaker stays open before it is tried again, unless the setting is more."""
 
 
 def clock_time(at: int) -> str:
@@ -34,7 +34,7 @@ def clock_time(at: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d} UTC"
 
 
-def told(key: Key) -> str:
+def label(key: Key) -> str:
     """A model at its host, in a sentence."""
     host, model = key
     return f"{model} on {label_of(host)}"

@@ -1,4 +1,4 @@
-"""What every provider's HTTP has in common: what a failure says, and how long to wait.
+"""What every provider's HTTP has in common: one request, what a failure says, how long to wait.
 
 The one question that money hangs on is answered here: whether a request may have arrived.
 Reads errors of httpx2 and of SDKs that stand on it (by their `response` and their cause),
@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urljoin
 
+import anyio
 import httpx2
 import msgspec
 
 from safelight_protocol.events import Charge
 
-from ..telemetry import log as record
-from .base import Again, Never
+from .base import Again, Never, Unclear
+from .greeting import About, denied
 
 UNSENT = (
     httpx2.ConnectError,
@@ -42,6 +42,9 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 
 MOST_TOLD = 500
 """Characters of a provider's own words on a failed prediction that are told on."""
+
+MOST_NUMBER = 1e9
+"""What is more is no pause that anybody means: it must not reach a clock."""
 
 SECRETS = re.compile(
     r"\b(?:(?:sk|org|proj|sess|req|resp|whsec)[-_][A-Za-z0-9_-]{6,}|(?:r8_|AIza)[A-Za-z0-9_-]{16,})"
@@ -65,23 +68,29 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     wait: float | None = None
 
 
+class Trouble(Exception):
+    """A request that came to nothing; the message is the fault's `why`."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.why)
+        self.fault = fault
+
+    @property
+    def status(self) -> int | None:
+        """That of the answer, if there was one."""
+        return self.fault.status
+
+
 class Oversized(httpx2.TransportError):
     """An answer that is larger than any that is expected; the rest of it was not read."""
 
 
-def was_sent(error: BaseException) -> bool:
-    """Whether the request may have arrived, by the error that it ended in. What is not known
-    to have stayed here may have."""
-    cause = _cause(error)
-    return not isinstance(cause, UNSENT)
-
-
-def fault_of(error: BaseException, *, now: datetime | None = None) -> Fault:
-    """What an error of httpx2, or of an SDK that stands on it, says. `now` is only needed for
-    a `Retry-After` that is a date."""
+def fault_of(error: BaseException) -> Fault:
+    """What an error of httpx2, or of an SDK that stands on it, says. What is not known to have
+    stayed here may have arrived."""
     response = getattr(error, "response", None)
     if isinstance(response, httpx2.Response):
-        return fault_in(response.status_code, response.headers, _content(response), now=now)
+        return fault_in(response.status_code, response.headers, _content(response))
     cause = _cause(error)
     if isinstance(cause, UNSENT):
         return Fault(sent=False, why="it takes no connections now")
@@ -90,13 +99,7 @@ def fault_of(error: BaseException, *, now: datetime | None = None) -> Fault:
     return Fault(sent=True, why="it did not answer whole")
 
 
-def fault_in(
-    status: int,
-    headers: Mapping[str, str],
-    content: bytes,
-    *,
-    now: datetime | None = None,
-) -> Fault:
+def fault_in(status: int, headers: Mapping[str, str], content: bytes) -> Fault:
     """What an answer says that is no success."""
     body = json_of(content)
     lowered = {name.lower(): value for name, value in headers.items()}
@@ -106,19 +109,18 @@ def fault_in(
         status=status,
         headers=lowered,
         body=body,
-        wait=retry_after(lowered, body, now=now),
+        wait=retry_after(lowered, body),
     )
 
 
 def refusal_of(fault: Fault, provider: str) -> Again | Never | None:
     """What a create comes to that certainly began nothing, as far as all providers mean the
-    same: never sent, our key or credit (the operator hears of it), throttled. None: it is for
-    the provider to say."""
+    same: never sent, our key or credit, throttled. None: it is for the provider to say."""
     if not fault.sent:
         message = f"{provider} cannot be reached: {fault.why}"
         return Again("provider_unreachable", message, charge=UNASKED, elsewhere=True)
     if fault.status in (401, 402, 403):
-        return of_our_account(provider, fault.status)
+        return of_our_account(provider, fault)
     if fault.status == 429:
         return Again(
             "throttled",
@@ -130,28 +132,50 @@ def refusal_of(fault: Fault, provider: str) -> Again | Never | None:
     return None
 
 
-def of_our_account(provider: str, status: int) -> Never:
+def of_our_account(provider: str, fault: Fault, about: About | None = None) -> Never:
     """The operator's trouble, and told to the operator: our key or credit."""
-    record("provider.refused", provider=provider, status=status)
     message = f"{provider} does not take requests of this server now"
-    return Never("provider_refused", message, charge=NOTHING, elsewhere=True)
+    said = denied(fault.status or 0, fault.body, about)
+    return Never("provider_refused", message, charge=NOTHING, elsewhere=True, denied=said)
+
+
+def too_large(provider: str) -> Never:
+    """The request has more bytes than its provider takes."""
+    return Never("too_large", f"{provider} takes no request of this size", charge=NOTHING)
+
+
+def misaddressed(provider: str, status: int) -> Never:
+    """An answer that no create of this provider's has: most likely it is another server's."""
+    message = f"{provider} answered {status}: is its address right?"
+    return Never("provider_failed", message, charge=NOTHING, elsewhere=True)
+
+
+def no_model(provider: str, model: str = "") -> Never:
+    """Its own word that it has no such model, or none for our key; an equal's host may."""
+    named = f"model {model}" if model else "such model for this server"
+    message = f"{provider} has no {named}"
+    return Never("model_not_found", message, charge=NOTHING, elsewhere=True)
+
+
+def in_doubt(fault: Fault, provider: str) -> Unclear:
+    """The request may have begun something, and nobody has said what became of it."""
+    return Unclear(f"{provider} may have run it, but {fault.why}")
 
 
 UNASKED = Charge("free", reason="it never reached its provider")
 NOTHING = Charge("free", reason="its provider refused it before it began")
 
 
-def retry_after(
-    headers: Mapping[str, str], body: Any, *, now: datetime | None = None
-) -> float | None:
+def retry_after(headers: Mapping[str, str], body: Any) -> float | None:
     """The seconds that a provider wants us to wait, wherever it says so: `retry_after` or a
-    `retryDelay` in the body, `retry-after-ms` or `retry-after` (seconds or a date) in the
-    headers. The body goes first: it is finer, and headers are proxies' too."""
+    `retryDelay` in the body, `retry-after-ms` or `retry-after` in the headers (seconds, or a
+    date, which counts from the answer's own). The body goes first: it is finer, and headers
+    are proxies' too."""
     ways = (
         _in_body(body),
         _number(headers.get("retry-after-ms"), 0.001),
         _number(headers.get("retry-after")),
-        _until(headers.get("retry-after"), now),
+        _between(headers.get("date"), headers.get("retry-after")),
     )
     return next((seconds for seconds in ways if seconds is not None), None)
 
@@ -164,7 +188,7 @@ def json_of(content: bytes) -> Any:
         return None
 
 
-def told(text: object) -> str:
+def redacted(text: object) -> str:
     """A provider's words on a failed prediction, on one line and cut to a length, without
     what looks like a key or an account of ours."""
     line = SECRETS.sub("…", " ".join(str(text).split()))
@@ -191,6 +215,24 @@ def of_data_url(url: str) -> tuple[str, bytes] | None:
     return media_type or "text/plain", raw
 
 
+def joined(base: str, url: str) -> str:
+    """An address that an answer names, seen from `base`; what is none stays as it is."""
+    try:
+        return urljoin(f"{base}/", url)
+    except ValueError:
+        return url
+
+
+def is_same_origin(one: str, other: str) -> bool:
+    """Whether two addresses have scheme, host and port in common, so that what is sent to one
+    may be sent to the other."""
+    try:
+        here, there = httpx2.URL(one), httpx2.URL(other)
+    except httpx2.InvalidURL:
+        return False
+    return (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
+
+
 def client(
     base_url: str, headers: Mapping[str, str], seconds: float
 ) -> AbstractAsyncContextManager[httpx2.AsyncClient]:
@@ -205,6 +247,22 @@ def client(
         trust_env=False,
         follow_redirects=False,
     )
+
+
+async def body_of(
+    http: httpx2.AsyncClient, method: str, path: str, *, seconds: float, **more: Any
+) -> bytes:
+    """The body of a success, all of it within `seconds`; asked once, whatever comes of it.
+    Raises Trouble."""
+    try:
+        with anyio.fail_after(seconds):
+            async with http.stream(method, path, **more) as answer:
+                body = await whole(answer)
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
+        raise Trouble(fault_of(error)) from None
+    if not answer.is_success:
+        raise Trouble(fault_in(answer.status_code, answer.headers, body))
+    return body
 
 
 async def whole(answer: httpx2.Response, most: int = MAX_ANSWER) -> bytes:
@@ -245,7 +303,7 @@ def _number(said: object, scale: float = 1.0) -> float | None:
         said = None if match is None else float(match[1])
     if isinstance(said, bool) or not isinstance(said, int | float):
         return None
-    return said * scale if math.isfinite(said) and said >= 0 else None
+    return min(said, MOST_NUMBER) * scale if said >= 0 else None
 
 
 def _in_body(body: Any) -> float | None:
@@ -262,14 +320,14 @@ def _in_body(body: Any) -> float | None:
     return seconds
 
 
-def _until(said: str | None, now: datetime | None) -> float | None:
-    """Seconds until a date of HTTP."""
-    if said is None or now is None:
+def _between(sent: str | None, due: str | None) -> float | None:
+    """Seconds from one date of HTTP to another, by the clock of whoever wrote them both."""
+    if sent is None or due is None:
         return None
     try:
-        when = parsedate_to_datetime(said)
+        start, end = (parsedate_to_datetime(date) for date in (sent, due))
     except ValueError:
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - now).total_seconds())
+    zoned = (when if when.tzinfo else when.replace(tzinfo=UTC) for when in (start, end))
+    start, end = zoned
+    return max(0.0, (end - start).total_seconds())

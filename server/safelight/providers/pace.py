@@ -13,6 +13,25 @@ import anyio
 
 Timings = TypeVar("Timings")
 
+MOST_GROWN = 60
+"""After so many times no pause grows any more: what it comes to stays a number."""
+
+
+def grown(first: float, most: float, count: int, factor: float = 2.0) -> float:
+    """The pause after so many in vain: `first` seconds, `factor` times as long each time, and
+    never more than `most`."""
+    return min(first * factor ** min(count, MOST_GROWN), most)
+
+
+MISSED = 2
+"""Questions in a row without an answer before it is told: one is a moment's trouble."""
+
+
+def away(name: str, troubles: int) -> str | None:
+    """What is told of a run whose provider cannot be asked, so often in a row; None as long
+    as that is nobody's business."""
+    return f"no word from {name}, which is asked again" if troubles >= MISSED else None
+
 
 class Pace(Generic[Timings]):
     """Waits, by a sleep that is handed in."""

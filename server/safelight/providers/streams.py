@@ -20,9 +20,18 @@ import httpx2
 from safelight_protocol.events import Charge
 
 from .base import Ended, Outcome, Prediction, Unclear, Unknowable
+from .http import Oversized
+from .recent import Recent
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about. Later than that, nothing was sent."""
+
+MOST_BYTES = 512 * 1024 * 1024
+"""Of one answer, as they come over the wire: ten large pictures in base64, and their previews."""
+
+NO_KEY = "none"
+"""What an SDK is given where the settings have no key, as for a proxy that has one: without any
+it looks for one in the environment."""
 
 NEVER_SENT = Charge("free", reason="it was ended before it was sent")
 
@@ -43,7 +52,7 @@ class Call(Generic[Request]):
     has begun to come."""
 
     def __init__(self, request: Request) -> None:
-        self.request: Request | None = request
+        self.request = request
         self.taken = False
         self.answer: httpx2.Response | None = None
         self._stopped = False
@@ -52,8 +61,6 @@ class Call(Generic[Request]):
     def stop(self) -> None:
         """End it: whoever waits for it gets Stopped. Safe to repeat."""
         self._stopped = True
-        if not self.taken:
-            self.request = None  # it may be as large as its pictures
         if self._scope is not None:
             self._scope.cancel()
 
@@ -73,17 +80,17 @@ class Call(Generic[Request]):
         raise Stopped
 
     async def each(
-        self, stream: AsyncIterator[Answer], *, told: tuple[type[Exception], ...] = (Exception,)
+        self, stream: AsyncIterator[Answer], *, known: tuple[type[Exception], ...] = (Exception,)
     ) -> AsyncIterator[Answer]:
         """The pieces of a stream, each waited for like that. Errors of reading that are none
-        of those `told` by the SDK are raised as Garbled."""
+        of the `known` ones are raised as Garbled."""
         while True:
             try:
                 piece = await self.wait(stream.__anext__)
             except StopAsyncIteration:
                 return
             except Exception as trouble:
-                if isinstance(trouble, (Stopped, *told)):
+                if isinstance(trouble, (Stopped, *known)):
                     raise
                 raise Garbled("what it said cannot be read") from trouble
             yield piece
@@ -105,10 +112,12 @@ class Calls(Generic[Request]):
     def __init__(self, name: str) -> None:
         self._name = name
         self._calls: dict[str, Call[Request]] = {}
+        self._ended: Recent[str, None] = Recent()
 
     def ready(self, prediction: Prediction, request: Request) -> str:
         """Keep a request that can be sent; the handle to follow it by."""
         handle = handle_of(prediction, self._name)
+        self._ended.discard(handle)
         self._calls[handle] = Call(request)
         return handle
 
@@ -122,14 +131,15 @@ class Calls(Generic[Request]):
     ) -> Outcome:
         """Send it and hear it out, once; `talk` does both. However it ends, nothing of it
         stays open."""
+        if handle in self._ended:
+            self._ended.discard(handle)
+            return Ended(charge=NEVER_SENT)
         call = self._calls.get(handle)
         if call is None or call.taken:
             return Unclear(f"its answer was lost: {self._name} gives it once")
         call.taken = True
         followed = _followed.set(call)
         try:
-            if call.request is None:
-                return Ended(charge=NEVER_SENT)
             return await talk(call, call.request)
         except Garbled as trouble:
             return Unclear(f"{self._name} may have run it, but {trouble}")
@@ -139,10 +149,16 @@ class Calls(Generic[Request]):
             await call.close()
 
     def cancel(self, handle: str) -> None:
-        """End it; whoever follows it, then or later, is told so."""
+        """End it; whoever follows it, then or later, is told so. Of one that nobody follows
+        yet nothing is kept but that: it may be as large as its pictures."""
         call = self._calls.get(handle)
-        if call is not None:
+        if call is None:
+            return
+        if call.taken:
             call.stop()
+        else:
+            del self._calls[handle]
+            self._ended.put(handle, None)
 
     def unknowable(self) -> Unknowable:
         """What became of a call that was lost."""
@@ -159,12 +175,33 @@ MARK = "x-client-request-id"
 """The header that carries it."""
 
 
-def client(url: str, silence_seconds: float | None = None) -> httpx2.AsyncClient:
+class _Bounded(httpx2.AsyncByteStream):
+    """The bytes of an answer, up to a number of them: an SDK reads whatever comes."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._stream = stream
+        self._most = most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in self._stream:
+            size += len(part)
+            if size > self._most:
+                raise Oversized("the answer is larger than any that is expected")
+            yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def client(
+    url: str, silence_seconds: float | None = None, most: int = MOST_BYTES
+) -> httpx2.AsyncClient:
     """For SDKs whose requests must not be sent twice. Every request has a connection of its
     own: one that is sent on a connection which its server has just closed cannot be told from
     one that arrived. Follows no redirect and reads nothing of the environment. Whatever the
     SDK says of time, a connection comes about soon or not at all, and one on which not a byte
-    moves for `silence_seconds` is given up."""
+    moves for `silence_seconds` is given up, and so is an answer of more than `most` bytes."""
     silence = {"read": silence_seconds, "write": silence_seconds}
     bounds = httpx2.Timeout(None, connect=CONNECT_SECONDS, **silence).as_dict()
 
@@ -172,6 +209,8 @@ def client(url: str, silence_seconds: float | None = None) -> httpx2.AsyncClient
         request.extensions["timeout"] = bounds
 
     async def note(answer: httpx2.Response) -> None:
+        if isinstance(answer.stream, httpx2.AsyncByteStream):
+            answer.stream = _Bounded(answer.stream, most)
         call = _followed.get()
         if call is not None:
             call.answer = answer

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Literal, TypedDict
@@ -96,8 +97,11 @@ def read_params(
     return {name: value for name, value in defaults.items() if value is not None} | values
 
 
+MOST_SCHEMAS = 1024
+
 _fields: dict[tuple[int, bool], tuple[Schema, dict[str, Field]]] = {}
-"""By the identity of a schema, which is kept beside: there are as many as models."""
+"""By the identity of a schema, which is kept beside: there are as many as models, anew each
+day."""
 
 
 def _fields_of(schema: Schema, partly: bool) -> dict[str, Field]:
@@ -108,6 +112,8 @@ def _fields_of(schema: Schema, partly: bool) -> dict[str, Field]:
             name: Field(_reader(param), required=name in schema.required and not partly)
             for name, param in schema.params.items()
         }
+        if len(_fields) >= MOST_SCHEMAS:
+            _fields.clear()
         known = _fields[id(schema), partly] = (schema, made)
     return known[1]
 
@@ -168,7 +174,7 @@ def _read_number(value: Any, param: Param, *, whole: bool) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         low = -math.inf if param.minimum is None else param.minimum
         high = math.inf if param.maximum is None else param.maximum
-        if low <= value <= high and math.isfinite(value):
+        if low <= value <= high and abs(value) <= sys.float_info.max:
             if not whole:
                 return float(value)
             if value == int(value) and int(value) % (param.multiple_of or 1) == 0:

@@ -150,6 +150,7 @@ def task() -> Task:
     [
         pytest.param(SICK, True, id="verified"),
         pytest.param(Never("provider_refused", "our key", elsewhere=True), False, id="our key"),
+        pytest.param(Never("model_not_found", "none", elsewhere=True), False, id="no such model"),
         pytest.param(Never("provider_failed", "ill", elsewhere=True), True, id="ill for good"),
         pytest.param(Again("throttled", "too many", elsewhere=True), True, id="429 without a time"),
         pytest.param(Again("provider_failed", "the model failed"), False, id="the model"),

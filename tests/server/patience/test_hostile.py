@@ -3,13 +3,20 @@ and of tasks that may not go where others may."""
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import anyio
 import pytest
 
+from safelight.backends import Directory
+from safelight.care import Live
 from safelight.dispatch import Dispatcher
+from safelight.guard import Guard
 from safelight.patience import Patience, Rules
 from safelight.patience.breaker import Breaker, Cause, Fact, Gate
 from safelight.patience.history import ENOUGH, History
 from safelight.providers.base import Again, Done
+from safelight.turns import Turns
 from safelight_protocol.task import Resolved
 from tests.doubles.lives import NOW, asked, fresh, resolved
 
@@ -161,6 +168,29 @@ def test_who_may_not_go_keeps_nobody_else_from_going() -> None:
     assert room.dispatcher.waiting("stays") is not None
 
 
+async def test_who_named_a_backend_waits_for_it() -> None:
+    """While its breaker is open the others who wait there go over, and that one stays."""
+    room, nobody = Room(), cast(Any, None)
+    live = {
+        uid: Live(fresh(uid, resolved=runs("north/x"), asked=asked(backend=backend)))
+        for uid, backend in (("stays", "mine"), ("goes", None))
+    }
+    room.hear("north/x", THROTTLED)
+    room.come(*live, model="north/x")
+    async with anyio.create_task_group() as group:
+        guard = Guard(group, nobody, lambda: "x")
+        backends = Directory({}, clock=lambda: room.now)
+        turns = Turns(
+            *(room.dispatcher, room.patience, backends, guard, nobody, nobody, nobody),
+            *(live, nobody, lambda: room.now),
+        )
+        turns.round(room.now)
+        group.cancel_scope.cancel()
+    assert room.dispatcher.host("goes") == "south"
+    stays = room.dispatcher.waiting("stays")
+    assert stays is not None and stays.host == "north"
+
+
 def test_an_equal_whose_host_is_down_is_no_way_out() -> None:
     """A fault is tried again at home, instead of waiting for a host that takes nobody."""
     room = Room()
@@ -183,7 +213,7 @@ def test_nothing_is_kept_of_owners_who_come_and_go(held: bool) -> None:
     for number in range(10_000):
         dispatcher.enqueue(f"t{number}", "acme", owner=f"owner{number}", model="x")
         dispatcher.remove(f"t{number}")
-    assert dispatcher.kept() < 200
+    assert dispatcher.entries() < 200
     assert len(dispatcher._hosts["acme"].owners) < 100
     dispatcher.hold("acme", None)
     dispatcher.remove("runs")

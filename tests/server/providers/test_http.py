@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -16,15 +15,16 @@ from safelight.providers.http import (
     data_url,
     fault_in,
     fault_of,
+    is_same_origin,
+    joined,
     of_data_url,
+    redacted,
     refusal_of,
     retry_after,
-    told,
-    was_sent,
     whole,
 )
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NOW = {"date": "Sat, 21 Nov 2026 12:00:00 GMT"}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,6 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 )
 def test_sent(error: Exception, sent: bool) -> None:
     """Only what surely never left is said not to have been sent."""
-    assert was_sent(error) is sent
     assert fault_of(error).sent is sent
 
 
@@ -50,7 +49,7 @@ def test_sdk_errors_are_read_by_their_cause() -> None:
     """An SDK's own error says what the error of HTTP beneath it says."""
     outer = RuntimeError("Connection error.")
     outer.__cause__ = httpx2.ConnectError("refused")
-    assert not was_sent(outer)
+    assert not fault_of(outer).sent
 
 
 def test_sdk_errors_are_read_by_their_response() -> None:
@@ -69,8 +68,12 @@ def test_sdk_errors_are_read_by_their_response() -> None:
         ({"retry-after": "9"}, {"retry_after": 7}, 7.0),
         ({"retry-after": "9"}, None, 9.0),
         ({"retry-after-ms": "250", "retry-after": "9"}, None, 0.25),
-        ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, None, 30.0),
-        ({"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, None, 0.0),
+        (NOW | {"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, None, 30.0),
+        (NOW | {"retry-after": "Sat, 21 Nov 2026 12:00:30 -0000"}, None, 30.0),
+        (NOW | {"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, None, 0.0),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, None, None),
+        ({}, {"retry_after": 10**400}, 1e9),
+        ({"retry-after": "9" * 400}, None, 1e9),
         ({}, {"error": {"details": [{"retryDelay": "17s"}]}}, 17.0),
         ({}, {"error": {"details": [{"x": 1}, {"retryDelay": "1.5s"}]}}, 1.5),
         ({}, {"retry_after": -1}, None),
@@ -81,7 +84,14 @@ def test_sdk_errors_are_read_by_their_response() -> None:
 )
 def test_retry_after(headers: dict[str, str], body: Any, seconds: float | None) -> None:
     """The provider's wish is found wherever it is said."""
-    assert retry_after(headers, body, now=NOW) == seconds
+    assert retry_after(headers, body) == seconds
+
+
+def test_a_date_is_obeyed_by_the_answers_own_clock() -> None:
+    """A pause until a date is as long as the answer itself says, whatever our clock says."""
+    headers = {"Date": NOW["date"], "Retry-After": "Sat, 21 Nov 2026 12:00:30 GMT"}
+    refusal = refusal_of(fault_in(429, headers, b""), "shop")
+    assert isinstance(refusal, Again) and refusal.after_seconds == 30.0
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])
@@ -121,16 +131,34 @@ def test_data_urls() -> None:
     assert of_data_url("https://a.example/x") is None
 
 
-def test_told_is_one_short_line() -> None:
+def test_redacted_is_one_short_line() -> None:
     """A provider's words are told on one line, cut to a length."""
-    assert told("a\n  b") == "a b"
-    assert len(told("x" * 9000)) == 500
+    assert redacted("a\n  b") == "a b"
+    assert len(redacted("x" * 9000)) == 500
 
 
 @pytest.mark.parametrize("secret", ["sk-proj-0123456789", "org-0123456789", "r8_" + "a" * 37])
-def test_told_has_no_key_in_it(secret: str) -> None:
+def test_redacted_has_no_key_in_it(secret: str) -> None:
     """Vendors repeat keys and accounts in their words; they are not told on."""
-    assert told(f"Incorrect key {secret} given") == "Incorrect key … given"
+    assert redacted(f"Incorrect key {secret} given") == "Incorrect key … given"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        ("files/x.png", True),
+        ("/files/x.png", True),
+        ("https://shop.example:443/x", True),
+        ("http://shop.example/x", False),
+        ("https://shop.example:8443/x", False),
+        ("//elsewhere.example/x", False),
+        ("https://[", False),
+    ],
+)
+def test_origins(url: str, is_here: bool) -> None:
+    """An address is of the origin that it is joined to, or of another; a broken one of none."""
+    base = "https://shop.example/v1"
+    assert is_same_origin(joined(base, url), base) is is_here
 
 
 async def test_whole_is_bounded() -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from safelight.providers.anthropic import Anthropic
-from safelight.providers.base import Again, Ended, Never, Provider, Unclear
+from safelight.providers.base import Again, Delta, Ended, Never, Provider, Unclear
 from safelight.providers.gemini import Gemini
 from safelight.settings import ProviderSettings
 from safelight_protocol.prices import used
@@ -65,6 +65,15 @@ async def test_an_answer_that_is_lost_is_unclear(provider: Any, end: SseEnd) -> 
     assert len(end.asked) == 1
 
 
+async def test_words_may_be_gathered(speaker: Speaker, provider: Any, end: SseEnd) -> None:
+    """Every word of a stream is told as a part: many of them may become one event."""
+    end.scripts = [streamed(*speaker.begins, *speaker.whole)]
+    heard = Heard()
+    await followed(provider, prediction(), heard)
+    words = heard.of(Delta)
+    assert words and all(word.part for word in words)
+
+
 async def test_a_redirect_is_not_followed(speaker: Speaker, provider: Any, end: SseEnd) -> None:
     """Neither prompt nor key goes to another address than that of the settings."""
     there = answered(307, {}, location=f"{end.url}/elsewhere")
@@ -91,7 +100,7 @@ async def test_silence_has_an_end(speaker: Speaker, end: SseEnd, has_begun: bool
     provider = speaker.made(ProviderSettings(url=end.url, key="k", silence_seconds=0.05))
     async with provider.open():
         assert isinstance(await followed(provider, prediction()), Unclear)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await end.left.wait()
 
 
@@ -101,7 +110,7 @@ async def test_a_cancel_closes_the_stream(speaker: Speaker, provider: Any, end: 
     heard, asked = Heard(), prediction()
     handle = await provider.start(asked)
     following = asyncio.create_task(provider.follow(asked, handle, heard))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await heard.first.wait()
         await provider.cancel(asked, handle)
         await provider.cancel(asked, handle)
@@ -118,7 +127,7 @@ async def test_a_cancel_finds_a_model_that_still_thinks(provider: Any, end: SseE
     asked = prediction()
     handle = await provider.start(asked)
     following = asyncio.create_task(provider.follow(asked, handle, Heard()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await end.holding.wait()
         await provider.cancel(asked, handle)
         outcome = await following
@@ -155,7 +164,7 @@ async def test_followed_from_outside_no_more_it_leaves_nothing_open(
     end.scripts = [streamed(*speaker.begins, HOLD)]
     heard, asked = Heard(), prediction()
     following = asyncio.create_task(provider.follow(asked, await provider.start(asked), heard))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await heard.first.wait()
         following.cancel()
         await asyncio.wait([following])
@@ -175,5 +184,5 @@ async def test_a_report_that_fails_closes_the_stream(
     asked = prediction()
     with pytest.raises(OSError, match="no space"):
         await provider.follow(asked, await provider.start(asked), full)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await end.left.wait()

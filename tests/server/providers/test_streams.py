@@ -44,7 +44,7 @@ async def test_two_who_follow_at_once_send_once() -> None:
     calls: Calls[str] = Calls("x")
     handle, talks = calls.ready(prediction(), "request"), Talks()
     first = asyncio.create_task(calls.follow(handle, talks))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await talks.dealing.wait()
         assert isinstance(await calls.follow(handle, talks), Unclear)
         talks.dealt.set()
@@ -57,7 +57,7 @@ async def test_a_cancel_lets_what_came_be_kept() -> None:
     calls: Calls[str] = Calls("x")
     handle, talks = calls.ready(prediction(), "request"), Talks()
     following = asyncio.create_task(calls.follow(handle, talks))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await talks.dealing.wait()
         calls.cancel(handle)
         calls.cancel(handle)
@@ -77,6 +77,16 @@ async def test_a_handle_is_good_again_only_for_another_start() -> None:
         assert isinstance(await calls.follow(handle, talks), Unclear)
         calls.cancel(handle)
     assert talks.sent == 2
+
+
+async def test_what_is_readied_anew_is_sent() -> None:
+    """A cancel that nobody followed ends that request, and none that is made ready after it."""
+    calls: Calls[str] = Calls("x")
+    talks = Talks()
+    talks.dealt.set()
+    calls.cancel(calls.ready(prediction(), "request"))
+    assert await calls.follow(calls.ready(prediction(), "request"), talks) == Done()
+    assert talks.sent == 1
 
 
 class Large:
@@ -123,7 +133,7 @@ async def test_what_cannot_be_read_says_nothing_of_the_run() -> None:
 
     async def talk(call: Call[str], request: str) -> Outcome:
         error = KeyError("x") if request == "meant" else TypeError("x")
-        async for _ in call.each(broken(error), told=(KeyError,)):
+        async for _ in call.each(broken(error), known=(KeyError,)):
             pass
         return Done()
 
@@ -131,5 +141,5 @@ async def test_what_cannot_be_read_says_nothing_of_the_run() -> None:
     with pytest.raises(KeyError):
         await calls.follow(calls.ready(prediction(), "meant"), talk)
     with pytest.raises(Garbled):
-        async for _ in Call("request").each(broken(TypeError("x")), told=()):
+        async for _ in Call("request").each(broken(TypeError("x")), known=()):
             pass

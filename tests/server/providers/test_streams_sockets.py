@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import httpx2
 import pytest
 
 from safelight.providers.base import Done, Outcome
+from safelight.providers.http import Oversized
 from safelight.providers.streams import Call, Calls, client
+from tests.doubles import http_end
 from tests.doubles.heard import prediction
+from tests.doubles.served import PATIENCE
 from tests.doubles.sse_end import HOLD, answered, nameless, sse_end, streamed
 
 ALIVE = b": still there\n\n"
@@ -27,6 +33,22 @@ async def test_a_slow_stream_that_says_it_lives_is_heard_out() -> None:
         answer = await http.post(end.url, json={}, timeout=0.01)
         assert answer.content.count(ALIVE) == 10
         assert answer.content.endswith(nameless({}))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_no_answer_is_read_without_end(streaming: bool) -> None:
+    """More bytes than any answer has are not read, whole or as a stream."""
+    more = [nameless({"x": "y" * 1000})] * 3
+    async with (
+        sse_end([streamed(*more)]) as end,
+        client(end.url, 5.0, most=2000) as http,
+    ):
+        with pytest.raises(Oversized):
+            async with http.stream("POST", end.url) as answer:
+                if not streaming:
+                    await answer.aread()
+                async for line in answer.aiter_lines():
+                    assert len(line) < 2000
 
 
 async def test_an_answer_is_hung_up_on_though_somebody_keeps_it() -> None:
@@ -59,6 +81,32 @@ async def test_only_an_answer_that_is_no_refusal_has_begun() -> None:
 
         await calls.follow(calls.ready(prediction(), "request"), talk)
     assert begun == [False, True]
+
+
+async def test_each_request_has_a_connection_of_its_own() -> None:
+    """Also where the server would keep one open: a request on a connection that has just been
+    closed could not be told from one that arrived."""
+    served: list[int] = []
+    left = asyncio.Semaphore(0)
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(0)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await http_end.asked_by(reader):
+                served[-1] += 1
+                writer.write(http_end.answer(200, {}))
+        writer.close()
+        await writer.wait_closed()
+        left.release()
+
+    server = await asyncio.start_server(keep, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, client(url) as http:
+        for _ in range(3):
+            assert (await http.post(url)).json() == {}
+            async with asyncio.timeout(PATIENCE):
+                await left.acquire()
+    assert served == [1, 1, 1]
 
 
 async def test_no_redirect_is_followed() -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 
 from safelight.registry.catalog import read_catalog
-from safelight.registry.params import Param, Schema, drop_unfit, drop_unknown, read_params
+from safelight.registry.params import (
+    MOST_SCHEMAS,
+    Param,
+    Schema,
+    drop_unfit,
+    drop_unknown,
+    read_params,
+)
 from safelight_protocol.codes import Refused
 
 PICTURE = read_catalog().schemas["picture"]
@@ -153,6 +161,8 @@ def test_every_word_of_a_schema_is_kept_to() -> None:
         ("camera_fixed", 0, "true or false"),
         ("seconds", "5", "a number"),
         ("seconds", float("inf"), "a number"),
+        ("seconds", 10**400, "a number"),
+        ("least", 10**400, "a number of 1.5 or more"),
         ("note", "four", "a string of at most 3 characters"),
         ("name", 5, "a string"),
         ("quality", "hihg", "one of low, high; near it: high"),
@@ -168,6 +178,15 @@ def test_a_refusal_says_what_the_schema_says(name: str, value: Any, expected: st
     """What is expected is told in the words of the schema."""
     (detail,) = details({name: value}, WORDS)
     assert detail["expected"] == expected
+
+
+def test_schemas_of_days_gone_by_are_let_go() -> None:
+    """Models have new schemas each day; how their parameters are read is kept of some."""
+    for _ in range(3 * MOST_SCHEMAS):
+        read({"a": 1}, Schema(params={"a": Param("integer")}))
+    gc.collect()
+    kept = [one for one in gc.get_objects() if isinstance(one, Schema) and "a" in one.params]
+    assert len(kept) <= MOST_SCHEMAS
 
 
 def test_an_open_schema_hands_on_what_it_does_not_know() -> None:

@@ -31,11 +31,6 @@ class Offer(msgspec.Struct, frozen=True):
         return self.type.rpartition("_")[2]
 
     @property
-    def needs_source(self) -> bool:
-        """Whether it starts from a file."""
-        return not self.type.startswith("text_")
-
-    @property
     def vip(self) -> bool:
         """Whether only some users may use it."""
         return bool(self.params.get("vip_required"))

@@ -18,6 +18,7 @@ import httpx2
 import msgspec
 
 from ...settings import BackendSettings
+from ..http import Oversized, whole
 from .answers import Accepted, Entry, Queue, Stats, Uploaded
 from .graph import Graph
 from .pace import Timings
@@ -151,9 +152,11 @@ class Client:
         try:
             with anyio.fail_after(2 * self._patience):
                 async with self._http.stream(method, path, **more) as answer:
-                    body = await _whole(answer, self._most)
+                    body = await whole(answer, self._most)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as trouble:
             raise Unreached(f"the backend {_UNREACHED[type(trouble)]}") from None
+        except Oversized:
+            raise Garbled("the backend's answer is larger than any that is expected") from None
         except (httpx2.HTTPError, TimeoutError) as trouble:
             how = (
                 "in time"
@@ -171,16 +174,6 @@ _UNREACHED: dict[type[Exception], str] = {
     httpx2.ConnectTimeout: "does not take connections",
     httpx2.PoolTimeout: "has too much under way",
 }
-
-
-async def _whole(answer: httpx2.Response, most: int) -> bytes:
-    parts, size = [], 0
-    async for part in answer.aiter_bytes():
-        size += len(part)
-        if size > most:
-            raise Garbled("the backend's answer is larger than any that is expected")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _is_page(answer: httpx2.Response, body: bytes) -> bool:

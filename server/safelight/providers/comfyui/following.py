@@ -28,6 +28,7 @@ from ..base import (
     Report,
     Shown,
 )
+from ..pace import away
 from .answers import Entry, Waiting
 from .backend import ComfyBackend
 from .client import Trouble
@@ -102,11 +103,14 @@ class Following:
         for picture in job.take_results():
             await self._report(_made(picture))
         course = job.course
-        message = course.message or self._place
+        silent = away(self._backend.name, self._troubles)
+        message = silent or course.message or self._place
         now = _Told(course.fraction, course.step, course.steps, message)
-        if now not in (self._told, NOTHING):
+        if now != self._told:
+            # Progress that is known already would be left out as an echo, with what is said.
+            moved = now.progress if now.progress != self._told.progress else None
             self._told = now
-            await self._report(Moved(now.progress, now.step, now.steps, now.message))
+            await self._report(Moved(moved, now.step, now.steps, now.message))
         preview = job.take_preview()
         if preview is not None:
             await self._report(Shown(course.step or 0, preview.media_type, preview.data))

@@ -6,13 +6,11 @@ apart. Everything read is taken as data: an event of a type that nobody knows is
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 from openai import AsyncStream
 
-from ..http import MAX_ANSWER, whole
+from ..http import json_of, whole
 from .client import TROUBLE
 
 
@@ -37,23 +35,19 @@ async def body_of(stream: AsyncStream[Any]) -> dict[str, Any]:
     """The one JSON body that came in place of a stream; empty if it is no object. Raises
     Broken."""
     try:
-        return plain(json.loads(await whole(stream.response, MAX_ANSWER)))
+        return plain(json_of(await whole(stream.response)))
     except TROUBLE as trouble:
         raise Broken(trouble) from trouble
 
 
-def events_of(stream: AsyncStream[Any]) -> AsyncIterator[dict[str, Any]]:
-    """The events, each as plain data. Raises Broken, and nothing else of the SDK's."""
-    return _Events(stream)
-
-
-class _Events:
-    """An iterator, since a generator that is cancelled in the middle would have ended."""
+class Events:
+    """The events of a stream, each as plain data. Raises Broken, and nothing else of the SDK's.
+    No generator, since one that is cancelled in the middle would have ended."""
 
     def __init__(self, stream: AsyncStream[Any]) -> None:
         self._stream = stream
 
-    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+    def __aiter__(self) -> Events:
         return self
 
     async def __anext__(self) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from openai import AsyncStream
 
 from ..base import Delta, Done, Moved, Outcome, Prediction, Report
 from ..http import data_url
-from ..streams import Call, Stopped
+from ..streams import MARK, Call, Stopped
 from . import refusals, usage
-from .answers import Broken, at, body_of, events_of, is_stream, text_at
+from .answers import Broken, Events, at, body_of, is_stream, text_at
 from .client import TROUBLE, Line
 from .params import Options
 
@@ -26,12 +26,13 @@ SEEDS = 2**31
 
 
 class Talk(msgspec.Struct, frozen=True):
-    """A request that is ready to be sent."""
+    """A request that is ready to be sent. `seed` is None where it is not to be sent."""
 
     model: str
     body: dict[str, Any]
     more: dict[str, Any]
     mark: str
+    seed: int | None
 
 
 async def talk(
@@ -49,9 +50,7 @@ async def talk(
             said.append({"type": "image_url", "image_url": {"url": url}})
     messages.append(_says("user", said))
     body |= {"model": model, "messages": messages}
-    if not own:
-        body["seed"] = prediction.seed % SEEDS
-    return Talk(model, body, options.more, mark)
+    return Talk(model, body, options.more, mark, None if own else prediction.seed % SEEDS)
 
 
 def _says(role: str, content: Any) -> dict[str, Any]:
@@ -61,10 +60,10 @@ def _says(role: str, content: Any) -> dict[str, Any]:
 class Talking:
     """One completion, sent and heard out."""
 
-    def __init__(self, line: Line, call: Call[Any], asked: Talk, report: Report) -> None:
+    def __init__(self, line: Line, call: Call[Any], request: Talk, report: Report) -> None:
         self._line = line
         self._call = call
-        self._asked = asked
+        self._request = request
         self._report = report
         self._usage: Any = None
         self._wrote = False
@@ -76,7 +75,7 @@ class Talking:
         try:
             stream = await self._sent()
         except TROUBLE as trouble:
-            return refusals.of_create(trouble, self._line.name, self._asked.model)
+            return refusals.of_create(trouble, self._line.name, self._request.model)
         try:
             return await self._heard(stream)
         except Broken as broken:
@@ -93,8 +92,8 @@ class Talking:
         """The answer as it begins. What is refused because of a field that not every server
         knows was not begun, and is asked for without it."""
         optional: dict[str, Any] = {"stream_options": {"include_usage": True}}
-        if not self._line.own:
-            optional["seed"] = self._asked.body["seed"]
+        if self._request.seed is not None:
+            optional["seed"] = self._request.seed
         while True:
             try:
                 return await self._send(optional)
@@ -107,9 +106,10 @@ class Talking:
 
     async def _send(self, optional: dict[str, Any]) -> AsyncStream[Any]:
         create: Callable[..., Awaitable[Any]] = self._line.sdk.chat.completions.create
-        body = {name: value for name, value in self._asked.body.items() if name != "seed"}
-        more = {"extra_body": self._asked.more} if self._asked.more else {}
-        headers = {"X-Client-Request-Id": self._asked.mark}
+        body, more = self._request.body, {}
+        if self._request.more:
+            more["extra_body"] = self._request.more
+        headers = {MARK: self._request.mark}
 
         async def sent() -> Any:
             return await create(**body, **optional, stream=True, **more, extra_headers=headers)
@@ -121,7 +121,7 @@ class Talking:
         if not is_stream(stream):
             await self._take(await self._call.wait(lambda: body_of(stream)), "message")
             return await self._end()
-        async for chunk in self._call.each(events_of(stream)):
+        async for chunk in self._call.each(Events(stream)):
             await self._take(chunk, "delta")
         return await self._end()
 

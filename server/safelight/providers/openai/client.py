@@ -6,6 +6,7 @@ neither account nor project from the environment. Knows no prediction.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import httpx2
@@ -14,17 +15,14 @@ from openai import AsyncOpenAI, Omit, OpenAIError
 
 from ...settings import ProviderSettings
 from ..base import Again, Unclear
-from ..streams import client
+from ..pace import grown
+from ..streams import NO_KEY, client
 
 URL = "https://api.openai.com/v1"
 
 TROUBLE = (OpenAIError, httpx2.HTTPError, ValueError)
 """What a request, or the reading of its answer, may end in; a ValueError is an answer that
 is none."""
-
-
-MOST_DOUBLINGS = 8
-"""Of a pause between questions."""
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +43,7 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 
     def pause(self, tries: int) -> float:
         """Between one question and the next, after that many in vain."""
-        return min(self.poll * 2.0 ** min(tries, MOST_DOUBLINGS), self.poll_most)
+        return grown(self.poll, self.poll_most, tries)
 
     @classmethod
     def of(cls, settings: ProviderSettings) -> Timings:
@@ -74,7 +72,7 @@ def sdk_of(settings: ProviderSettings, silence: float) -> AsyncOpenAI:
     if settings.key is None:
         http.event_hooks["request"].append(_without_key)
     sdk = AsyncOpenAI(
-        api_key=settings.key or "none",
+        api_key=settings.key or NO_KEY,
         organization="",
         project="",
         webhook_secret="",
@@ -83,7 +81,12 @@ def sdk_of(settings: ProviderSettings, silence: float) -> AsyncOpenAI:
         http_client=http,
     )
     sdk._custom_headers = left_out  # not those of OPENAI_CUSTOM_HEADERS, a key among them
+    _used_of(sdk)
     return sdk
+
+
+_used_of = attrgetter("responses", "chat.completions", "images", "models")
+"""The SDK imports each when it is first looked at: while nobody waits, not at a request."""
 
 
 async def _without_key(request: httpx2.Request) -> None:

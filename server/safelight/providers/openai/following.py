@@ -17,8 +17,9 @@ from openai import APIStatusError, AsyncStream
 from safelight_protocol.events import Charge
 
 from ..base import Again, Delta, Done, Ended, Moved, Outcome, Report
+from ..pace import away
 from . import refusals, usage
-from .answers import Broken, at, events_of, text_at
+from .answers import Broken, Events, at, text_at
 from .client import TROUBLE, Line
 
 TERMINAL = frozenset({"completed", "failed", "incomplete", "cancelled"})
@@ -67,6 +68,7 @@ class Following:
         self._waits = False
         self._torn_at: float | None = None
         self._looks = 0
+        self._troubles = 0
         self._ending = False
         self._scope: anyio.CancelScope | None = None
 
@@ -85,7 +87,7 @@ class Following:
         while True:
             if stream is None and self._streams and not self._ending:
                 stream = await self._reopened()
-                events = None if stream is None else events_of(stream)
+                events = None if stream is None else Events(stream)
             if stream is not None and events is not None:
                 heard = self._after
                 outcome = await self._listen(stream, events)
@@ -142,6 +144,7 @@ class Following:
                 return None
             self._after = number
         self._looks = 0
+        await self._note_silence(0)
         kind = text_at(event, "type")
         if kind in ENDINGS:
             return await self._settle(at(event, "response"))
@@ -181,6 +184,7 @@ class Following:
     async def _look(self) -> Outcome | None:
         """Ask the response itself; None while it has not ended, or cannot be asked."""
         known, response = await self._tried(self._asking.look)
+        await self._note_silence(0 if known else self._troubles + 1)
         if not known:
             return None
         self._missing = 0 if response is not None else self._missing + 1
@@ -195,6 +199,14 @@ class Following:
         elif status == "in_progress":
             await self._begin()
         return await self._taken_out() if self._ending or self._is_stuck() else None
+
+    async def _note_silence(self, troubles: int) -> None:
+        """Tell that it cannot be asked, once, and once that it can be again."""
+        name = self._line.name
+        before, now = away(name, self._troubles), away(name, troubles)
+        self._troubles = troubles
+        if before != now:
+            await self._report(Moved(message=now))
 
     def _is_stuck(self) -> bool:
         """Whether its stream was torn before it began, and it has waited for long since: it

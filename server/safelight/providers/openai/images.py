@@ -17,9 +17,9 @@ import msgspec
 from openai import AsyncStream
 
 from ..base import Done, Found, Made, Moved, Never, Outcome, Prediction, Report, Shown
-from ..streams import Call
+from ..streams import MARK, Call
 from . import refusals, usage
-from .answers import Broken, at, body_of, events_of, is_stream, plain, text_at
+from .answers import Broken, Events, at, body_of, is_stream, plain, text_at
 from .client import TROUBLE, Line
 from .params import Options
 
@@ -58,10 +58,10 @@ async def pictures(prediction: Prediction, model: str, options: Options, mark: s
 class Painting:
     """One request for pictures, sent and heard out."""
 
-    def __init__(self, line: Line, call: Call[Any], asked: Pictures, report: Report) -> None:
+    def __init__(self, line: Line, call: Call[Any], request: Pictures, report: Report) -> None:
         self._line = line
         self._call = call
-        self._asked = asked
+        self._request = request
         self._report = report
         self._made = 0
 
@@ -70,7 +70,7 @@ class Painting:
         try:
             stream, answer = await self._sent()
         except TROUBLE as trouble:
-            return refusals.of_create(trouble, self._line.name, self._asked.model)
+            return refusals.of_create(trouble, self._line.name, self._request.model)
         if stream is None:
             return await self._whole(plain(answer))
         try:
@@ -85,30 +85,30 @@ class Painting:
 
     async def _sent(self) -> tuple[AsyncStream[Any] | None, Any]:
         """The answer as it begins, as a stream if it can be had as one, or else whole."""
-        if self._asked.body["n"] == 1:
+        if self._request.body["n"] == 1:
             try:
-                return await self._send(stream=True, partial_images=self._asked.previews), None
+                return await self._send(stream=True, partial_images=self._request.previews), None
             except TROUBLE as trouble:
                 if not refusals.refuses(trouble, "stream", "partial_images"):
                     raise
         return None, await self._send()
 
     async def _send(self, **how: Any) -> Any:
-        images, asked = self._line.painting.images, self._asked
-        method: Send = images.edit if asked.files else images.generate
-        files = {"image": list(asked.files)} if asked.files else {}
-        headers = {"X-Client-Request-Id": asked.mark}
-        more = {"extra_body": asked.more} if asked.more else {}
+        images, request = self._line.painting.images, self._request
+        method: Send = images.edit if request.files else images.generate
+        files = {"image": list(request.files)} if request.files else {}
+        headers = {MARK: request.mark}
+        more = {"extra_body": request.more} if request.more else {}
 
         async def sent() -> Any:
-            return await method(**asked.body, **files, **how, **more, extra_headers=headers)
+            return await method(**request.body, **files, **how, **more, extra_headers=headers)
 
         return await self._call.wait(sent)
 
     async def _streamed(self, stream: AsyncStream[Any]) -> Outcome:
         if not is_stream(stream):
             return await self._whole(await self._call.wait(lambda: body_of(stream)))
-        async for event in self._call.each(events_of(stream)):
+        async for event in self._call.each(Events(stream)):
             outcome = await self._hear(event)
             if outcome is not None:
                 return outcome
@@ -126,12 +126,11 @@ class Painting:
 
     async def _show(self, event: dict[str, Any]) -> None:
         data = _decoded(text_at(event, "b64_json"))
-        place = at(event, "partial_image_index")
-        step = place + 1 if isinstance(place, int) else 1
+        place, most = at(event, "partial_image_index"), max(1, self._request.previews)
+        step = min(place + 1, most) if isinstance(place, int) and place >= 0 else 1
         if data is not None:
             await self._report(Shown(step, _media_type(event), data))
-        steps = max(step, self._asked.previews)
-        await self._report(Moved(step / (steps + 1), step, steps + 1))
+        await self._report(Moved(step / (most + 1), step, most + 1))
 
     async def _whole(self, answer: dict[str, Any]) -> Outcome:
         """Report every picture of an answer."""

@@ -32,16 +32,22 @@ from ..base import (
     Unknowable,
     Wanted,
 )
-from ..http import NOTHING
-from ..streams import Call, Calls, Stopped
-from . import usage
+from ..denials import STRANGE, greeted
+from ..greeting import Answer, Heard, Welcome, unheard
+from ..http import NOTHING, fault_of, json_of
+from ..recent import Recent
+from ..streams import Call, Calls, Stopped, handle_of
+from . import refusals, usage
 from .answers import at, text_at
 from .chat import Talk, Talking, talk
-from .client import TROUBLE, Line, Timings, is_own, sdk_of
+from .client import TROUBLE, URL, Line, Timings, is_own, sdk_of
 from .following import COUNTS_NOTHING, TERMINAL
 from .images import Painting, Pictures, pictures
 from .params import Api, read_options
 from .responses import Responses
+
+MOST_SENT = 100_000
+"""Requests for pictures that are remembered: whoever is in doubt about one asks at once."""
 
 STOPPED = Charge("unknown", reason="it was stopped, and what it had done by then is not told")
 
@@ -50,6 +56,7 @@ class OpenAI:
     """One server that speaks as OpenAI does. One that wants no key bills nobody, so what is
     lost there is begun again."""
 
+    speaks = "openai"
     resumable = True
 
     def __init__(
@@ -62,6 +69,8 @@ class OpenAI:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self.name = name
+        self.url = settings.url or URL
+        self.heard: Heard = unheard
         self.billed = settings.key is not None
         self._settings = settings
         self._timings = timings or Timings.of(settings)
@@ -70,7 +79,7 @@ class OpenAI:
         self._own = is_own(settings)
         self._writes: Api = settings.api or ("responses" if self._own else "chat")
         self._calls: Calls[Pictures | Talk] = Calls(name)
-        self._sent: set[str] = set()
+        self._sent: Recent[str, None] = Recent(MOST_SENT)
         self._line: Line | None = None
         self._kept: Responses | None = None
 
@@ -91,6 +100,19 @@ class OpenAI:
                 yield
             finally:
                 await self._kept.close()
+
+    async def greet(self) -> Answer:
+        """Ask for its models. Some servers that speak like OpenAI tell them to anybody."""
+        assert self._line is not None, "it is open"
+        try:
+            with anyio.fail_after(self._timings.answer):
+                answer = await self._line.sdk.models.with_raw_response.list()
+        except (*TROUBLE, TimeoutError) as trouble:
+            return greeted(fault_of(trouble), refusals.of_create(trouble, self.name, ""))
+        said = json_of(answer.http_response.content)
+        if not isinstance(said, dict) or "data" not in said:
+            return STRANGE
+        return Welcome(proves_key=self._own)
 
     async def check(self, wanted: Wanted) -> None:
         """Hold the parameters against what is known of them here."""
@@ -132,7 +154,7 @@ class OpenAI:
         if not self._is_ours(prediction, handle):
             return await self._responses.follow(handle, report)
         if self._api(prediction) == "images":
-            self._sent.add(handle)
+            self._sent.put(handle, None)
         outcome = await self._calls.follow(handle, partial(self._talk, report))
         if not isinstance(outcome, Unclear):
             self._sent.discard(handle)
@@ -192,7 +214,7 @@ class OpenAI:
         return wanted.model.removeprefix(f"{self.name}/")
 
     def _mark(self, prediction: Prediction) -> str:
-        return f"{self.name}-{prediction.uid}-{prediction.attempt}"
+        return handle_of(prediction, self.name)
 
     def _is_ours(self, prediction: Prediction, handle: str) -> bool:
         """Whether the handle is a mark of ours, and no id of a response."""

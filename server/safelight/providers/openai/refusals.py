@@ -2,7 +2,7 @@
 
 An answer that is a refusal began nothing, and costs nothing. An answer that is a server's own
 trouble, or none at all, says nothing about what began. Words of a vendor are told only where
-they are about the request. Decides, and does nothing but log what the operator must see.
+they are about the request. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from typing import Any
 from safelight_protocol.prices import Usage
 
 from ..base import Again, Never, Unclear
-from ..http import NOTHING, Fault, fault_of, of_our_account, refusal_of, told
+from ..http import (
+    NOTHING,
+    Fault,
+    fault_of,
+    in_doubt,
+    no_model,
+    of_our_account,
+    redacted,
+    refusal_of,
+    too_large,
+)
 
 POLICY = re.compile(r"moderation_blocked|content_policy|content_filter|policy_violation|bio_policy")
 NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
@@ -30,12 +40,12 @@ def of_create(error: Exception, name: str, model: str) -> Again | Never | Unclea
     said = _said(fault.body)
     code = str(said.get("code") or said.get("type") or "")
     if fault.status == 429 and NO_CREDIT & {said.get("code"), said.get("type")}:
-        return of_our_account(name, 429)
+        return of_our_account(name, fault, "credit")
     common = refusal_of(fault, name)
     if common is not None:
         return common
     if fault.status is None or fault.status == 408:
-        return Unclear(f"{name} may have begun it, but {fault.why}")
+        return in_doubt(fault, name)
     if fault.status >= 500:
         return _of_trouble(fault, said, name)
     if fault.status == 404:
@@ -45,8 +55,7 @@ def of_create(error: Exception, name: str, model: str) -> Again | Never | Unclea
     if fault.status in (409, 425):
         return Again("provider_failed", f"{name}: {fault.why}", fault.wait, charge=NOTHING)
     if fault.status == 413:
-        message = f"{name} takes no request of this size"
-        return Never("too_large", message, charge=NOTHING)
+        return too_large(name)
     if fault.status < 400 or not said:
         message = f"{name}: {fault.why}, which is no answer of such a server; is its url right?"
         return Never("provider_failed", message, charge=NOTHING)
@@ -108,14 +117,14 @@ def _of_trouble(fault: Fault, said: dict[str, Any], name: str) -> Again | Unclea
     if fault.status in (503, 529) and re.search("overloaded", str(said), re.IGNORECASE):
         message = f"{name} is overloaded"
         return Again("provider_failed", message, fault.wait, charge=NOTHING, elsewhere=True)
-    return Unclear(f"{name} may have begun it, but {fault.why}")
+    return in_doubt(fault, name)
 
 
 def _not_there(said: dict[str, Any], name: str, model: str) -> Never:
     if not said:
         message = f"{name} has no such address; is its url right?"
         return Never("provider_failed", message, charge=NOTHING)
-    return Never("model_not_found", f"{name} has no model {model}", charge=NOTHING)
+    return no_model(name, model)
 
 
 def _about_request(said: dict[str, Any], name: str) -> str:
@@ -127,7 +136,7 @@ def _about_request(said: dict[str, Any], name: str) -> str:
 
 
 def _words(said: dict[str, Any]) -> str:
-    return told(said.get("message") or said.get("code") or "no reason given")
+    return redacted(said.get("message") or said.get("code") or "no reason given")
 
 
 def _said(body: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from openai import APIStatusError, AsyncStream
 from ..base import Failure, Outcome, Prediction, Report, Unclear
 from ..http import data_url
 from . import refusals
-from .answers import Broken, body_of, events_of, is_stream, plain, text_at
+from .answers import Broken, Events, body_of, is_stream, plain, text_at
 from .client import TROUBLE, Line
 from .following import Following
 from .params import Options
@@ -97,7 +97,7 @@ class Responses:
         first."""
         if not is_stream(stream):
             return text_at(await body_of(stream), "id")
-        async for event in (events := events_of(stream)):
+        async for event in (events := Events(stream)):
             handle = text_at(event, "response", "id")
             if handle:
                 self._held[handle] = Held(stream, events, event)

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-import anyio
 import httpx2
 import msgspec
 
 from ...settings import ProviderSettings
 from .. import http
-from ..http import Fault
+from ..http import Fault, Trouble
 from .wire import Page, Snapshot, read_page, read_snapshot
 
 T = TypeVar("T")
@@ -27,19 +26,6 @@ API = "https://api.replicate.com/v1"
 
 FILE_SECONDS = 300.0
 """How long it may take to hand a file over."""
-
-
-class Trouble(Exception):
-    """A request that came to nothing; the message may be told to anybody."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"Replicate: {fault.why}")
-        self.fault = fault
-
-    @property
-    def status(self) -> int | None:
-        """That of the answer, if there was one."""
-        return self.fault.status
 
 
 class Client:
@@ -60,8 +46,8 @@ class Client:
 
     def credentials(self, url: str) -> dict[str, str]:
         """What has to be sent along to fetch a file: our key, to this very origin only."""
-        ours = self._is_here(url)
-        return {"Authorization": f"Bearer {self._key}"} if ours else {}
+        is_ours = http.is_same_origin(url, self.url)
+        return {"Authorization": f"Bearer {self._key}"} if is_ours else {}
 
     async def create(self, path: str, body: Mapping[str, Any]) -> Snapshot:
         """Begin a prediction. Asked once, whatever comes of it."""
@@ -83,14 +69,18 @@ class Client:
     async def more(self, next: str) -> Page:
         """A further page, by the address that the one before has told. One that leads away
         from where we ask is not followed."""
-        url = str(httpx2.URL(f"{self.url}/").join(next))
-        if not self._is_here(url):
+        url = http.joined(self.url, next)
+        if not http.is_same_origin(url, self.url):
             raise Trouble(Fault(sent=False, why="its list leads elsewhere"))
         return _read(await self._send("GET", url), read_page)
 
     async def described(self, path: str) -> dict[str, Any]:
         """A model, a version or a deployment."""
         return _read(await self._send("GET", path), _object)
+
+    async def account(self) -> dict[str, Any]:
+        """Whose key it is."""
+        return _read(await self._send("GET", "account"), _object)
 
     async def secret(self) -> str:
         """What webhooks are signed with."""
@@ -118,22 +108,7 @@ class Client:
 
     async def _ask(self, method: str, path: str, seconds: float, **more: Any) -> bytes:
         assert self._http is not None, "it is open"
-        try:
-            with anyio.fail_after(seconds):
-                async with self._http.stream(method, path, **more) as answer:
-                    body = await http.whole(answer)
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            raise Trouble(http.fault_of(error)) from None
-        if not answer.is_success:
-            raise Trouble(http.fault_in(answer.status_code, answer.headers, body))
-        return body
-
-    def _is_here(self, url: str) -> bool:
-        try:
-            there, here = httpx2.URL(url), httpx2.URL(self.url)
-        except httpx2.InvalidURL:
-            return False
-        return (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port)
+        return await http.body_of(self._http, method, path, seconds=seconds, **more)
 
 
 def _part(id: str) -> str:

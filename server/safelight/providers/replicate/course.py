@@ -43,25 +43,25 @@ class Course:
         """Whether its end is known."""
         return self.latest is not None and self.latest.ended
 
-    def learn(self, told: Snapshot) -> bool:
+    def learn(self, snapshot: Snapshot) -> bool:
         """Take in what is told, from wherever; whether it was news."""
-        if self.ended or told.id != self.id:
+        if self.ended or snapshot.id != self.id:
             return False
         before = (self.latest and self.latest.status, self.logs, self.text, self.begun)
-        if len(told.logs) > len(self.logs):
-            self.logs = told.logs
-        if told.status in RUNNING or told.ended:
-            self.begun = self.begun or told.started
-            text = text_of(told.output)
-            if told.ended or (len(text) > len(self.text) and text.startswith(self.text)):
+        if len(snapshot.logs) > len(self.logs):
+            self.logs = snapshot.logs
+        if snapshot.status in RUNNING or snapshot.ended:
+            self.begun = self.begun or snapshot.started
+            text = text_of(snapshot.output)
+            if snapshot.ended or (len(text) > len(self.text) and text.startswith(self.text)):
                 self.text = text
         else:
-            self.unknown = told.status
+            self.unknown = snapshot.status
         # A late word of waiting says nothing of what has begun.
-        if told.ended or self.latest is None or told.started or not self.begun:
-            self.latest = told
+        if snapshot.ended or self.latest is None or snapshot.started or not self.begun:
+            self.latest = snapshot
         is_news = before != (self.latest.status, self.logs, self.text, self.begun)
-        if is_news or told.ended:
+        if is_news or snapshot.ended:
             self.news.set()
         return is_news
 

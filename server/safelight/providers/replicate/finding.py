@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from ..http import PASSING
-from .client import Trouble
+from ..http import PASSING, Trouble
 from .fitting import Fit
 from .memory import Attempt
 from .models import Model
@@ -26,15 +25,16 @@ MOST_PAGES = 30
 """Of a hundred each; whoever begins more within a minute is not looked for in vain, but told
 that it is not clear."""
 
-
 MOST_TRIES = 4
 """At one page: a list is long, and one page that is refused must not cost all that was read."""
+
+SECONDS = len("2026-11-21T12:00:00")
 
 Rest = Callable[[int, float | None], Awaitable[None]]
 """Pause after so many troubles in a row, and as long as the other side wishes."""
 
 
-class List(Protocol):
+class Lister(Protocol):
     """What of a client is needed here."""
 
     async def predictions(self, created_after: str) -> Page: ...
@@ -55,11 +55,11 @@ class Sought(msgspec.Struct, frozen=True):
 
 
 async def find(
-    list: List, sought: Sought, is_anothers: Callable[[str], bool], rest: Rest
+    client: Lister, sought: Sought, is_anothers: Callable[[str], bool], rest: Rest
 ) -> Snapshot | None:
     """The attempt's prediction; None if there is none. Raises Trouble and TooMany."""
     since = time_of(sought.since)
-    page = await _page(lambda: list.predictions(since), rest)
+    page = await _page(partial(client.predictions, since), rest)
     for _ in range(MOST_PAGES):
         for one in page.predictions:
             if is_ours(one, sought) and not is_anothers(one.id):
@@ -67,7 +67,7 @@ async def find(
         oldest = page.predictions[-1].created_at if page.predictions else ""
         if page.next is None or (oldest and _is_before(oldest, since)):
             return None
-        page = await _page(partial(list.more, page.next), rest)
+        page = await _page(partial(client.more, page.next), rest)
     raise TooMany
 
 
@@ -119,7 +119,7 @@ def time_of(milliseconds: int) -> str:
 
 def _is_before(one: str, other: str) -> bool:
     """By whole seconds: the rest of them is written in several ways."""
-    return one[:19] < other[:19]
+    return one[:SECONDS] < other[:SECONDS]
 
 
 def _is_equal(found: Snapshot, model: Model, fit: Fit) -> bool:

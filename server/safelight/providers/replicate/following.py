@@ -8,6 +8,8 @@ as soon as one of them was lost.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 import msgspec
 
@@ -15,7 +17,9 @@ from safelight_protocol.codes import Refused
 
 from ...telemetry import log as record
 from ..base import Delta, Moved, Outcome, Prediction, Report, Unclear
-from .client import Client, Trouble
+from ..http import Trouble
+from ..pace import away
+from .client import Client
 from .course import Course
 from .pace import Pace
 from .results import files_of, outcome_of
@@ -44,6 +48,7 @@ class Following:
         report: Report,
         pace: Pace,
         name: str,
+        overhear: Callable[[Trouble], None] = lambda trouble: None,
     ) -> None:
         self._client = client
         self._course = course
@@ -51,6 +56,7 @@ class Following:
         self._report = report
         self._pace = pace
         self._name = name
+        self._overhear = overhear
         self._unknown: str | None = None
         self._told = _Told()
         self._text = ""
@@ -71,7 +77,7 @@ class Following:
             if self._missing:
                 return Unclear("Replicate no longer knows the prediction")
             if await self._pace.wait(self._course.news, self._pause()):
-                self._polls = 0
+                self._polls = self._troubles = 0
             else:
                 await self._ask()
 
@@ -85,8 +91,8 @@ class Following:
         try:
             told = await self._client.prediction(self._course.id)
         except Trouble as trouble:
-            if not self._troubles and trouble.status in (401, 402, 403):
-                record("provider.refused", provider=self._name, status=trouble.status)
+            if not self._troubles:
+                self._overhear(trouble)
             self._missing = trouble.status == 404
             self._troubles += 1
             self._wish = trouble.fault.wait
@@ -111,9 +117,12 @@ class Following:
         if course.ended:
             return
         step, steps = course.steps or (None, None)
-        now = _Told(course.progress, step, steps, None if course.begun else WAITS)
+        waits = None if course.begun else WAITS
+        now = _Told(course.progress, step, steps, away(self._name, self._troubles) or waits)
         if now != self._told:
-            await self._report(Moved(now.progress, now.step, now.steps, now.message))
+            # Progress that is known already would be left out as an echo, with what is said.
+            moved = now.progress if now.progress != self._told.progress else None
+            await self._report(Moved(moved, now.step, now.steps, now.message))
         self._told = now
 
     def _note_status(self) -> None:

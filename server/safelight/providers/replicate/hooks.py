@@ -8,7 +8,6 @@ is not asked for again for a while: who sends nonsense must not make us ask.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -17,17 +16,15 @@ from safelight_protocol.codes import Refused
 
 from ...telemetry import log as record
 from ..base import Delivery
-from ..http import refusal_of
-from .client import Trouble
+from ..http import Trouble
+from ..recent import Recent
 from .standard import Bad, check, claimed
-
-MOST_IDS = 4096
-"""Calls whose ids are remembered: of a few minutes, even of a busy account."""
 
 
 class Hooks:
     """`ask` tells the secret, or raises Trouble. `clock` is in milliseconds since 1970, `rest`
-    the seconds after a question in vain."""
+    the seconds after a question in vain. The ids of calls are remembered for a few minutes,
+    even of a busy account."""
 
     def __init__(
         self,
@@ -47,7 +44,7 @@ class Hooks:
         self._rest = rest
         self._resting_until = -math.inf
         self._asking = anyio.Lock()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: Recent[str, None] = Recent()
 
     async def check(self, delivery: Delivery) -> str:
         """Its id. Raises Refused `unauthorized`, and `provider_unreachable` if there is no
@@ -71,9 +68,7 @@ class Hooks:
 
     def taken(self, id: str) -> None:
         """A call of this id was taken in."""
-        self._seen[id] = None
-        while len(self._seen) > MOST_IDS:
-            self._seen.popitem(last=False)
+        self._seen.put(id, None)
 
     async def _ask(self, than: str | None) -> str:
         """The secret, asked for unless somebody else has a newer one `than` this by now, or
@@ -87,9 +82,8 @@ class Hooks:
                 return than
             try:
                 fresh = await self._ask_provider()
-            except Trouble as trouble:
+            except Trouble:
                 self._rest_now()
-                refusal_of(trouble.fault, self._name)  # an operator should hear of a wrong key
                 raise _unknown() from None
             if fresh == than:
                 self._rest_now()

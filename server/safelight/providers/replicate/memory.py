@@ -6,18 +6,12 @@ and to tell two predictions apart that are equal in everything. Holds no connect
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from ..base import Prediction
+from ..recent import Recent
 from .course import Course
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-MOST = 4096
 
 Attempt = tuple[str, int]
 
@@ -31,15 +25,15 @@ class Memory:
     """Predictions by their id, and attempts by uid and number."""
 
     def __init__(self) -> None:
-        self._courses: OrderedDict[str, Course] = OrderedDict()
-        self._ids: OrderedDict[Attempt, str] = OrderedDict()
-        self._owners: OrderedDict[str, Attempt] = OrderedDict()
-        self._heard: OrderedDict[Attempt, str] = OrderedDict()
+        self._courses: Recent[str, Course] = Recent()
+        self._ids: Recent[Attempt, str] = Recent()
+        self._owners: Recent[str, Attempt] = Recent()
+        self._heard: Recent[Attempt, str] = Recent()
 
     def known(self, attempt: Attempt, id: str) -> None:
         """This prediction is that attempt's."""
-        _put(self._ids, attempt, id)
-        _put(self._owners, id, attempt)
+        self._ids.put(attempt, id)
+        self._owners.put(id, attempt)
 
     def id_of(self, attempt: Attempt) -> str | None:
         """The prediction of an attempt, if it is known."""
@@ -47,11 +41,11 @@ class Memory:
 
     def is_anothers(self, id: str, attempt: Attempt) -> bool:
         """Whether it is known to belong to another attempt."""
-        return self._owners.get(id, attempt) != attempt
+        return self._owners.get(id) not in (None, attempt)
 
     def heard(self, attempt: Attempt, id: str) -> None:
         """A call named this attempt and that prediction; it is to be looked at."""
-        _put(self._heard, attempt, id)
+        self._heard.put(attempt, id)
 
     def rumour(self, attempt: Attempt) -> str | None:
         """The prediction that was named with an attempt."""
@@ -66,7 +60,7 @@ class Memory:
         course = self._courses.get(id)
         if course is None:
             course = Course(id)
-            _put(self._courses, id, course)
+            self._courses.put(id, course)
         return course
 
     @contextmanager
@@ -79,11 +73,4 @@ class Memory:
         finally:
             course.followers -= 1
             if not course.followers:
-                self._courses.pop(id, None)
-
-
-def _put(kept: OrderedDict[K, V], key: K, value: V) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > MOST:
-        kept.popitem(last=False)
+                self._courses.discard(id)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-import anyio
 import msgspec
 
-from .client import Trouble
+from ..http import Fault, Trouble
 from .schema import Shape, shape_of
 from .target import Route, Target, released, route_of, target_of, version_in
 
@@ -43,15 +43,6 @@ class _Known(msgspec.Struct):
     lasting: bool
 
 
-class _Asking:
-    """A question under way, and what came of it."""
-
-    def __init__(self) -> None:
-        self.done = anyio.Event()
-        self.model: Model | None = None
-        self.trouble: Exception | None = None
-
-
 class Models:
     """By name; `fresh` is for how many seconds an answer is not asked for again."""
 
@@ -60,8 +51,7 @@ class Models:
         self._monotonic = monotonic
         self._fresh = fresh
         self._known: dict[str, _Known] = {}
-        self._asking: dict[str, _Asking] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, asyncio.Task[Model]] = {}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -69,22 +59,26 @@ class Models:
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            asking = list(self._asking.values())
+            for question in asking:
+                question.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     async def get(self, name: str) -> Model:
         """One model. Raises NoSuchModel and Trouble."""
         known = self._known.get(name)
         if known is not None and (known.lasting or self._is_fresh(known)):
             return known.model
-        asking = self._asking.get(name) or self._ask(name)
-        await asking.done.wait()
-        if asking.model is not None:
-            return asking.model
-        if known is not None and isinstance(asking.trouble, Trouble):
+        question = self._asking.get(name) or self._ask(name)
+        await asyncio.wait([question])
+        if question.cancelled():
+            raise Trouble(Fault(sent=False, why="the question was called off"))
+        trouble = question.exception()
+        if trouble is None:
+            return question.result()
+        if known is not None and isinstance(trouble, Trouble):
             return known.model
-        raise asking.trouble or NoSuchModel(name)
+        raise trouble
 
     def forget(self, name: str) -> None:
         """It does not take what it was said to take: ask anew next time."""
@@ -93,21 +87,15 @@ class Models:
     def _is_fresh(self, known: _Known) -> bool:
         return self._monotonic() - known.since < self._fresh
 
-    def _ask(self, name: str) -> _Asking:
-        asking = self._asking[name] = _Asking()
-        task = asyncio.create_task(self._learn(name, asking))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return asking
+    def _ask(self, name: str) -> asyncio.Task[Model]:
+        question = self._asking[name] = asyncio.create_task(self._told(name))
+        question.add_done_callback(partial(self._answered, name))
+        return question
 
-    async def _learn(self, name: str, asking: _Asking) -> None:
-        try:
-            asking.model = await self._told(name)
-        except Exception as trouble:  # who waits gets it, a defect too
-            asking.trouble = trouble
-        finally:
-            del self._asking[name]
-            asking.done.set()
+    def _answered(self, name: str, question: asyncio.Task[Model]) -> None:
+        del self._asking[name]
+        if not question.cancelled():
+            question.exception()  # whoever waits gets it; nobody need wait any more
 
     async def _told(self, name: str) -> Model:
         target = target_of(name)

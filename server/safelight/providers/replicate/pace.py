@@ -30,6 +30,9 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
 GROWTH = 1.3
 """By how much a pause between two polls grows."""
 
+MOST_WISH = 60.0
+"""The longest pause that the other side may ask for between two looks at what runs."""
+
 
 class Pace(pace.Pace[Timings]):
     """Waits, and ever longer while nothing new comes."""
@@ -37,11 +40,11 @@ class Pace(pace.Pace[Timings]):
     def poll(self, count: int, *, hooked: bool) -> float:
         """The pause before the next question, after so many that brought nothing new."""
         timings = self.timings
-        grown = min(timings.poll * GROWTH ** min(count, 60), timings.poll_most)
-        return max(grown, timings.hooked) if hooked else grown
+        pause = pace.grown(timings.poll, timings.poll_most, count, GROWTH)
+        return max(pause, timings.hooked) if hooked else pause
 
     def again(self, troubles: int, wish: float | None = None) -> float:
         """The pause after so many troubles in a row, at least what the other side wishes."""
         timings = self.timings
-        grown = min(timings.again * 2.0 ** min(troubles - 1, 30), timings.again_most)
-        return max(grown, min(wish or 0.0, 60.0))
+        pause = pace.grown(timings.again, timings.again_most, troubles - 1)
+        return max(pause, min(wish or 0.0, MOST_WISH))

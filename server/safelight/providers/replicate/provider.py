@@ -36,13 +36,16 @@ from ..base import (
     Unknowable,
     Wanted,
 )
-from ..http import NOTHING, data_url, refusal_of
-from .client import Client, Trouble
-from .finding import Sought, TooMany, find, is_ours, marks_of
+from ..denials import greeted, overheard, unable
+from ..greeting import Answer, Heard, Welcome, unheard
+from ..http import NOTHING, Trouble, data_url, refusal_of
+from .client import Client
+from .finding import Sought, marks_of
 from .fitting import Fit, fit, params_of
 from .following import Following
 from .hooks import Hooks
 from .inputs import filled
+from .lookup import LookUp
 from .memory import Memory, attempt_of
 from .models import Model, Models, NoSuchModel
 from .pace import Pace, Timings
@@ -59,9 +62,11 @@ DAY = 86_400_000
 
 
 class Replicate:
-    """Keeps the contract of providers. `public_url` is where Replicate reaches us; without one,
-    or with one that it would not take, it is only asked. `clock` is in milliseconds since 1970."""
+    """Keeps the contract of providers, and Greeting. `public_url` is where Replicate reaches us;
+    without one, or with one that it would not take, it is only asked. `clock` is in milliseconds
+    since 1970."""
 
+    speaks = "replicate"
     resumable = True
     billed = True
 
@@ -77,15 +82,18 @@ class Replicate:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self.name = name
+        self.heard: Heard = unheard
         self._pace = Pace(timings or Timings(), sleep)
         self._clock = clock
         self._client = Client(settings)
+        self.url = self._client.url
         self._called_at = _reachable(public_url, self._client.url)
         self._models = Models(self._client.described, monotonic, self._pace.timings.schema)
         self._memory = Memory()
+        self._lost = LookUp(self._client, self._memory, self._pace, name)
         self._hooks = Hooks(
             name,
-            self._client.secret,
+            self._secret,
             settings.webhook_secret,
             clock,
             monotonic,
@@ -100,6 +108,14 @@ class Replicate:
     async def _opened(self) -> AsyncIterator[None]:
         async with self._client.open(), self._models.open():
             yield
+
+    async def greet(self) -> Answer:
+        """Ask whose key it is."""
+        try:
+            await self._client.account()
+        except Trouble as trouble:
+            return greeted(trouble.fault, refusal_of(trouble.fault, self.name))
+        return Welcome()
 
     async def check(self, wanted: Wanted) -> None:
         """Hold what is asked for against what the model takes."""
@@ -138,32 +154,17 @@ class Replicate:
         return begun.id
 
     async def look_up(self, prediction: Prediction) -> str | Gone | Unclear | Unknowable:
-        """Look for it in the list, twice, with a pause in which a request that was on its way
-        would have arrived."""
-        attempt = attempt_of(prediction)
-        known = self._memory.id_of(attempt)
-        try:
-            if known is not None:
-                return await self._still(known)
-            sought = await self._sought(prediction)
-            for last in (False, True):
-                found = await self._find(sought)
-                if found is not None:
-                    self._memory.known(attempt, found.id)
-                    return found.id
-                if not last:
-                    await self._pace.sleep(self._pace.timings.settle)
-        except (Trouble, TooMany) as trouble:
-            return Unclear(str(trouble) or "the list of predictions is too long")
-        if sought.given is None:
-            return Unclear("it cannot be told now what the model was given")
-        return Gone("Replicate has no such prediction")
+        """Look for it in the list, unless its id is remembered."""
+        describe = partial(self._sought, prediction)
+        return await self._lost.look_up(attempt_of(prediction), describe)
 
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
         """Report until it ends."""
         self._memory.known(attempt_of(prediction), handle)
         with self._memory.following(handle) as course:
-            following = Following(self._client, course, prediction, report, self._pace, self.name)
+            following = Following(
+                self._client, course, prediction, report, self._pace, self.name, self._overhear
+            )
             return await following.run()
 
     async def cancel(self, prediction: Prediction, handle: str) -> None:
@@ -235,9 +236,7 @@ class Replicate:
                 [{"field": "model", "found": shown(name), "expected": f"a model of {self.name}"}],
             ) from None
         except Trouble as trouble:
-            refusal_of(trouble.fault, self.name)  # an operator should hear of a key that is wrong
-            message = f"{self.name} cannot be asked now: {trouble.fault.why}."
-            raise Refused("provider_unreachable", message) from None
+            raise unable(trouble.fault, self.name, self.heard) from None
 
     async def _fitted(self, prediction: Prediction) -> tuple[Model, Fit]:
         """Raises Failure; nothing was begun then."""
@@ -265,11 +264,22 @@ class Replicate:
             return data_url(data, given.media_type)
         return await self._client.upload(given.path.name, data, given.media_type)
 
+    async def _secret(self) -> str:
+        try:
+            return await self._client.secret()
+        except Trouble as trouble:
+            self._overhear(trouble)
+            raise
+
+    def _overhear(self, trouble: Trouble) -> None:
+        overheard(trouble.fault, self.name, self.heard)
+
     def _webhook(self, prediction: Prediction) -> str:
         marks = urlencode({"task": prediction.uid, "attempt": prediction.attempt})
         return f"{self._called_at}/api/webhooks/{self.name}?{marks}"
 
     async def _sought(self, prediction: Prediction) -> Sought:
+        """What an attempt is told by."""
         try:
             given = await self._fitted(prediction)
         except Failure:
@@ -278,40 +288,6 @@ class Replicate:
         since = self._clock() - DAY if began is None else began
         slack = round(self._pace.timings.slack * 1000)
         return Sought(attempt_of(prediction), given, since - slack)
-
-    async def _find(self, sought: Sought) -> Snapshot | None:
-        """By what a webhook has told, else in the list. Raises Trouble and TooMany."""
-        attempt = sought.attempt
-        rumour = self._memory.rumour(attempt)
-        if rumour is not None and not self._memory.is_anothers(rumour, attempt):
-            told = await self._if_there(rumour)
-            if told is not None and is_ours(told, sought):
-                return told
-
-        async def rest(tries: int, wish: float | None) -> None:
-            await self._pace.sleep(self._pace.again(tries, wish))
-
-        is_anothers = partial(self._memory.is_anothers, attempt=attempt)
-        return await find(self._client, sought, is_anothers, rest)
-
-    async def _still(self, id: str) -> str | Unknowable:
-        """A prediction that was there, unless Replicate says twice that it is not: what became
-        of it will then never be told. Raises Trouble."""
-        for last in (False, True):
-            if await self._if_there(id) is not None:
-                return id
-            if not last:
-                await self._pace.sleep(self._pace.timings.settle)
-        return Unknowable(f"{self.name} no longer has the prediction, or not for this key")
-
-    async def _if_there(self, id: str) -> Snapshot | None:
-        """A prediction; None if there is no such one. Raises Trouble."""
-        try:
-            return await self._client.prediction(id)
-        except Trouble as trouble:
-            if trouble.status == 404:
-                return None
-            raise
 
 
 def _reachable(public_url: str | None, api: str) -> str | None:

@@ -2,7 +2,7 @@
 
 What may have begun something is Unclear and looked up; all else certainly began nothing and
 cost nothing. No text of Replicate's is told on but the names of fields, as the caller knows
-them. Pure but for the log.
+them. Pure.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import Again, Gone, Never, Unclear
-from ..http import NOTHING, Fault, refusal_of, told
-from .client import Trouble
+from ..base import Again, Never, Unclear
+from ..http import NOTHING, Fault, Trouble, in_doubt, redacted, refusal_of, too_large
 
 MOST_FIELDS = 5
 
@@ -28,9 +27,7 @@ WORDS = {
 about the field alone."""
 
 
-def of_create(
-    trouble: Trouble, provider: str, names: Mapping[str, str]
-) -> Again | Never | Gone | Unclear:
+def of_create(trouble: Trouble, provider: str, names: Mapping[str, str]) -> Again | Never | Unclear:
     """The outcome of a create that was not answered with a prediction. `names` is what the
     caller calls the model's fields."""
     fault = trouble.fault
@@ -39,13 +36,13 @@ def of_create(
         return known
     match fault.status:
         case None | 408 | 409 | 425:
-            return Unclear(str(trouble))
+            return in_doubt(fault, provider)
         case int(status) if status >= 500 or status < 400:
-            return Unclear(str(trouble))
+            return in_doubt(fault, provider)
         case 404:
             return _no_model()
         case 413:
-            return Never("too_large", "the provider takes no request of this size", charge=NOTHING)
+            return too_large(provider)
         case 400 | 422:
             return _of_fields(fault, names)
     return Never("provider_failed", f"the provider answered {fault.status}", charge=NOTHING)
@@ -59,7 +56,7 @@ def of_question(trouble: Trouble, provider: str) -> Again | Never:
     if known is not None:
         return known
     if fault.status == 413:
-        return Never("too_large", "the provider takes no file of this size", charge=NOTHING)
+        return too_large(provider)
     message = f"{provider} cannot be asked now: {fault.why}"
     return Again("provider_unreachable", message, fault.wait, charge=NOTHING, elsewhere=True)
 
@@ -67,12 +64,12 @@ def of_question(trouble: Trouble, provider: str) -> Again | Never:
 def no_model(model: str) -> Never:
     """There is none of that name, or not for us."""
     message = f"the provider has no model {model}, or not for this server's key"
-    return Never("model_not_found", message, charge=NOTHING)
+    return Never("model_not_found", message, charge=NOTHING, elsewhere=True)
 
 
 def _no_model() -> Never:
     message = "the provider has no such model or version, or not for this server's key"
-    return Never("model_not_found", message, charge=NOTHING)
+    return Never("model_not_found", message, charge=NOTHING, elsewhere=True)
 
 
 def _of_fields(fault: Fault, names: Mapping[str, str]) -> Never:
@@ -90,6 +87,6 @@ def _of_field(one: dict[str, Any], names: Mapping[str, str]) -> str:
     """`params.steps: Must be less than or equal to 4`."""
     field = str(one.get("field", "")).removeprefix("input").removeprefix(".")
     name = names.get(field) or (f"params.{field}" if field else "params")
-    description = told(one.get("description") or "")
+    description = redacted(one.get("description") or "")
     expected = WORDS.get(str(one.get("type")), "another value")
     return f"{name}: {description or f'{expected} is expected'}"

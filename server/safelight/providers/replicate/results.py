@@ -18,7 +18,7 @@ from safelight_protocol.events import Charge, Kind
 from safelight_protocol.prices import Usage, used
 
 from ..base import Again, Done, Ended, Found, Made, Never, Outcome
-from ..http import of_data_url, told
+from ..http import of_data_url, redacted
 from .course import Course
 from .wire import Snapshot
 
@@ -41,6 +41,9 @@ NEVER_BEGAN = Charge("free", reason="Replicate gave it up before it began")
 FAILED_BEFORE = Charge("free", reason="it failed before it began")
 
 MOVING = ("image/webp", "image/gif", "image/avif")
+
+TYPES = mimetypes.MimeTypes()
+"""Made here: the first of them reads files of the system."""
 
 COUNTED = {"image": "image", "video": "video"}
 
@@ -105,7 +108,7 @@ def outcome_of(course: Course, snapshot: Snapshot, files: int, kind: Kind) -> Ou
 
 def _failed(snapshot: Snapshot, usage: Usage) -> Again | Never:
     """A failure that the model itself tells is told on; what may pass is tried again."""
-    said = told(snapshot.error or "") or "it gave no reason"
+    said = redacted(snapshot.error or "") or "it gave no reason"
     if REFUSED.search(said):
         return Never("content_refused", f"the model refused it: {said}", usage=usage)
     message = f"the model failed: {said}"
@@ -118,7 +121,7 @@ def _file(key: str, url: str, kind: Kind, credentials: Credentials) -> Found | M
     data = of_data_url(url) if url.startswith("data:") else None
     if data is not None:
         return Made(_kind(data[0], kind), data[0], data[1])
-    media_type = mimetypes.guess_type(urlsplit(url).path)[0]
+    media_type = TYPES.guess_type(urlsplit(url).path)[0]
     headers = credentials(url)
     return Found(
         kind=_kind(media_type, kind), key=key, url=url, media_type=media_type, headers=headers

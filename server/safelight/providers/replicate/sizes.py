@@ -7,6 +7,7 @@ become the ratio that they have. Pure.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, TypeGuard
@@ -18,10 +19,16 @@ from .schema import Fields, Fragment
 GRAIN = 16
 """Pixels: computed sides are multiples of it, as most models want theirs."""
 
+LONGEST = 1_000_000
+"""Pixels of a side: a number that is larger is none."""
+
 USUAL = 1024
 """The side of a model that names none."""
 
 _SIDES = ("width", "height")
+
+_NUMBER = r"\d{1,6}(?:\.\d{1,20})?"
+_RATIO = re.compile(rf"{_NUMBER}(?:[:/]{_NUMBER})?", re.ASCII)
 
 
 def sized(params: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
@@ -97,14 +104,14 @@ def _usual(fragment: Fragment) -> int:
 
 
 def _ratio(said: Any) -> Fraction:
-    """`16:9` as a number. Raises Wrong."""
-    try:
-        ratio = Fraction(str(said).replace(":", "/"))
-    except (ValueError, ZeroDivisionError):
-        ratio = Fraction(0)
-    if not Fraction(1, 20) <= ratio <= 20:
-        raise Wrong("width:height, from 1:20 to 20:1", at="aspect_ratio", found=said)
-    return ratio
+    """`16:9` as a number, never in powers of ten: who writes those has us reckon for hours.
+    Raises Wrong."""
+    width, _, height = str(said).replace("/", ":").partition(":")
+    if _RATIO.fullmatch(str(said)) and float(height or 1):
+        ratio = Fraction(width) / Fraction(height or 1)
+        if Fraction(1, 20) <= ratio <= 20:
+            return ratio
+    raise Wrong("width:height, from 1:20 to 20:1", at="aspect_ratio", found=said)
 
 
 def _choices(fragment: Fragment | None) -> list[Any]:
@@ -113,4 +120,4 @@ def _choices(fragment: Fragment | None) -> list[Any]:
 
 
 def _is_side(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LONGEST

@@ -56,24 +56,24 @@ def target_of(name: str) -> Target | None:
     return Target(f"{owner}/{model}", where)
 
 
-def released(said: dict[str, Any]) -> str | None:
+def released(description: dict[str, Any]) -> str | None:
     """Where the version of a deployment is described."""
-    release = said.get("current_release")
+    release = description.get("current_release")
     if not isinstance(release, dict):
         return None
     target = target_of(f"{release.get('model')}:{release.get('version')}")
     return None if target is None else target.describe
 
 
-def version_in(said: dict[str, Any]) -> dict[str, Any]:
+def version_in(description: dict[str, Any]) -> dict[str, Any]:
     """The version in what a model says of itself, which a version is already."""
-    latest = said.get("latest_version")
+    latest = description.get("latest_version")
     if isinstance(latest, dict):
         return latest
-    return said if "openapi_schema" in said else {}
+    return description if "openapi_schema" in description else {}
 
 
-def route_of(target: Target, said: dict[str, Any]) -> Route:
+def route_of(target: Target, description: dict[str, Any]) -> Route:
     """How it is begun, given its description: a model that is not official has no address
     of its own, and is begun by its version."""
     if target.deployment:
@@ -81,7 +81,7 @@ def route_of(target: Target, said: dict[str, Any]) -> Route:
     if target.version is not None:
         model = None if target.describe is None else target.model
         return Route("predictions", target.version, model, pinned=True)
-    id = version_in(said).get("id")
-    if said.get("is_official") is False and isinstance(id, str):
+    id = version_in(description).get("id")
+    if description.get("is_official") is False and isinstance(id, str):
         return Route("predictions", id, target.model)
     return Route(f"{target.describe}/predictions", None, target.model)

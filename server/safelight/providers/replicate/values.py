@@ -9,8 +9,8 @@ again. Pure.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from contextlib import suppress
 from typing import Any, TypeGuard
 
@@ -18,17 +18,17 @@ from safelight_protocol.fields import Wrong, one_of
 
 from .schema import Fragment
 
+LARGEST = sys.float_info.max
+"""Whole numbers in JSON have no end; a float has."""
+
 
 def types_of(fragment: Fragment) -> frozenset[str]:
     """The types that a fragment names; none if it names none."""
     said = fragment.get("type")
     if isinstance(said, str):
         return frozenset({said})
-    return (
-        frozenset(one for one in said if isinstance(one, str))
-        if isinstance(said, list)
-        else (frozenset())
-    )
+    named = said if isinstance(said, list) else []
+    return frozenset(one for one in named if isinstance(one, str))
 
 
 def fitted(value: Any, fragment: Fragment) -> Any:
@@ -80,7 +80,7 @@ def _same(value: Any, choice: Any) -> bool:
         return True
     if isinstance(value, str) == isinstance(choice, str):
         return False
-    with suppress(TypeError, ValueError):
+    with suppress(TypeError, ValueError, OverflowError):
         return float(value) == float(choice)
     return False
 
@@ -103,18 +103,24 @@ def _any_number(value: Any, fragment: Fragment) -> int | float:
 
 
 def _number(value: Any, fragment: Fragment, what: str) -> int | float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        low, high = fragment.get("minimum"), fragment.get("maximum")
-        over, under = fragment.get("exclusiveMinimum"), fragment.get("exclusiveMaximum")
-        above = (low is None or value >= low) and (not _is_number(over) or value > over)
-        below = (high is None or value <= high) and (not _is_number(under) or value < under)
+    if _is_number(value) and abs(value) <= LARGEST:
+        low, high = _bound(fragment, "minimum"), _bound(fragment, "maximum")
+        over, under = _bound(fragment, "exclusiveMinimum"), _bound(fragment, "exclusiveMaximum")
+        above = (low is None or value >= low) and (over is None or value > over)
+        below = (high is None or value <= high) and (under is None or value < under)
         if above and below:
             return value
     raise Wrong(what + _range(fragment))
 
 
+def _bound(fragment: Fragment, name: str) -> int | float | None:
+    """A bound; None where it has none, or one that is no number."""
+    said = fragment.get(name)
+    return said if _is_number(said) else None
+
+
 def _range(fragment: Fragment) -> str:
-    low, high = fragment.get("minimum"), fragment.get("maximum")
+    low, high = _bound(fragment, "minimum"), _bound(fragment, "maximum")
     if low is not None and high is not None:
         return f" from {_shown(low)} to {_shown(high)}"
     if low is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from safelight.configured import providers_of
 from safelight.providers.openai import OpenAI
-from safelight.providers.openai.client import is_own
+from safelight.providers.openai.client import Timings, is_own
 from safelight.settings import ProviderSettings, Settings
 
 CASES: list[tuple[dict[str, Any], bool]] = [
@@ -28,6 +28,13 @@ CASES: list[tuple[dict[str, Any], bool]] = [
 def test_openai_is_known_by_its_address(fields: dict[str, Any], own: bool) -> None:
     """Every other server speaks chat completions, unless the settings say more of it."""
     assert is_own(ProviderSettings(key="k", **fields)) is own
+
+
+@pytest.mark.parametrize(("silence", "whole"), [(5.0, 300.0), (900.0, 900.0)])
+def test_a_picture_may_come_in_one_piece(silence: float, whole: float) -> None:
+    """However impatient the settings are of streams, pictures get five minutes at least."""
+    timings = Timings.of(ProviderSettings(key="k", silence_seconds=silence, request_seconds=7.0))
+    assert (timings.silence, timings.whole, timings.answer) == (silence, whole, 7.0)
 
 
 def test_there_may_be_several_by_name() -> None:

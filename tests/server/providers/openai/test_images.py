@@ -201,4 +201,4 @@ async def test_a_cancel_hangs_up(opening: Opening, end: SseEnd) -> None:
     await end.holding.wait()
     await talk.provider.cancel(talk.asked, handle)
     assert isinstance(await following, Ended)
-    await asyncio.wait_for(end.left.wait(), 5)
+    await asyncio.wait_for(end.left.wait(), 20)

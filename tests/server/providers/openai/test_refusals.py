@@ -42,7 +42,7 @@ ANSWERS: dict[str, tuple[int, Any, dict[str, str], str, bool]] = {
     ),
     "moderated": (400, error("blocked", code="moderation_blocked"), {}, "content_refused", False),
     "a prompt not allowed": (400, error(code="invalid_prompt"), {}, "content_refused", False),
-    "no such model": (404, error("no m", code="model_not_found"), {}, "model_not_found", False),
+    "no such model": (404, error("no m", code="model_not_found"), {}, "model_not_found", True),
     "a wrong address": (404, b"<html>", {}, "provider_failed", False),
     "too long": (400, error(code="context_length_exceeded"), {}, "invalid_input", False),
     "a wrong value": (
@@ -103,6 +103,16 @@ async def test_a_servers_own_trouble_says_nothing_of_what_began(
     own = await opening(api=api, key=None)
     end.scripts = [answered(status, error("The server had an error", type="server_error"))]
     assert code_of(await own.run()) in ("provider_failed", "Gone")
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+async def test_only_a_503_means_that_an_overload_began_nothing(
+    opening: Opening, end: SseEnd, api: str
+) -> None:
+    """The same words in a 500 say nothing of what began."""
+    talk = await opening(api=api)
+    end.scripts = [answered(500, error("The engine is currently overloaded."))]
+    assert isinstance(await talk.run(), Unclear)
 
 
 @pytest.mark.parametrize("api", ["responses", "chat"])

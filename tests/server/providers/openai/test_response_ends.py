@@ -206,4 +206,4 @@ async def test_a_stream_that_nobody_follows_is_closed(opening: Opening, end: Sse
     end.scripts = [streamed(BEGINS[0], HOLD), answered(200, response("cancelled"))]
     handle = await talk.start()
     await talk.provider.cancel(talk.asked, handle)
-    await asyncio.wait_for(end.left.wait(), 5)
+    await asyncio.wait_for(end.left.wait(), 20)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from safelight.providers.http import Fault
-from safelight.providers.replicate.client import Trouble
+from safelight.providers.http import Fault, Trouble
 from safelight.providers.replicate.finding import (
     MOST_PAGES,
     MOST_TRIES,

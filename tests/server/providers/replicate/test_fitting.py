@@ -128,6 +128,14 @@ def test_a_ratio_becomes_sides() -> None:
     assert other.values["height"] == 608
 
 
+@pytest.mark.parametrize("ratio", ["1e99999999", "1:0", "0", "21:1", "1:", "nan", "4 : 3"])
+def test_what_is_no_ratio(ratio: str) -> None:
+    """Anything but two plain numbers is refused at once, however large it would be."""
+    side = {"type": "integer", "default": 1024}
+    problems = _problems({"width": side, "height": side}, params={"aspect_ratio": ratio})
+    assert "1:20" in problems["params.aspect_ratio"]
+
+
 def test_sides_beside_a_ratio() -> None:
     """Where sides only count with a ratio that says so, it is said."""
     fields = {"width": WHOLE, "height": WHOLE, "aspect_ratio": RATIO}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from safelight.providers.base import Delta, Done, Moved, Prediction
-from safelight.providers.http import fault_in
-from safelight.providers.replicate.client import Client, Trouble
+from safelight.providers.http import Trouble, fault_in
+from safelight.providers.replicate.client import Client
 from safelight.providers.replicate.course import Course
 from safelight.providers.replicate.following import WAITS, Following
-from safelight.providers.replicate.pace import Pace
+from safelight.providers.replicate.pace import Pace, Timings
 from safelight.providers.replicate.wire import Snapshot, snapshot_in
 from safelight.settings import ProviderSettings
 from tests.doubles.replicate_rig import QUICK
@@ -37,10 +37,13 @@ class Told(Client):
         return found
 
 
-async def _follow(client: Told, kind: Any = "text") -> tuple[Any, list[Any]]:
-    prediction = Prediction(
+def _prediction(kind: Any) -> Prediction:
+    return Prediction(
         uid="u", attempt=1, kind=kind, model="a/b", prompt="x", params={}, seed=1, n=1
     )
+
+
+async def _follow(client: Told, kind: Any = "text") -> tuple[Any, list[Any]]:
     reports: list[Any] = []
 
     async def report(one: Any) -> None:
@@ -52,7 +55,9 @@ async def _follow(client: Told, kind: Any = "text") -> tuple[Any, list[Any]]:
         pauses.append(seconds)
 
     pace = Pace(QUICK, sleep)
-    outcome = await Following(client, Course("p"), prediction, report, pace, "replicate").run()
+    outcome = await Following(
+        client, Course("p"), _prediction(kind), report, pace, "replicate"
+    ).run()
     return outcome, reports
 
 
@@ -95,3 +100,26 @@ async def test_waiting_is_told_and_taken_back() -> None:
     told = [one for one in reports if isinstance(one, Moved)]
     assert [one.message for one in told] == [WAITS, None, None]
     assert (told[-1].progress, told[-1].step, told[-1].steps) == (0.5, 1, 2)
+
+
+async def test_polls_are_rare_while_webhooks_come() -> None:
+    """They become rarer by themselves, wait for calls while these come, and are frequent again
+    once one tells what a call should have told."""
+    later = {**BEGUN, "logs": "a line"}
+    client = Told(BEGUN, later, later, later, {"status": "succeeded", "output": "x"})
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(round(seconds, 3))
+
+    async def ignore(one: Any) -> None:
+        """Nobody looks at what is told."""
+
+    course, begun = Course("p"), snapshot_in({"id": "p", **BEGUN})
+    assert begun is not None
+    course.learn(begun)
+    course.hooked = True
+    pace, asked = Pace(Timings(), sleep), _prediction("text")
+    await Following(client, course, asked, ignore, pace, "replicate").run()
+    assert pauses == [15, 15, 0.3, 0.39, 0.507]
+    assert pace.poll(100, hooked=False) == 5

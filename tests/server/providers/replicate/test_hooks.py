@@ -10,9 +10,9 @@ import pytest
 import standardwebhooks
 
 from safelight.providers.base import Delivery
-from safelight.providers.http import Fault
-from safelight.providers.replicate.client import Trouble
-from safelight.providers.replicate.hooks import MOST_IDS, Hooks
+from safelight.providers.http import Fault, Trouble
+from safelight.providers.recent import MOST
+from safelight.providers.replicate.hooks import Hooks
 from safelight_protocol.codes import Refused
 
 NOW = 1_795_000_000
@@ -216,6 +216,6 @@ def test_ids_are_remembered_and_bounded() -> None:
     assert hooks.is_new("a")
     hooks.taken("a")
     assert not hooks.is_new("a")
-    for number in range(MOST_IDS):
+    for number in range(MOST):
         hooks.taken(f"m{number}")
     assert hooks.is_new("a")

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from safelight.providers.http import Fault
-from safelight.providers.replicate.client import Trouble
+from safelight.providers.http import Fault, Trouble
 from safelight.providers.replicate.models import Models, NoSuchModel
 
 V = "b" * 64
@@ -59,6 +58,19 @@ async def test_asked_once() -> None:
         assert first.shape is not None and list(first.shape.fields) == ["prompt"]
         assert await models.get("o/n") is first
         assert desk.asked == ["models/o/n"]
+
+
+async def test_a_question_that_is_called_off_says_nothing_of_the_model() -> None:
+    """Who still waits for it when the server goes down hears of trouble, not that there is no
+    such model."""
+    desk = Desk()
+    desk.open.clear()
+    async with (models := desk.models()).open():
+        waiting = asyncio.create_task(models.get("o/n"))
+        await asyncio.sleep(0)
+    with pytest.raises(Trouble) as trouble:
+        await waiting
+    assert not trouble.value.fault.sent
 
 
 async def test_the_question_goes_on() -> None:

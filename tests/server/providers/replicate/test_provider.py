@@ -163,6 +163,22 @@ async def test_a_webhook_names_a_lost_start(desk: Desk) -> None:
     assert desk.emulator.asked("GET", "/v1/predictions?") == before
 
 
+async def test_a_create_that_is_still_on_its_way_is_waited_for(emulator: Emulated) -> None:
+    """The list is looked through twice, with the pause between in which such a create arrives:
+    it is not begun again."""
+    sender, pauses = Desk(emulator, QUICK, NOWHERE), []
+
+    async def arrive(seconds: float) -> None:
+        pauses.append(seconds)
+        await sender.provider.start(prediction())
+
+    settings = ProviderSettings(url=f"{emulator.url}/v1", key=emulator.key)
+    restarted = Replicate(settings, public_url=NOWHERE, timings=QUICK, sleep=arrive)
+    async with sender.provider.open(), restarted.open():
+        assert await restarted.look_up(prediction()) == sender.run()
+    assert pauses == [QUICK.settle]
+
+
 async def test_a_rumour_is_not_believed(desk: Desk) -> None:
     """A call that was recorded and sent again with another's mark gives nothing away."""
     await _lost(desk, prediction())
@@ -255,6 +271,16 @@ async def test_cancel_of_what_nobody_follows(desk: Desk) -> None:
     assert desk.emulator.runs()[0]["outcome"] == "canceled"
     account = await desk.provider.account(asked, None)
     assert account is not None and (account.usage is not None or account.charge is not None)
+
+
+async def test_a_cancel_is_asked_until_it_is_heard(desk: Desk) -> None:
+    """Trouble on a cancel's way does not leave a run to be paid to its end."""
+    asked = prediction(model=LANTERN, params={"steps": 50})
+    handle = await desk.provider.start(asked)
+    desk.emulator.arm("http-503=cancel@1", "lost-request=cancel@2")
+    await desk.provider.cancel(asked, handle)
+    assert desk.emulator.runs()[0]["outcome"] == "canceled"
+    assert desk.emulator.asked("POST", f"/v1/predictions/{handle}/cancel") == 3
 
 
 async def test_a_prediction_that_nobody_knows(desk: Desk) -> None:

@@ -9,8 +9,7 @@ import httpx2
 import pytest
 
 from safelight.providers.base import Again, Never, Unclear
-from safelight.providers.http import fault_in, fault_of
-from safelight.providers.replicate.client import Trouble
+from safelight.providers.http import Trouble, fault_in, fault_of
 from safelight.providers.replicate.refusals import of_create, of_question
 
 CREDIT = "You have insufficient credit to run this model. Go to https://vendor.example/billing"

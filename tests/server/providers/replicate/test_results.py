@@ -129,6 +129,12 @@ def test_free_ends_say_why() -> None:
         assert charge.verdict == "free" and "before it began" in charge.reason
 
 
+def test_a_cancel_of_what_ran_is_paid() -> None:
+    """It tells what was used by then, and calls nothing of it free."""
+    outcome = _outcome(told("canceled", metrics={"predict_time": 1.5}))
+    assert outcome.charge is None and outcome.usage["second"] == 1.5
+
+
 def test_a_models_words_are_cut() -> None:
     """A model's own words are told, on one line and not without end."""
     outcome = _outcome(told("failed", error="a\nb" + "x" * 9000))
