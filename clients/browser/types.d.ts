@@ -757,7 +757,7 @@ export interface Allowance {
   left_micros: number;
 }
 
-/** What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the newest first, and `next` the `before` of the following page. */
+/** What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the last day first and the newest of each first, and `next` the `before` of the following page. */
 export interface Usage {
   from: string;
   to: string;
@@ -857,6 +857,39 @@ export interface BackendQueue {
 export interface BackendTasks {
   running: number;
   waiting: number;
+}
+
+/** The providers that are asked over the network, in the order of the settings. */
+export interface ProvidersData {
+  providers: Provider[];
+}
+
+/** One provider as it was when it was last heard of, by a greeting or by a task. `state` is `up`, `refused` (it does not take our key, or our account has no credit), `unreachable` or `unknown`, and began at `since`; `why` says what is wrong and names the setting. `models` is how many may be asked for that run there. */
+export interface Provider {
+  name: string;
+  type: string;
+  /** Where to get it; relative to this server or absolute. */
+  url: string;
+  state: "refused" | "unknown" | "unreachable" | "up";
+  since: string | null;
+  why: string | null;
+  models: number;
+  places: ProviderPlaces;
+  breakers: OpenBreaker[];
+}
+
+/** Our own tasks there: the places that are `taken`, `of` how many, and who waits for one. */
+export interface ProviderPlaces {
+  taken: number;
+  of: number;
+  waiting: number;
+}
+
+/** A model that is left alone there after faults in a row or a 429, and until when. */
+export interface OpenBreaker {
+  /** The model that runs. */
+  model: string;
+  until: string;
 }
 
 /** An upload as its owner is told of it. */

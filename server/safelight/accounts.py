@@ -80,7 +80,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What an owner spent from one day to another, both included. `unknown` has the newest
     charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the
-    newest first, and `next` the `before` of the following page."""
+    last day first and the newest of each first, and `next` the `before` of the following page."""
 
     first: str = msgspec.field(name="from")
     to: str
@@ -99,7 +99,8 @@ class Accounts:
     """Reads over one owner's part of the ledger."""
 
     def __init__(self, store: Store, purse: Purse, clock: Callable[[], int]) -> None:
-        self.store, self.purse = store, purse
+        self.store = store
+        self.purse = purse
         self._clock = clock
 
     async def usage(self, owner: str, first: str | None, last: str | None) -> Usage:

@@ -32,8 +32,12 @@ from .registry import Registry, Resolution
 from .store import Created, Store, StoreTrouble
 from .webhooks.guarded import Forbidden, host_in, refuse_private
 
-UNREACHABLE = ("backend_unreachable", "provider_unreachable")
-"""Refusals after which a task may be made all the same, to wait."""
+WARNINGS = {
+    "backend_unreachable": "The task waits for it.",
+    "provider_unreachable": "The task waits for it.",
+    "provider_refused": "The task is tried all the same.",
+}
+"""Refusals after which a task may be made all the same, and what its owner is told then."""
 
 
 class Admission:
@@ -99,24 +103,35 @@ class Admission:
 
     def _prepared(self, owner: str, command: Create) -> Admitted:
         now = self._clock()
-        uid = self._mint(now)
-        resolution: Resolution | Refused
         preferred = self._preferences.backend(owner)
-        try:
-            resolution = self._registry.resolve(
-                command.asked, draw_seed=self._draw_seed, preferred=preferred
-            )
-        except Refused as refused:
-            resolution = refused
-        reg, outlook, purse = self._registry, self._outlook, self._purse
+        resolution = self._resolved(command, preferred)
         quote = None
         if not isinstance(resolution, Refused) and resolution.priced is not None:
-            quote = quote_of(resolution, purse, owner, command.max_micros)
-        made = (uid, now, owner, command, resolution, reg, outlook, preferred)
-        admitted = Admitted(*made, purse, quote)
+            quote = quote_of(resolution, self._purse, owner, command.max_micros)
+        admitted = Admitted(
+            uid=self._mint(now),
+            now=now,
+            owner=owner,
+            command=command,
+            resolution=resolution,
+            registry=self._registry,
+            outlook=self._outlook,
+            preferred=preferred,
+            purse=self._purse,
+            quote=quote,
+        )
         if command.webhook is not None and not self._private_webhooks:
             _check_webhook(admitted, command.webhook)
         return admitted
+
+    def _resolved(self, command: Create, preferred: str | None) -> Resolution | Refused:
+        """What it is taken to mean; or why not, which is kept back."""
+        try:
+            return self._registry.resolve(
+                command.asked, draw_seed=self._draw_seed, preferred=preferred
+            )
+        except Refused as refused:
+            return refused
 
     async def _settle(self, admitted: Admitted, owner: str) -> None:
         """What only a request meets that somebody is asked about: of a backend's, a choice of
@@ -135,8 +150,9 @@ class Admission:
             else:
                 await self._checks.check(ran.provider, wanted)
         except Refused as refused:
-            if self._queues and refused.code.name in UNREACHABLE:
-                admitted.note(f"{refused.message} The task waits for it.")
+            warning = WARNINGS.get(refused.code.name) if self._queues else None
+            if warning is not None:
+                admitted.note(f"{refused.message} {warning}")
             else:
                 admitted.refuse(refused)
 

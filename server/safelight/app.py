@@ -32,6 +32,7 @@ from .edges.routes import ROUTES
 from .edges.wheel import Wheel
 from .fetching import Fetcher
 from .gallery import Gallery
+from .greetings import Manners, Receptions
 from .insist import insist
 from .machine import Machine
 from .orchestrator import Orchestrator
@@ -59,16 +60,26 @@ def create_app(
     subscriptions: Callable[[], Subscriptions] = Subscriptions,
     backends: Mapping[str, Backend] | None = None,
     rhythm: Rhythm | None = None,
+    manners: Manners | None = None,
 ) -> Starlette:
     """The ASGI application. `providers` and `backends` replace the configured ones, `opened`
     the way the store is opened, and `subscriptions` who wakes the followers: a test may put
-    trouble between. `rhythm` says when backends are asked how they are."""
+    trouble between. `rhythm` says when backends are asked how they are, `manners` when
+    providers are."""
     named = backends_of(settings) if backends is None else backends
     chosen = dict(providers) if providers is not None else providers_of(settings, named)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        given = running(settings, chosen, opened, subscriptions, backends=named, rhythm=rhythm)
+        given = running(
+            settings,
+            chosen,
+            opened,
+            subscriptions,
+            backends=named,
+            rhythm=rhythm,
+            manners=manners,
+        )
         async with given as context:
             app.state.context = context
             yield
@@ -86,6 +97,7 @@ async def running(
     files: Callable[[Settings], ArtifactStore] = artifacts_of,
     backends: Mapping[str, Backend] | None = None,
     rhythm: Rhythm | None = None,
+    manners: Manners | None = None,
 ) -> AsyncIterator[Context]:
     """Everything behind the doors, started and recovered; stopped at exit. With another
     `machine`, `opened` and `files` it takes nothing from this one."""
@@ -105,7 +117,8 @@ async def running(
         named = Directory(
             backends or {}, clock=machine.clock, monotonic=machine.monotonic, rhythm=rhythm
         )
-        given = (artifacts, fetcher, poster, subscriptions(), named)
+        heard = Receptions(providers, clock=machine.clock, sleep=machine.sleep, manners=manners)
+        given = (artifacts, fetcher, poster, subscriptions(), named, heard)
         parts = parts_of(settings, machine, store, *given, providers)
         await parts.preferences.load()
         await parts.purse.load(store)
@@ -138,6 +151,7 @@ async def _begin(
     waits = Waits(backends, *queue, orchestrator, group, machine.sleep, machine.clock)
     waits.begin()
     backends.start(group, waits.news)
+    parts.receptions.start(group)
 
     async def work() -> None:
         now = machine.clock()
@@ -184,16 +198,11 @@ def _context(
         subscriptions=parts.subscriptions,
         artifacts=parts.artifacts,
         drawings=parts.drawings,
-        uploads=Uploads(
-            parts.store,
-            parts.artifacts,
-            max_bytes=parts.settings.max_upload_bytes,
-            quota=parts.settings.upload_quota_bytes,
-            public_url=parts.settings.public_url,
-            clock=parts.machine.clock,
-        ),
+        uploads=_uploads(parts),
         shelf=Shelf(parts.store, parts.artifacts, parts.settings.public_url),
         backends=parts.backends,
+        receptions=parts.receptions,
+        patience=parts.patience,
         checks=parts.checks,
         callbacks=parts.callbacks,
         preferences=parts.preferences,
@@ -211,6 +220,17 @@ def _context(
     )
 
 
+def _uploads(parts: Parts) -> Uploads:
+    return Uploads(
+        parts.store,
+        parts.artifacts,
+        max_bytes=parts.settings.max_upload_bytes,
+        quota=parts.settings.upload_quota_bytes,
+        public_url=parts.settings.public_url,
+        clock=parts.machine.clock,
+    )
+
+
 class Counting(Protocol):
     """What has figures for GET /healthz."""
 
@@ -218,7 +238,12 @@ class Counting(Protocol):
 
 
 def _statistics(parts: Parts, *others: Counting) -> dict[str, object]:
-    counting: list[Counting] = [parts.backends, parts.subscriptions, parts.artifacts]
+    counting: list[Counting] = [
+        parts.backends,
+        parts.receptions,
+        parts.subscriptions,
+        parts.artifacts,
+    ]
     counting += [
         parts.production,
         parts.drawings,

@@ -20,6 +20,7 @@ from .dispatch import Dispatcher
 from .drawings import Drawings
 from .fetches import Fetches, Tries
 from .fetching import Fetcher
+from .greetings import Receptions
 from .ids import uuid7
 from .log import Log
 from .machine import Machine
@@ -48,6 +49,7 @@ class Parts(msgspec.Struct, frozen=True):
     store: Store
     artifacts: ArtifactStore
     backends: Directory
+    receptions: Receptions
     checks: Checks
     callbacks: Mapping[str, Deliver]
     preferences: Preferences
@@ -74,6 +76,7 @@ def parts_of(
     poster: Poster,
     subscriptions: Subscriptions,
     backends: Directory,
+    receptions: Receptions,
     providers: Mapping[str, Provider],
 ) -> Parts:
     """Built of what needs to be opened and closed."""
@@ -93,6 +96,7 @@ def parts_of(
         store=store,
         artifacts=artifacts,
         backends=backends,
+        receptions=receptions,
         checks=Checks(providers, settings.backend_check_seconds),
         callbacks=callbacks_of(providers),
         preferences=Preferences(store, backends, tell),
@@ -162,6 +166,7 @@ def orchestrator_of(
         backends=parts.backends,
         dispatcher=parts.dispatcher,
         patience=parts.patience,
+        receptions=parts.receptions,
         policy=parts.policy,
         cancel_seconds=settings.cancel_timeout_seconds,
         task_seconds=settings.task_timeout_seconds,
@@ -202,6 +207,7 @@ def retention_of(parts: Parts, orchestrator: Orchestrator) -> Retention:
             task_seconds=parts.settings.task_retention_seconds,
             artifact_seconds=parts.settings.artifact_retention_seconds,
             upload_seconds=parts.settings.upload_retention_seconds,
+            delivery_seconds=parts.settings.delivery_retention_seconds,
         ),
         clock=parts.machine.clock,
         sleep=parts.machine.sleep,

@@ -30,6 +30,7 @@ from .backends import Directory
 from .care import Answer, Live, find, know
 from .dispatch import Dispatcher, host_of
 from .endings import Broken, What
+from .greetings import Receptions
 from .guard import Guard, Work
 from .insist import finish, hear, insist, see_through
 from .log import Log
@@ -68,6 +69,7 @@ class Orchestrator:
         backends: Directory,
         dispatcher: Dispatcher,
         patience: Patience,
+        receptions: Receptions,
         policy: RetryPolicy,
         cancel_seconds: float,
         clock: Callable[[], int],
@@ -83,15 +85,14 @@ class Orchestrator:
         self._admission = admission
         self._guard = Guard(group, self._give_up, dice.reference)
         self._backends = backends
-        self._dispatcher = dispatcher
-        self._patience = patience
+        self._dispatcher, self._patience = dispatcher, patience
         self._task_ms = round(task_seconds * 1000)
         self._clock = clock
         self._live: dict[str, Live] = {}
         self._named: dict[tuple[str, str], Live] = {}
         shared = (store, log, subscriptions, production, purse, notices)
         self._moves = Moves(*shared, self._live, self._act, clock)
-        judging = (self._guard, patience, policy, clock, dice)
+        judging = (self._guard, patience, receptions, policy, clock, dice)
         self._runner = Runner(
             *judging,
             tell=self.report,
@@ -311,7 +312,7 @@ class Orchestrator:
         # What a birth asks for is a place in the line; few are news to whoever claims.
         host, limit, told = admitted.host, task.created_at + self._task_ms, task.created_at
         model = task.resolved.model
-        if self._dispatcher.join(uid, host, limit, owner=owner, model=model, told=told):
+        if self._dispatcher.join(uid, host, limit, owner=owner, model=model, told_at=told):
             self._turns.wake()
         assert admitted.told is not None, "a birth is told"
         self._patience.promised(uid, admitted.told.eta, told)

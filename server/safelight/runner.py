@@ -25,10 +25,11 @@ from safelight_protocol.inputs import (
 from safelight_protocol.snapshot import Snapshot
 from safelight_protocol.task import Task
 
-from .charging import charge_of, made_by
+from .charging import charge_of, files_made
 from .doubt import Doubt, Resolver, look_up
 from .echo import Echo
 from .endings import Finishing
+from .greetings import Receptions
 from .guard import Guard
 from .patience import Patience
 from .providers.base import (
@@ -63,6 +64,7 @@ class Runner:
         self,
         guard: Guard,
         patience: Patience,
+        receptions: Receptions,
         policy: RetryPolicy,
         clock: Callable[[], int],
         dice: Dice,
@@ -79,6 +81,7 @@ class Runner:
         self._hearers = Hearers(tell, keep, show, patience.progressing)
         self._told = told
         self._patience = patience
+        self._receptions = receptions
         self._policy = policy
         self._clock = clock
         self._dice = dice
@@ -144,6 +147,7 @@ class Runner:
 
     def _leave(self, run: Run) -> None:
         run.finish()
+        self._patience.left(run.task)
         if self._runs.get(run.task.uid) is run:
             del self._runs[run.task.uid]
 
@@ -151,9 +155,10 @@ class Runner:
         """The input that an outcome becomes."""
         if not isinstance(outcome, GaveUp):
             self._patience.heard(run.task, outcome, whole=run.whole)
+            self._receptions.heard(run.provider.name, outcome)
         if isinstance(outcome, Done):
-            made = made_by(self._told(run.task.uid), run.task.attempt)
-            return Finishing(charge_of(outcome, run.task, run.owed, made))
+            files = files_made(self._told(run.task.uid), run.task.attempt)
+            return Finishing(charge_of(outcome, run.task, run.owed, files))
         if isinstance(outcome, GaveUp):
             return outcome
         task, via = run.task, None

@@ -120,10 +120,16 @@ EVENTS: dict[str, LogEvent] = {
         "A provider tells a status that we do not know; it is waited out.",
         ("uid", "attempt", "provider", "status"),
     ),
+    "provider.up": LogEvent("info", "A provider answers, and takes our key.", ("provider", "url")),
     "provider.refused": LogEvent(
         "error",
         "A provider does not take our requests: look at its key (401, 403) or its credit (402).",
-        ("provider", "status"),
+        ("provider", "url", "error"),
+    ),
+    "provider.unreachable": LogEvent(
+        "warning",
+        "A provider cannot be asked, or what answers there is none; it is asked again.",
+        ("provider", "url", "error"),
     ),
     "provider.defect": LogEvent("error", "A bug beside predictions.", ("provider", "exc")),
     "backend.up": LogEvent("info", "A backend answers.", ("backend", "url", "version")),
@@ -183,7 +189,7 @@ EVENTS: dict[str, LogEvent] = {
     "retention.swept": LogEvent(
         "info",
         "What was kept long enough has gone.",
-        ("events", "logs", "tasks", "files", "expired"),
+        ("events", "logs", "tasks", "files", "expired", "deliveries"),
     ),
     "retention.trouble": LogEvent(
         "warning", "A sweep broke off; the next one goes on.", ("error",)
@@ -244,6 +250,10 @@ STATISTICS: dict[str, str] = {
     "backends_up": "Backends that answered when they were last asked.",
     "backends_down": "Backends that did not.",
     "backend_flips": "How often a backend came up or went down since the start.",
+    "providers_up": "Providers that answered, and took our key, when they were last heard of.",
+    "providers_refused": "Providers that did not take our requests.",
+    "providers_unreachable": "Providers that could not be asked.",
+    "provider_flips": "How often one of these states began since the start.",
     "fetches": "Files of providers that are being fetched.",
     "fetched": "Files that were fetched since the start.",
     "fetch_faults": "Tries at it that failed.",
@@ -257,5 +267,6 @@ STATISTICS: dict[str, str] = {
     "swept_tasks": "Tasks that expired.",
     "swept_expired": "Files that expired, artifacts and uploads.",
     "swept_files": "Files that no task named.",
+    "swept_deliveries": "Webhooks that had been given up long ago.",
     "sweep_step_ms_max": "The longest step of a sweep.",
 }

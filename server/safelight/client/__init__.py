@@ -13,7 +13,8 @@ and ends with the task. Imports nothing of the server.
 
 from .errors import Damaged, NotOpen, RequestRefused, Unreachable, WrongAnswer
 from .fold import Event, UnknownEvent
-from .tasks import Client, Model, Page, Spent, Upload, Usage, connect
+from .providers import Provider
+from .tasks import Client, Model, Open, Page, Spent, Upload, Usage, connect
 from .times import Times
 from .watch import Watch
 
@@ -23,7 +24,9 @@ __all__ = [
     "Event",
     "Model",
     "NotOpen",
+    "Open",
     "Page",
+    "Provider",
     "RequestRefused",
     "Spent",
     "Times",

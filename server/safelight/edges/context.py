@@ -15,8 +15,10 @@ from ..callbacks import Deliver
 from ..checks import Checks
 from ..drawings import Drawings
 from ..gallery import Gallery
+from ..greetings import Receptions
 from ..log import Log
 from ..orchestrator import Orchestrator
+from ..patience import Patience
 from ..preferences import Preferences
 from ..registry import Registry
 from ..settings import Settings
@@ -55,6 +57,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     shelf: Shelf
     backends: Directory
+    receptions: Receptions
+    patience: Patience
     checks: Checks
     callbacks: Mapping[str, Deliver]
     preferences: Preferences

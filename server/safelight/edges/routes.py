@@ -27,6 +27,7 @@ from . import (
     views,
     webhooks,
 )
+from . import providers as provider_doors
 from .bodies import answer
 from .context import context_of
 from .longpoll import longpoll
@@ -63,6 +64,7 @@ ROUTES = [
     Route("/api/models/{name:path}/schema", models.schema, methods=["GET"]),
     Route("/api/backends", backend_doors.index, methods=["GET"]),
     Route("/api/backends/{name}", backend_doors.show, methods=["GET"]),
+    Route("/api/providers", provider_doors.index, methods=["GET"]),
     Route("/api/preferences", backend_doors.preferences, methods=["GET"]),
     Route("/api/preferences", backend_doors.choose, methods=["PATCH"]),
     Route("/api/llm/generate", llm.generate, methods=["POST"]),

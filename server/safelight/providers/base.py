@@ -19,6 +19,8 @@ import msgspec
 from safelight_protocol.events import Charge, Kind
 from safelight_protocol.prices import Usage
 
+from .greeting import Denied
+
 
 class InputFile(msgspec.Struct, frozen=True):
     """A file that the prediction starts from. Before there is a prediction (`Wanted`) only
@@ -143,13 +145,15 @@ class Again(msgspec.Struct, frozen=True):
 
 
 class Never(msgspec.Struct, frozen=True):
-    """It failed for good: the same request would fail again. `elsewhere` as in Again."""
+    """It failed for good: the same request would fail again. `elsewhere` as in Again; `denied`
+    is what it said of our key or our credit, which is for the operator alone."""
 
     code: str
     message: str
     charge: Charge | None = None
     usage: Usage | None = None
     elsewhere: bool = False
+    denied: Denied | None = None
 
 
 class Gone(msgspec.Struct, frozen=True):
@@ -250,7 +254,8 @@ class Checking(Protocol):
 
     async def check(self, wanted: Wanted) -> None:
         """Raises Refused `invalid`, naming the field, the value and what is allowed; and
-        `provider_unreachable` if it had to be asked and could not. Spends nothing."""
+        `provider_unreachable` if it had to be asked and could not, `provider_refused` if it
+        takes nothing of this server. Spends nothing."""
 
     async def schema(self, model: str) -> dict[str, Any] | None:
         """The JSON Schema (2020-12) of what a model takes as `params`; None if the provider

@@ -9,21 +9,35 @@ heard, and what its refusals mean. Knows no SDK.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import anyio
 
 from safelight_protocol.charges import unknown
 from safelight_protocol.events import Charge
 from safelight_protocol.prices import Usage
 
-from .base import Again, Ended, Outcome, Prediction, Report, Unclear, Unknowable
+from .base import (
+    Again,
+    Ended,
+    Failure,
+    InputFile,
+    Never,
+    Outcome,
+    Prediction,
+    Report,
+    Unclear,
+    Unknowable,
+)
+from .denials import STRANGE, greeted
+from .greeting import Answer, Heard, Welcome, unheard
 from .http import Fault, fault_of
 from .streams import Call, Calls, Garbled, Stopped
 
-NO_KEY = "none"
-"""What is sent where the settings have no key, as for a proxy that has one: an SDK without a
-key looks for one in the environment."""
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError)
+"""What an SDK raises that meets another answer than it knows."""
 
 Request = TypeVar("Request")
 
@@ -46,26 +60,42 @@ class Hearing(Protocol):
 
 
 class Streamed(ABC, Generic[Request]):
-    """Keeps the contract of providers but for what is its provider's own. `told` is what the
-    SDK raises that says something; whatever else it raises is of a stream that is none.
-    `refusal` is, of those, an answer that is no success."""
+    """Keeps the contract of providers, and Greeting, but for what is its provider's own.
+    `sdk_errors` is what the SDK raises that says something; whatever else it raises is of a
+    stream that is none. `status_error` is, of those, an answer that is no success."""
 
+    speaks: ClassVar[str]
     resumable = False
     billed = True
-    told: ClassVar[tuple[type[Exception], ...]]
-    refusal: ClassVar[type[Exception]]
+    sdk_errors: ClassVar[tuple[type[Exception], ...]]
+    status_error: ClassVar[type[Exception]]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, url: str, answer_seconds: float) -> None:
         self.name = name
+        self.url = url
+        self.heard: Heard = unheard
+        self._answer_seconds = answer_seconds
         self._calls: Calls[Request] = Calls(name)
 
     def open(self) -> AbstractAsyncContextManager[None]:
         """Holds the SDK's client."""
         return self._opened()
 
+    async def greet(self) -> Answer:
+        """Ask for its models, which only who has a key is told."""
+        troubles: tuple[type[Exception], ...] = (TimeoutError, *self.sdk_errors)
+        try:
+            with anyio.fail_after(self._answer_seconds):
+                return Welcome() if await self._lists() else STRANGE
+        except troubles as error:
+            fault = fault_of(error)
+            return greeted(fault, self._refused(fault))
+        except UNREADABLE:
+            return STRANGE
+
     async def start(self, prediction: Prediction) -> str:
         """Make the request ready. It is sent when it is followed."""
-        return self._calls.ready(prediction, await self._asked(prediction))
+        return self._calls.ready(prediction, await self._request(prediction))
 
     async def look_up(self, prediction: Prediction) -> Unknowable:
         """Nobody can tell."""
@@ -74,13 +104,13 @@ class Streamed(ABC, Generic[Request]):
     async def follow(self, prediction: Prediction, handle: str, report: Report) -> Outcome:
         """Send it, and report the stream until it ends."""
 
-        troubles: tuple[type[Exception], ...] = (Garbled, *self.told)
+        troubles: tuple[type[Exception], ...] = (Garbled, *self.sdk_errors)
 
         async def talk(call: Call[Request], request: Request) -> Outcome:
             heard = self._hearing(prediction)
             try:
-                stream = await self._sent(call, request)
-                async for piece in call.each(stream, told=self.told):
+                stream = await self._answer(call, request)
+                async for piece in call.each(stream, known=self.sdk_errors):
                     await heard.take(piece, report)
                 return heard.outcome()
             except Stopped:
@@ -103,7 +133,7 @@ class Streamed(ABC, Generic[Request]):
         lost."""
         if heard.has_ended:
             return heard.outcome()
-        if isinstance(error, self.refusal):
+        if isinstance(error, self.status_error):
             if call.begun:
                 return _broken_off(self.name, self._is_full(error))
             return self._refused(fault_of(error))
@@ -119,7 +149,11 @@ class Streamed(ABC, Generic[Request]):
         """The SDK's client, held for so long."""
 
     @abstractmethod
-    async def _asked(self, prediction: Prediction) -> Request:
+    async def _lists(self) -> bool:
+        """Whether it answers with a list of models. Raises what the SDK does."""
+
+    @abstractmethod
+    async def _request(self, prediction: Prediction) -> Request:
         """What will be sent. Raises Failure; FileNotFoundError for a file that has gone."""
 
     @abstractmethod
@@ -127,7 +161,7 @@ class Streamed(ABC, Generic[Request]):
         """Whoever hears the answer."""
 
     @abstractmethod
-    async def _sent(self, call: Call[Request], request: Request) -> AsyncIterator[Any]:
+    async def _answer(self, call: Call[Request], request: Request) -> AsyncIterator[Any]:
         """The answer, piece by piece. What waits for its beginning waits by the call."""
 
     @abstractmethod
@@ -137,6 +171,16 @@ class Streamed(ABC, Generic[Request]):
     @abstractmethod
     def _is_full(self, error: Any) -> bool:
         """Whether a refusal in the middle of a stream says that there is no room for it."""
+
+
+async def input_bytes(place: int, file: InputFile, allowed: Sequence[str]) -> bytes:
+    """One of the inputs, read. Raises Failure for a media type that is not `allowed`;
+    FileNotFoundError for a file that has gone."""
+    if file.media_type not in allowed:
+        expected = f"one of {', '.join(allowed)}"
+        message = f"inputs.{place}: found {file.media_type}, expected {expected}"
+        raise Failure(Never("invalid_input", message))
+    return await anyio.Path(file.path).read_bytes()
 
 
 def _broken_off(name: str, is_full: bool) -> Again:

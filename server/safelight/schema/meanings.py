@@ -76,6 +76,7 @@ SETTINGS = {
     "task_retention_seconds": "How long an ended task is kept at all.",
     "artifact_retention_seconds": "How long result files are kept; their events stay.",
     "upload_retention_seconds": "How long uploads are kept.",
+    "delivery_retention_seconds": "How long a webhook is kept that was given up.",
     "tail_events": "Encoded events that are held in memory, per task.",
     "local_concurrency": "Processes that paint.",
     "local_pace_seconds": "The pause between two strokes, so that there is something to watch.",

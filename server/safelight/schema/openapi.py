@@ -15,6 +15,7 @@ from . import openapi_files, openapi_money, openapi_webhooks
 from .openapi_backends import (
     change_preferences,
     list_backends,
+    list_providers,
     show_backend,
     show_preferences,
 )
@@ -91,6 +92,7 @@ def _paths() -> dict[str, dict[str, Operation]]:
         "/api/models/{name}/schema": {"get": model_schema()},
         "/api/backends": {"get": list_backends()},
         "/api/backends/{name}": {"get": show_backend()},
+        "/api/providers": {"get": list_providers()},
         "/api/preferences": {"get": show_preferences(), "patch": change_preferences()},
         "/api/llm/generate": {"post": _generate()},
         "/api/llm/models": {"get": list_offers()},
@@ -153,6 +155,7 @@ def _generate() -> Operation:
         "provider_not_configured",
         "backend_unreachable",
         "provider_unreachable",
+        "provider_refused",
         "payment_required",
         "vip_required",
         "gone",

@@ -1,4 +1,4 @@
-"""The part of openapi.json about named backends, and about what owners have chosen."""
+"""The part of openapi.json about named backends, providers, and what owners have chosen."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def show_backend() -> Operation:
     answers = {"200": data("Backend", "That one.")} | refused("invalid", "not_found")
     made = operation("getBackend", "One backend: health, models and queues")
     return made | {"parameters": parameters, "responses": answers}
+
+
+def list_providers() -> Operation:
+    """GET /api/providers."""
+    told = "Whether each provider takes this server's key, and its places"
+    return operation("listProviders", told) | {
+        "responses": {"200": data("ProvidersData", "All of them, from memory.")} | refused(),
+    }
 
 
 def show_preferences() -> Operation:

@@ -75,6 +75,7 @@ CREATE_CODES = (
     "provider_not_configured",
     "backend_unreachable",
     "provider_unreachable",
+    "provider_refused",
     "id_conflict",
     "gone",
     "too_large",

@@ -15,6 +15,7 @@ from safelight_protocol.schema import Components, Schema, closure, located, swif
 
 from ..accounts import Usage
 from ..edges.backends import BackendShown
+from ..edges.providers import ProviderShown
 from ..edges.told import Status
 from ..registry import DIALECT, Model, Offer
 from ..registry.params import Param
@@ -40,6 +41,12 @@ class BackendsData(msgspec.Struct):
     """The named backends, in the order of the settings."""
 
     backends: list[BackendShown]
+
+
+class ProvidersData(msgspec.Struct):
+    """The providers that are asked over the network, in the order of the settings."""
+
+    providers: list[ProviderShown]
 
 
 class ImagesData(msgspec.Struct):
@@ -89,6 +96,8 @@ REST = (
     "Usage",
     "BackendsData",
     "Backend",
+    "ProvidersData",
+    "Provider",
     "Preferences",
     "PreferencesChange",
     "Uploaded",
@@ -139,6 +148,8 @@ IN_SWIFT = (
     "Usage",
     "BackendsData",
     "Backend",
+    "ProvidersData",
+    "Provider",
     "Preferences",
     "PreferencesChange",
     "Problem",
@@ -181,6 +192,8 @@ def components() -> Components:
             "Usage": Usage,
             "BackendsData": BackendsData,
             "Backend": BackendShown,
+            "ProvidersData": ProvidersData,
+            "Provider": ProviderShown,
             "Uploaded": Uploaded,
             "UploadGone": UploadGone,
             "DeliveryPage": DeliveryPage,

@@ -214,6 +214,7 @@ class Settings(Discreet, frozen=True, kw_only=True):
     task_retention_seconds: Seconds | None = None
     artifact_retention_seconds: Seconds | None = None
     upload_retention_seconds: Seconds | None = None
+    delivery_retention_seconds: Seconds | None = 30 * 86_400.0
     tail_events: Count = 1024
     local_concurrency: Few = 2
     local_pace_seconds: Seconds = 0.12

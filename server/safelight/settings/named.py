@@ -25,7 +25,7 @@ Thing = TypeVar("Thing", bound=msgspec.Struct)
 
 class Named(Generic[Thing]):
     """One such table: its name among the settings, what each entry is made into, and the name
-    of one for examples. With `spells_out` an `url` is brought to its normal form."""
+    of one for examples. A field `url` is brought to its normal form."""
 
     def __init__(self, table: str, type_: type[Thing], example: str) -> None:
         self.table = table

@@ -18,6 +18,7 @@ from tests.doubles.process import server_process
 KEY = "sk-ours-0123456789abcdef"
 VENDOR = "VENDORTEXT"
 SECRET = "whsec_b3VycyBhbG9uZQ=="
+PLACES = ("/healthz", "/api/models", "/api/tasks", "/api/usage", "/api/providers")
 TYPES = ("replicate", "openai", "anthropic", "gemini", "superduperai")
 
 SAID = json.dumps(
@@ -105,7 +106,7 @@ async def test_what_a_vendor_says_of_our_account_stays_here(tmp_path: Path) -> N
                 for vendor.status in (401, 402, 403, 500):
                     asked = [_asked(client, kind, model) for (_, kind), model in models.items()]
                     told += "".join(await asyncio.gather(*asked))
-                for path in ("/healthz", "/api/models", "/api/tasks", "/api/usage"):
+                for path in PLACES:
                     told += (await client.get(path)).text
             await anyio.to_thread.run_sync(server.stop)
             log = server.stderr()

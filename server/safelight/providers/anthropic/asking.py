@@ -8,9 +8,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import anyio
-
 from ..base import Failure, InputFile, Never, Prediction
+from ..streamed import input_bytes
 from ..streams import MARK, handle_of
 
 PICTURES = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -24,7 +23,7 @@ OURS = frozenset({"model", "messages", "max_tokens", "system", "stream"})
 for the two that are parameters."""
 
 
-async def asked(prediction: Prediction, name: str) -> dict[str, Any]:
+async def request_of(prediction: Prediction, name: str) -> dict[str, Any]:
     """The arguments of the SDK's `messages.create`. Raises Failure for a file that cannot be
     part of a message; FileNotFoundError for one that has gone."""
     if prediction.kind != "text":
@@ -45,10 +44,6 @@ async def asked(prediction: Prediction, name: str) -> dict[str, Any]:
 
 
 async def _block(place: int, file: InputFile) -> dict[str, Any]:
-    if file.media_type not in PICTURES:
-        expected = f"one of {', '.join(PICTURES)}"
-        told = f"inputs.{place}: found {file.media_type}, expected {expected}"
-        raise Failure(Never("invalid_input", told))
-    data = base64.b64encode(await anyio.Path(file.path).read_bytes()).decode()
+    data = base64.b64encode(await input_bytes(place, file, PICTURES)).decode()
     source = {"type": "base64", "media_type": file.media_type, "data": data}
     return {"type": "image", "source": source}

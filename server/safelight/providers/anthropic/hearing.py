@@ -39,7 +39,7 @@ class Heard:
                 self._count(_at(event, "message", "usage"))
             case "content_block_delta" if _at(event, "delta", "type") == "text_delta":
                 if text := _at(event, "delta", "text"):
-                    await report(Delta(text))
+                    await report(Delta(text, part=True))
             case "message_delta":
                 self._count(_at(event, "usage"))
                 self.stopped = _at(event, "delta", "stop_reason") or self.stopped

@@ -15,10 +15,10 @@ import httpx2
 
 from ...settings import ProviderSettings
 from ..base import Outcome, Prediction
-from ..http import Fault
-from ..streamed import NO_KEY, Streamed
-from ..streams import Call, client
-from .asking import asked
+from ..http import Fault, json_of
+from ..streamed import Streamed
+from ..streams import NO_KEY, Call, client
+from .asking import request_of
 from .hearing import Heard
 from .refusals import is_full, refused
 
@@ -28,17 +28,18 @@ URL = "https://api.anthropic.com"
 class Anthropic(Streamed[dict[str, Any]]):
     """Keeps the contract of providers for one account, or one server that speaks like it."""
 
-    told = (anthropic.AnthropicError, httpx2.HTTPError)
-    refusal = anthropic.APIStatusError
+    speaks = "anthropic"
+    sdk_errors = (anthropic.AnthropicError, httpx2.HTTPError)
+    status_error = anthropic.APIStatusError
 
     def __init__(self, settings: ProviderSettings, *, name: str = "anthropic") -> None:
-        super().__init__(name)
+        super().__init__(name, settings.url or URL, settings.request_seconds)
         self._settings = settings
         self._sdk: anthropic.AsyncAnthropic | None = None
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        url = self._settings.url or URL
+        url = self.url
         async with client(url, self._settings.silence_seconds) as http:
             self._sdk = anthropic.AsyncAnthropic(
                 api_key=self._settings.key or NO_KEY,
@@ -52,13 +53,19 @@ class Anthropic(Streamed[dict[str, Any]]):
             finally:
                 self._sdk = None
 
-    async def _asked(self, prediction: Prediction) -> dict[str, Any]:
-        return await asked(prediction, self.name)
+    async def _lists(self) -> bool:
+        assert self._sdk is not None, "it is open"
+        answer = await self._sdk.models.with_raw_response.list(limit=1)
+        said = json_of(answer.http_response.content)
+        return isinstance(said, dict) and isinstance(said.get("data"), list)
+
+    async def _request(self, prediction: Prediction) -> dict[str, Any]:
+        return await request_of(prediction, self.name)
 
     def _hearing(self, prediction: Prediction) -> Heard:
         return Heard()
 
-    async def _sent(
+    async def _answer(
         self, call: Call[dict[str, Any]], request: dict[str, Any]
     ) -> AsyncIterator[Any]:
         sdk = self._sdk

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base import Again, Never, Outcome, Unclear
-from ..http import NOTHING, Fault, of_our_account, refusal_of, told
-
-OVERLOADED = 529
-"""It has no room for more requests: its own status for that."""
+from ..base import Again, Never, Outcome
+from ..http import (
+    NOTHING,
+    Fault,
+    in_doubt,
+    misaddressed,
+    no_model,
+    of_our_account,
+    redacted,
+    refusal_of,
+    too_large,
+)
 
 CREDIT = "credit balance"
 """How a 400 begins that is about our credit: it comes as `invalid_request_error`."""
@@ -27,26 +34,24 @@ def refused(fault: Fault, name: str) -> Outcome:
     if common is not None:
         return common
     said = _error(fault.body)
-    words = told(said.get("message") or fault.why)
+    words = redacted(said.get("message") or fault.why)
     match fault.status:
         case 400 if FILTERED in words.lower():
             return Never("content_refused", f"{name} refuses to write this", charge=NOTHING)
         case 400 if said.get("type") == "billing_error" or CREDIT in words.lower():
-            return of_our_account(name, 400)
+            return of_our_account(name, fault, "credit")
         case 400 | 422:
             return Never("invalid_input", words, charge=NOTHING)
-        case 404:
-            told_so = f"{name} has no such model for this server"
-            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
+        case 404 if said.get("type") == "not_found_error":
+            return no_model(name)
         case 413:
-            return Never("too_large", f"{name} takes no request of this size", charge=NOTHING)
-        case status if status == OVERLOADED:
-            told_so = f"{name} takes no more requests for now"
-            return Again("throttled", told_so, fault.wait, charge=NOTHING, elsewhere=True)
-        case int() as status if 300 <= status < 500 and status != 408:
-            told_so = f"{name} answered {status}: is its address right?"
-            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
-    return Unclear(f"{name} may have run it, but {fault.why}")
+            return too_large(name)
+        case 529:  # its own status for having no room for more requests
+            message = f"{name} takes no more requests for now"
+            return Again("throttled", message, fault.wait, charge=NOTHING, elsewhere=True)
+        case int(status) if 300 <= status < 500 and status != 408:
+            return misaddressed(name, status)
+    return in_doubt(fault, name)
 
 
 def is_full(body: Any) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import msgspec
 from google.genai import types
 
 from ..base import Failure, InputFile, Never, Prediction
+from ..streamed import input_bytes
 from ..streams import MARK, handle_of
 
 PICTURES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
@@ -42,7 +42,7 @@ class Request(msgspec.Struct, frozen=True):
     config: types.GenerateContentConfig
 
 
-async def asked(prediction: Prediction, name: str) -> Request:
+async def request_of(prediction: Prediction, name: str) -> Request:
     """What a prediction asks for. Raises Failure for a file that cannot be part of it;
     FileNotFoundError for one that has gone."""
     if prediction.kind == "video":
@@ -75,9 +75,5 @@ def _config(prediction: Prediction, name: str) -> types.GenerateContentConfig:
 
 
 async def _part(place: int, file: InputFile) -> types.Part:
-    if file.media_type not in PICTURES:
-        expected = f"one of {', '.join(PICTURES)}"
-        told = f"inputs.{place}: found {file.media_type}, expected {expected}"
-        raise Failure(Never("invalid_input", told))
-    data = await anyio.Path(file.path).read_bytes()
+    data = await input_bytes(place, file, PICTURES)
     return types.Part.from_bytes(data=data, mime_type=file.media_type)

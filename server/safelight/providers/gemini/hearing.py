@@ -13,7 +13,7 @@ from safelight_protocol.events import Kind
 from safelight_protocol.prices import Usage, used
 
 from ..base import Delta, Done, Made, Moved, Never, Outcome, Report, Shown, Unclear
-from ..http import told
+from ..http import redacted
 
 REFUSED = frozenset(
     {
@@ -126,9 +126,9 @@ class Heard:
         return Done(usage=self.usage())
 
     def _why_nothing(self) -> str:
-        ended = f"the model ended with {told(self.stopped)}"
+        ended = f"the model ended with {redacted(self.stopped)}"
         made = "and made no picture" if self._kind == "image" else "before it was done"
-        return told(f"{ended} {made}" + (f": {self._words}" if self._words else ""))
+        return redacted(f"{ended} {made}" + (f": {self._words}" if self._words else ""))
 
 
 def _of_pictures(details: Any) -> int | None:

@@ -17,9 +17,9 @@ from google.genai.client import DebugConfig
 from ...settings import ProviderSettings
 from ..base import Outcome, Prediction
 from ..http import Fault
-from ..streamed import NO_KEY, Streamed
-from ..streams import Call, client
-from .asking import Request, asked
+from ..streamed import Streamed
+from ..streams import NO_KEY, Call, client
+from .asking import Request, request_of
 from .hearing import Heard
 from .refusals import is_full, refused
 
@@ -32,11 +32,12 @@ REAL = DebugConfig(client_mode=None, replays_directory=None, replay_id=None)
 class Gemini(Streamed[Request]):
     """Keeps the contract of providers for one account, or one server that speaks like it."""
 
-    told = (errors.APIError, httpx2.HTTPError)
-    refusal = errors.APIError
+    speaks = "gemini"
+    sdk_errors = (errors.APIError, httpx2.HTTPError)
+    status_error = errors.APIError
 
     def __init__(self, settings: ProviderSettings, *, name: str = "gemini") -> None:
-        super().__init__(name)
+        super().__init__(name, settings.url or URL, settings.request_seconds)
         self._settings = settings
         self._sdk: genai.Client | None = None
 
@@ -44,7 +45,7 @@ class Gemini(Streamed[Request]):
     async def _opened(self) -> AsyncIterator[None]:
         """It is given both of its HTTP clients, lest it choose others: one on aiohttp, where
         that is installed, sends a request again by itself."""
-        url = self._settings.url or URL
+        url = self.url
         with httpx2.Client(verify=False, trust_env=False) as unused:
             async with client(url, self._settings.silence_seconds) as http:
                 options = types.HttpOptions(
@@ -62,13 +63,18 @@ class Gemini(Streamed[Request]):
                 finally:
                     self._sdk = None
 
-    async def _asked(self, prediction: Prediction) -> Request:
-        return await asked(prediction, self.name)
+    async def _lists(self) -> bool:
+        assert self._sdk is not None, "it is open"
+        listed = await self._sdk.aio.models.list(config=types.ListModelsConfig(page_size=1))
+        return bool(listed.page)
+
+    async def _request(self, prediction: Prediction) -> Request:
+        return await request_of(prediction, self.name)
 
     def _hearing(self, prediction: Prediction) -> Heard:
         return Heard(prediction.kind)
 
-    async def _sent(self, call: Call[Request], request: Request) -> AsyncIterator[Any]:
+    async def _answer(self, call: Call[Request], request: Request) -> AsyncIterator[Any]:
         """The SDK sends the request as the first piece is asked for."""
         sdk = self._sdk
         assert sdk is not None, "it is open"

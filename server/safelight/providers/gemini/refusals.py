@@ -12,8 +12,18 @@ from typing import Any
 
 from safelight_protocol.events import Charge
 
-from ..base import Again, Never, Outcome, Unclear
-from ..http import NOTHING, Fault, of_our_account, refusal_of, told
+from ..base import Again, Never, Outcome
+from ..http import (
+    NOTHING,
+    Fault,
+    in_doubt,
+    misaddressed,
+    no_model,
+    of_our_account,
+    redacted,
+    refusal_of,
+    too_large,
+)
 
 OURS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
 """Reasons of a 400 that mean our key."""
@@ -31,22 +41,22 @@ def refused(fault: Fault, name: str) -> Outcome:
         return common
     said = _error(fault.body)
     match fault.status:
-        case 400 if said.get("status") == "FAILED_PRECONDITION" or _reasons(said) & OURS:
-            return of_our_account(name, 400)
+        case 400 if _reasons(said) & OURS:
+            return of_our_account(name, fault, "key")
+        case 400 if said.get("status") == "FAILED_PRECONDITION":
+            return of_our_account(name, fault, "credit")
         case 400 | 422:
-            words = told(said.get("message") or fault.why)
+            words = redacted(said.get("message") or fault.why)
             return Never("invalid_input", words, charge=NOTHING)
-        case 404:
-            told_so = f"{name} has no such model for this server"
-            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
+        case 404 if said.get("status") == "NOT_FOUND":
+            return no_model(name)
         case 413:
-            return Never("too_large", f"{name} takes no request of this size", charge=NOTHING)
+            return too_large(name)
         case 500 | 503 if isinstance(said.get("status"), str):
             return _failed(said, name, fault.wait)
-        case int() as status if 300 <= status < 500 and status != 408:
-            told_so = f"{name} answered {status}: is its address right?"
-            return Never("provider_failed", told_so, charge=NOTHING, elsewhere=True)
-    return Unclear(f"{name} may have run it, but {fault.why}")
+        case int(status) if 300 <= status < 500 and status != 408:
+            return misaddressed(name, status)
+    return in_doubt(fault, name)
 
 
 def is_full(body: Any) -> bool:
@@ -56,8 +66,8 @@ def is_full(body: Any) -> bool:
 
 def _failed(said: dict[str, Any], name: str, wait: float | None) -> Again:
     if said["status"] in FULL:
-        told_so = f"{name} takes no more requests for now"
-        return Again("throttled", told_so, wait, charge=FREE, elsewhere=True)
+        message = f"{name} takes no more requests for now"
+        return Again("throttled", message, wait, charge=FREE, elsewhere=True)
     return Again("provider_failed", f"{name} failed", wait, charge=FREE, elsewhere=True)
 
 

@@ -16,7 +16,7 @@ from safelight_protocol.prices import Usage, used
 from ..base import Prediction
 from .client import Client
 from .offers import durations
-from .shapes import File, Offer
+from .shapes import File, Offer, as_number
 
 SECONDS = 5.0
 """Of a video, where neither the request nor the offer says it."""
@@ -26,9 +26,6 @@ OURS: Mapping[str, tuple[str, ...]] = {
     "video": ("negative_prompt", "width", "height", "aspect_ratio"),
 }
 """Parameters that are handed on under their own names."""
-
-ROLES = ("source", "style", "mask", "face")
-"""What the files may be that something starts from; the first is the one it begins with."""
 
 
 async def references(client: Client, prediction: Prediction) -> list[dict[str, str]]:
@@ -62,19 +59,20 @@ def body_of(
     return {"project_id": None, "scene_id": None, "config": config}
 
 
-def seconds_of(prediction: Prediction, offer: Offer | None) -> float:
-    """How long a video is asked for."""
-    asked = prediction.params.get("duration")
-    if isinstance(asked, int | float):
-        return float(asked)
-    return (durations(offer) if offer is not None else [SECONDS])[0]
+def seconds_of(prediction: Prediction, offer: Offer) -> float:
+    """How long a video is asked for: as the request says, else the first length that the offer
+    names, else the usual one."""
+    asked = as_number(prediction.params.get("duration"))
+    if asked is not None:
+        return asked
+    return next(iter(durations(offer)), SECONDS)
 
 
-def usage_of(prediction: Prediction, files: int, told: File | None = None) -> Usage:
+def usage_of(prediction: Prediction, files: int, file: File | None = None) -> Usage:
     """What a create that was taken in has used, whatever became of its files: their number,
-    or the seconds that were asked for. `told` is the file where one was seen."""
+    or the seconds that were asked for. `file` is one of them, where one was seen."""
     if prediction.kind != "video":
         return used({"run": 1, "image": files})
-    asked = prediction.params.get("duration")
-    seconds = asked if isinstance(asked, int | float) else told and told.duration
+    asked = as_number(prediction.params.get("duration"))
+    seconds = asked if asked is not None else file and file.duration
     return used({"run": 1, "video": files, "video_second": seconds})

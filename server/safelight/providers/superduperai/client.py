@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import anyio
 import httpx2
 import msgspec
 
 from ...settings import ProviderSettings
-from ..http import Fault, client, fault_in, fault_of, whole
+from ..http import Fault, Trouble, body_of, client, json_of
 from .shapes import File, Garbled, Page, read, read_files
 
 T = TypeVar("T")
@@ -28,14 +27,6 @@ PAGE = 100
 
 MOST_ROWS = 1000
 """Rows of a list that are looked at."""
-
-
-class Trouble(Exception):
-    """A request that came to nothing."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.why)
-        self.fault = fault
 
 
 class Client:
@@ -58,6 +49,10 @@ class Client:
         """The connections."""
         assert self._http is not None, "it is open"
         return self._http
+
+    async def me(self) -> None:
+        """Whose key it is. Raises Trouble."""
+        _read(_somebody, await self._ask("GET", "/user/me"))
 
     async def generate(self, kind: str, body: dict[str, Any]) -> list[File]:
         """Begin one, and never twice. Raises Trouble."""
@@ -100,20 +95,17 @@ class Client:
         return found
 
     async def _ask(self, method: str, path: str, **more: Any) -> bytes:
-        """The body of a success. Raises Trouble."""
-        try:
-            with anyio.fail_after(2 * self.seconds):
-                async with self.http.stream(method, f"{path}", **more) as answer:
-                    body = await whole(answer)
-        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as trouble:
-            raise Trouble(fault_of(trouble)) from None
-        if not answer.is_success:
-            raise Trouble(fault_in(answer.status_code, answer.headers, body))
-        return body
+        """The body of a success, which may be long in coming. Raises Trouble."""
+        return await body_of(self.http, method, path, seconds=2 * self.seconds, **more)
 
 
 def _file(body: bytes) -> File:
     return read(body, File)
+
+
+def _somebody(body: bytes) -> None:
+    if not isinstance(json_of(body), dict):
+        raise Garbled
 
 
 def _page(body: bytes) -> Page:

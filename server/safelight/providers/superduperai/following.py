@@ -8,23 +8,27 @@ their order, each once it is done, so that a second following reports the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from safelight_protocol.prices import Usage
 
 from ..base import Done, Found, Moved, Never, Outcome, Prediction, Report
-from ..http import told
+from ..http import Trouble, is_same_origin, joined, redacted
+from ..pace import away, grown
 from .asking import usage_of
-from .client import Client, Trouble
+from .client import Client
 from .listening import Mailbox
 from .pace import Pace
 
 MOST_MISSES = 3
 """Looks at a file that is not there, before it is believed to be gone."""
 
+GROWTH = 1.5
+"""By how much the pause between two looks grows."""
+
+NAME = "SuperDuperAI"
 UNSTOPPED = "it cannot be stopped there: it runs on, and is paid"
 
 
@@ -32,17 +36,26 @@ class Following:
     """One follow of one create."""
 
     def __init__(
-        self, client: Client, pace: Pace, prediction: Prediction, ids: Sequence[str], report: Report
+        self,
+        client: Client,
+        pace: Pace,
+        prediction: Prediction,
+        ids: Sequence[str],
+        report: Report,
+        overhear: Callable[[Trouble], None] = lambda trouble: None,
     ) -> None:
         self._client = client
         self._pace = pace
         self._prediction = prediction
         self._report = report
+        self._overhear = overhear
         self._news = anyio.Event()
         self.boxes = [Mailbox(id, self._news) for id in ids]
         self._told = 0
         self._progress: float | None = None
         self._looks = 0
+        self._troubles = 0
+        self._silent: str | None = None
         self.canceled = False
 
     def cancel(self) -> None:
@@ -71,6 +84,8 @@ class Following:
         finally:
             if looking is not None:
                 looking.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.gather(looking, return_exceptions=True)
 
     async def _rest(self, looks: bool) -> None:
         """Until there is news, or it is time to look again."""
@@ -88,7 +103,7 @@ class Following:
 
     def _patience(self) -> float:
         timings = self._pace.timings
-        return min(timings.poll * 1.5 ** min(self._looks, 30), timings.poll_most)
+        return grown(timings.poll, timings.poll_most, self._looks, GROWTH)
 
     async def _tell(self) -> None:
         """Report what is new: how far it is, then the files whose turn it is."""
@@ -96,8 +111,12 @@ class Following:
         known = [share for share in shares if share is not None]
         now = sum(known) / len(shares) if known else None
         if now is not None and now < 1 and now > (self._progress or 0.0):
-            self._progress = now
+            self._progress, self._troubles, self._silent = now, 0, None
             await self._report(Moved(now))
+        silent = away(NAME, self._troubles)
+        if silent != self._silent:
+            self._silent = silent
+            await self._report(Moved(message=silent))
         while self._told < len(self.boxes) and self.boxes[self._told].over:
             file = self.boxes[self._told].file
             self._told += 1
@@ -106,9 +125,9 @@ class Following:
 
     def _found(self, id: str, url: str) -> Found:
         """Where it lies; our key goes there only if that is the provider itself."""
-        whole = urljoin(f"{self._client.url}/", url)
-        ours = _origin(whole) == _origin(self._client.url)
-        headers = self._client.headers if ours else {}
+        here = self._client.url
+        whole = joined(here, url)
+        headers = self._client.headers if is_same_origin(whole, here) else {}
         return Found(kind=self._prediction.kind, key=id, url=whole, headers=headers)
 
     async def _look(self) -> None:
@@ -126,10 +145,13 @@ class Following:
         try:
             file = await self._client.file(box.id)
         except Trouble as trouble:
-            if trouble.fault.status == 404:
+            if trouble.status == 404:
                 self._miss(box)
+            else:
+                self._troubles += 1
+            self._overhear(trouble)
             return
-        box.missed = 0
+        box.missed = self._troubles = 0
         box.see(file)
 
     def _miss(self, box: Mailbox) -> None:
@@ -146,10 +168,4 @@ class Following:
         if not why:
             return Done(usage=self._usage())
         part = f"{len(why)} of {len(self.boxes)}: " if len(self.boxes) > 1 else ""
-        return Never("provider_failed", told(f"{part}{why[0]}"), usage=self._usage())
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port
+        return Never("provider_failed", redacted(f"{part}{why[0]}"), usage=self._usage())

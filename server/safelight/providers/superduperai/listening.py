@@ -8,6 +8,7 @@ again until nobody follows the file any more.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import quote
@@ -20,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from ...telemetry import log as record
 from .client import ROOT, Client
 from .pace import Pace
-from .shapes import File, Message, Task, as_type, read_message
+from .shapes import File, Message, Task, as_number, as_type, read_message
 
 MOST_BYTES = 16 * 1024 * 1024
 """Of one event: a file is told with everything that it was asked for with."""
@@ -56,10 +57,6 @@ class Mailbox:
         self.look = True
         self.news.set()
 
-    def connected(self) -> None:
-        """Its channel is open: whatever was told before is told to nobody again."""
-        self.nudge()
-
     def hear(self, message: Message) -> None:
         """One message of its channel. Files that are not this one are none of ours; the word
         of a task is a reason to look, since it may be an earlier one's."""
@@ -90,10 +87,11 @@ class Mailbox:
 
     def _moved(self, progress: object) -> None:
         """A share, or percents where it is above 1; it never falls."""
-        if isinstance(progress, bool) or not isinstance(progress, int | float):
+        told = as_number(progress)
+        if told is None or not 0 <= told <= 100:
             return
-        share = float(progress) / (100 if progress > 1 else 1)
-        if 0 <= share <= 1 and share > (self.progress or 0.0):
+        share = told / (100 if told > 1 else 1)
+        if share > (self.progress or 0.0):
             self.progress = share
             self.news.set()
 
@@ -166,7 +164,7 @@ class Lines:
                 self._only_socket = True
                 return False
             source.response.raise_for_status()
-            box.connected()
+            box.nudge()  # whatever was told before is told to nobody again
             async for event in source:
                 self._take(box, event.data)
         return True
@@ -184,8 +182,8 @@ class Lines:
             compression=None,
             proxy=None,
         ) as socket:
-            await socket.send(f'{{"type":"subscribe","projectId":"{channel}"}}')
-            box.connected()
+            await socket.send(json.dumps({"type": "subscribe", "projectId": channel}))
+            box.nudge()
             async for frame in socket:
                 self._take(box, frame)
 

@@ -7,11 +7,10 @@ another attempt's is not taken for this one's; whose they are is kept while we r
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Generic, TypeVar
 
 from ..base import Prediction
+from ..recent import Recent
 from .shapes import File
 
 KEPT = 10_000
@@ -31,49 +30,20 @@ def ids_of(handle: str) -> list[str]:
     return handle.split(BETWEEN)
 
 
-Key = TypeVar("Key")
-
-
-class Recent(Generic[Key]):
-    """A set that forgets what was put in long ago."""
-
-    def __init__(self, most: int = KEPT) -> None:
-        self._most = most
-        self._keys: OrderedDict[Key, None] = OrderedDict()
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._keys
-
-    def add(self, key: Key) -> None:
-        """Put it in, as the youngest."""
-        self._keys[key] = None
-        self._keys.move_to_end(key)
-        while len(self._keys) > self._most:
-            self._keys.popitem(last=False)
-
-    def discard(self, key: Key) -> None:
-        """Take it out, if it is there."""
-        self._keys.pop(key, None)
-
-
 class Claims:
     """Whose files are whose."""
 
     def __init__(self) -> None:
-        self._of: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._of: Recent[str, tuple[str, int]] = Recent(KEPT)
 
     def take(self, prediction: Prediction, ids: Iterable[str]) -> None:
         """They are this attempt's."""
         for id in ids:
-            self._of[id] = (prediction.uid, prediction.attempt)
-            self._of.move_to_end(id)
-        while len(self._of) > KEPT:
-            self._of.popitem(last=False)
+            self._of.put(id, (prediction.uid, prediction.attempt))
 
     def may_be(self, prediction: Prediction, id: str) -> bool:
         """Whether a file may be this attempt's."""
-        mine = (prediction.uid, prediction.attempt)
-        return self._of.get(id, mine) == mine
+        return self._of.get(id) in (None, (prediction.uid, prediction.attempt))
 
 
 def matches(files: Sequence[File], prediction: Prediction, model: str, claims: Claims) -> list[str]:

@@ -13,14 +13,16 @@ from typing import Any
 
 import anyio
 
-from safelight_protocol.codes import Refused
 from safelight_protocol.fields import invalid, one_of
 from safelight_protocol.identity import shown
 
 from ..base import Wanted
-from .client import Client, Trouble
+from ..denials import unable
+from ..greeting import Heard, unheard
+from ..http import Trouble
+from .client import Client
 from .pace import Timings
-from .shapes import Offer, Style
+from .shapes import Offer, Style, as_number
 
 PREFIX = "superduperai/"
 MOST_SEED = 2**63 - 1
@@ -34,12 +36,18 @@ class Offers:
     """Their offers and styles, not much older than `fresh`."""
 
     def __init__(
-        self, name: str, client: Client, timings: Timings, monotonic: Callable[[], float]
+        self,
+        name: str,
+        client: Client,
+        timings: Timings,
+        monotonic: Callable[[], float],
+        heard: Heard = unheard,
     ) -> None:
         self._name = name
         self._client = client
         self._fresh = timings.fresh
         self._monotonic = monotonic
+        self._heard = heard
         self._asking = anyio.Lock()
         self._offers: list[Offer] = []
         self._styles: list[Style] = []
@@ -56,7 +64,8 @@ class Offers:
         return found
 
     async def check(self, wanted: Wanted) -> None:
-        """Raises Refused: `invalid`, or `provider_unreachable` if nothing could be read."""
+        """Raises Refused: `invalid`; if nothing could be read `provider_unreachable`, or
+        `provider_refused` where our key is not taken."""
         offer = await self._told(wanted.model)
         if offer is None:
             names = [offer.name for offer in self._offers if offer.makes == wanted.kind]
@@ -81,8 +90,7 @@ class Offers:
         try:
             return await self.find(model)
         except Trouble as trouble:
-            message = f"{self._name} could not say what it has: {trouble}"
-            raise Refused("provider_unreachable", message) from None
+            raise unable(trouble.fault, self._name, self._heard) from None
 
     async def _read(self, fresh: float) -> None:
         """Once for all who wait. An old list is better than none."""
@@ -110,15 +118,15 @@ def problems_of(offer: Offer, wanted: Wanted) -> list[Problem]:
     if wanted.seed > MOST_SEED:
         problems.append(_problem("seed", wanted.seed, f"at most {MOST_SEED}"))
     for side, most in _resolution(offer).items():
-        asked = wanted.params.get(side)
-        if isinstance(asked, int | float) and asked > most:
+        asked = as_number(wanted.params.get(side))
+        if asked is not None and asked > most:
             problems.append(_problem(f"params.{side}", asked, f"at most {most:g}"))
     return [*problems, *_of_duration(offer, wanted), *_of_inputs(offer, wanted)]
 
 
 def _of_duration(offer: Offer, wanted: Wanted) -> list[Problem]:
-    asked = wanted.params.get("duration")
-    if offer.makes != "video" or not isinstance(asked, int | float):
+    asked = as_number(wanted.params.get("duration"))
+    if offer.makes != "video" or asked is None:
         return []
     allowed, most = durations(offer), offer.number("max_duration")
     if allowed and asked not in allowed:
@@ -146,7 +154,7 @@ def durations(offer: Offer) -> list[float]:
     """The seconds that a video may have, where only some are taken."""
     listed = offer.params.get("available_durations")
     given = listed if isinstance(listed, list) else []
-    return [one for one in given if isinstance(one, int | float) and not isinstance(one, bool)]
+    return [one for one in given if as_number(one) is not None]
 
 
 def schema_of(offer: Offer, styles: list[str]) -> dict[str, Any]:

@@ -29,12 +29,15 @@ from ..base import (
     Unclear,
     Wanted,
 )
-from ..http import NOTHING
+from ..denials import greeted, overheard
+from ..greeting import Answer, Denied, Heard, Welcome, unheard
+from ..http import NOTHING, Trouble
+from ..recent import Recent
 from .asking import body_of, references, usage_of
-from .client import Client, Trouble
+from .client import Client
 from .following import Following
 from .listening import Lines
-from .matching import Claims, Recent, handle_of, ids_of, matches
+from .matching import Claims, handle_of, ids_of, matches
 from .offers import Offers
 from .pace import Pace, Timings
 from .refusals import refusal
@@ -47,8 +50,9 @@ AWAY = frozenset({404, 409})
 
 
 class SuperDuperAI:
-    """Keeps the contract of providers, Checking and Accounting for one account."""
+    """Keeps the contract of providers, Checking, Accounting and Greeting for one account."""
 
+    speaks = "superduperai"
     resumable = True
     billed = True
 
@@ -62,14 +66,16 @@ class SuperDuperAI:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
+        self.heard: Heard = unheard
         self._client = Client(settings)
+        self.url = self._client.url
         self._pace = Pace(timings or Timings(), sleep)
-        self._offers = Offers(name, self._client, self._pace.timings, monotonic)
+        self._offers = Offers(name, self._client, self._pace.timings, monotonic, self._hear)
         self._lines = Lines(self._client, self._pace, name)
         self._claims = Claims()
         self._followed: dict[Marks, Following] = {}
-        self._canceled: Recent[Marks] = Recent()
-        self._drawn_anew: Recent[str] = Recent()
+        self._canceled: Recent[Marks, None] = Recent()
+        self._drawn_anew: Recent[str, None] = Recent()
 
     def open(self) -> AbstractAsyncContextManager[None]:
         """Holds its connections."""
@@ -116,7 +122,7 @@ class SuperDuperAI:
         marks = (prediction.uid, prediction.attempt)
         ids = ids_of(handle)
         self._claims.take(prediction, ids)
-        following = Following(self._client, self._pace, prediction, ids, report)
+        following = Following(self._client, self._pace, prediction, ids, report, self._overhear)
         if marks in self._canceled:
             following.cancel()
         self._followed[marks] = following
@@ -135,7 +141,15 @@ class SuperDuperAI:
         if following is not None:
             following.cancel()
         else:
-            self._canceled.add(marks)
+            self._canceled.put(marks, None)
+
+    async def greet(self) -> Answer:
+        """Ask whose key it is."""
+        try:
+            await self._client.me()
+        except Trouble as trouble:
+            return greeted(trouble.fault, refusal(trouble.fault, self.name))
+        return Welcome()
 
     async def check(self, wanted: Wanted) -> None:
         """Raises Refused for what its models do not take."""
@@ -172,6 +186,12 @@ class SuperDuperAI:
         except Trouble as trouble:
             raise Failure(self._unbegun(trouble)) from None
 
+    def _hear(self, denied: Denied) -> None:
+        self.heard(denied)
+
+    def _overhear(self, trouble: Trouble) -> None:
+        overheard(trouble.fault, self.name, self.heard)
+
     def _unbegun(self, trouble: Trouble) -> Again | Never:
         """A request that goes before the create came to nothing."""
         refused = None if trouble.fault.status in AWAY else refusal(trouble.fault, self.name)
@@ -206,7 +226,7 @@ class SuperDuperAI:
             if isinstance(found, str):
                 return found
             raise Failure(Unclear("an earlier attempt seems to have arrived after all"))
-        self._drawn_anew.add(prediction.uid)
+        self._drawn_anew.put(prediction.uid, None)
         raise Failure(refused)
 
     async def _matching(self, prediction: Prediction, offer: Offer) -> list[str]:

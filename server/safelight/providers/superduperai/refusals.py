@@ -11,7 +11,7 @@ from typing import Any
 from safelight_protocol.identity import shown
 
 from ..base import Again, Never
-from ..http import NOTHING, Fault, refusal_of
+from ..http import NOTHING, Fault, misaddressed, no_model, refusal_of, too_large
 
 MODERATED = ("content policy", "moderation", "moderated", "safety", "nsfw", "inappropriate")
 """Words by which a refusal is one of the prompt; they have no code for it."""
@@ -31,11 +31,9 @@ def refusal(fault: Fault, provider: str) -> Again | Never | None:
         case 409:
             return Again("provider_failed", REPEATED, fresh_seed=True, charge=NOTHING)
         case 404:
-            message = f"{provider} has no such model any more"
-            return Never("invalid_input", message, charge=NOTHING, elsewhere=True)
+            return no_model(provider)
         case 413:
-            message = f"{provider} takes no file of this size"
-            return Never("invalid_input", message, charge=NOTHING)
+            return too_large(provider)
         case 408 | 425:
             return None
         case _ if _is_moderation(detail):
@@ -43,8 +41,7 @@ def refusal(fault: Fault, provider: str) -> Again | Never | None:
             return Never("content_refused", message, charge=NOTHING)
         case 400 | 422:
             return Never("invalid_input", f"{provider} {_fields(detail)}", charge=NOTHING)
-    message = f"{provider} answered {fault.status}: is its address right?"
-    return Never("provider_failed", message, charge=NOTHING, elsewhere=True)
+    return misaddressed(provider, fault.status)
 
 
 def _is_moderation(detail: Any) -> bool:

@@ -55,6 +55,11 @@ class File(msgspec.Struct, frozen=True):
         return self.url is None and "error" in said and "in_progress" not in said
 
 
+def as_number(value: Any) -> float | None:
+    """A number of JSON's, as it is, which `true` is not."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 class Offer(msgspec.Struct, frozen=True):
     """A generation config: a model, what it takes, and what it costs."""
 
@@ -75,8 +80,7 @@ class Offer(msgspec.Struct, frozen=True):
 
     def number(self, name: str) -> float | None:
         """A parameter of its own that is a number."""
-        value = self.params.get(name)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return as_number(self.params.get(name))
 
 
 class Style(msgspec.Struct, frozen=True):
@@ -123,9 +127,9 @@ def read_message(data: str | bytes) -> Message | None:
         return None
 
 
-def as_type(told: Any, type_: type[T]) -> T | None:
+def as_type(value: Any, type_: type[T]) -> T | None:
     """The object of a message as one of ours; None if it is none."""
     try:
-        return msgspec.convert(told, type_, strict=False)
+        return msgspec.convert(value, type_, strict=False)
     except msgspec.ValidationError:
         return None

@@ -22,7 +22,7 @@ REFUSALS = [
     (401, "authentication_error", Never, "provider_refused"),
     (402, "billing_error", Never, "provider_refused"),
     (403, "permission_error", Never, "provider_refused"),
-    (404, "not_found_error", Never, "provider_failed"),
+    (404, "not_found_error", Never, "model_not_found"),
     (413, "request_too_large", Never, "too_large"),
     (422, "invalid_request_error", Never, "invalid_input"),
     (429, "rate_limit_error", Again, "throttled"),
@@ -87,7 +87,7 @@ async def test_a_sign_of_life_is_no_silence(end: SseEnd) -> None:
     waited for, though the SDK keeps those signs to itself."""
     end.scripts = [streamed(began(), *[ping(), 0.15] * 12, says("x"), ends())]
     provider = Anthropic(ProviderSettings(url=end.url, key="k", silence_seconds=1.0))
-    async with provider.open(), asyncio.timeout(5):
+    async with provider.open(), asyncio.timeout(20):
         assert isinstance(await followed(provider, prediction()), Done)
 
 
@@ -114,7 +114,7 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(
     heard, asked = Heard(), prediction()
     handle = await provider.start(asked)
     following = asyncio.create_task(provider.follow(asked, handle, heard))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await heard.first.wait()  # that it was cut off, which is its last word
         await provider.cancel(asked, handle)
         assert isinstance(await following, Done)

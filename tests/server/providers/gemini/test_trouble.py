@@ -23,7 +23,7 @@ REFUSALS = [
     (error(401, "UNAUTHENTICATED", SAID), Never, "provider_refused"),
     (error(402, "RESOURCE_EXHAUSTED", SAID), Never, "provider_refused"),
     (error(403, "PERMISSION_DENIED", SAID), Never, "provider_refused"),
-    (error(404, "NOT_FOUND", SAID), Never, "provider_failed"),
+    (error(404, "NOT_FOUND", SAID), Never, "model_not_found"),
     (error(429, "RESOURCE_EXHAUSTED", SAID, RETRY), Again, "throttled"),
     (error(500, "INTERNAL", SAID), Again, "provider_failed"),
     (error(503, "UNAVAILABLE", SAID), Again, "throttled"),
@@ -97,5 +97,5 @@ async def test_a_picture_that_cannot_be_kept_closes_the_stream(
     asked = prediction(kind="image")
     with pytest.raises(OSError, match="no space"):
         await provider.follow(asked, await provider.start(asked), full)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await end.left.wait()

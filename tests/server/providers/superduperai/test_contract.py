@@ -19,7 +19,6 @@ from safelight.providers.base import Done, Found, Gone, InputFile, Moved, Never,
 from safelight.providers.superduperai import SuperDuperAI, Timings
 from tests.doubles.emulated import Emulated
 from tests.doubles.heard import Heard, followed
-from tests.doubles.turns import until
 
 from .conftest import adapter, image, video
 
@@ -97,7 +96,7 @@ async def test_a_follower_that_is_cancelled_leaves_nothing_behind(
     asked = image()
     handle = await provider.start(asked)
     following = asyncio.create_task(provider.follow(asked, handle, Heard()))
-    await until(lambda: emulator.asked("GET", f"/api/v1/events/file.{handle}"))
+    await asyncio.to_thread(emulator.wait_asked, f"/api/v1/events/file.{handle}")
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     assert isinstance(await followed(provider, image()), Done)

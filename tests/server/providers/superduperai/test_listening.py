@@ -18,7 +18,7 @@ from safelight.providers.superduperai import SuperDuperAI
 from safelight.providers.superduperai.client import Client
 from safelight.providers.superduperai.following import Following
 from safelight.providers.superduperai.listening import Lines, Mailbox
-from safelight.providers.superduperai.matching import Claims, Recent, matches
+from safelight.providers.superduperai.matching import Claims, matches
 from safelight.providers.superduperai.pace import Pace
 from safelight.providers.superduperai.shapes import (
     File,
@@ -44,7 +44,10 @@ def box() -> Mailbox:
 
 @pytest.mark.parametrize(
     ("told", "share"),
-    [(0.5, 0.5), (50, 0.5), (0, None), (-1, None), (101, None), ("x", None), (None, None)],
+    [
+        *[(0.5, 0.5), (50, 0.5), (0, None), (-1, None), (101, None)],
+        *[("x", None), (None, None), (True, None), (10**400, None)],
+    ],
 )
 def test_progress_is_a_share_or_percents(told: object, share: float | None) -> None:
     """Above 1 it is percents; what is neither is nothing."""
@@ -131,16 +134,6 @@ def test_files_are_told_by_what_they_were_asked_for_with() -> None:
     assert matches(newest_first, asked, "m", claims) == ["e"]
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    """The oldest is forgotten first."""
-    recent: Recent[int] = Recent(most=2)
-    for number in (1, 2, 3):
-        recent.add(number)
-    assert [number in recent for number in (1, 2, 3)] == [False, True, True]
-    recent.discard(3)
-    assert 3 not in recent
-
-
 OFFER = {"name": "comfyui/flux", "label": None, "type": "text_to_image", "params": {}}
 
 
@@ -218,7 +211,7 @@ async def test_a_list_that_lags_is_waited_for() -> None:
             assert await provider.look_up(asked) == "a,b"
             server.lists = [[one], [one]]
             assert await provider.look_up(asked) == "a"
-            server.lists = [[one, two, one | {"id": "c"}]]
+            server.lists = [[one, two, one | {"id": "c"}]] * 2
             assert isinstance(await provider.look_up(asked), Unclear)
 
 

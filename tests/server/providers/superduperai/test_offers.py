@@ -9,6 +9,7 @@ import pytest
 
 from safelight.providers.base import Checking, InputFile
 from safelight.providers.superduperai import SuperDuperAI, Timings
+from safelight.providers.superduperai.asking import body_of
 from safelight.providers.superduperai.offers import Offers
 from safelight.providers.superduperai.shapes import Offer
 from safelight_protocol.codes import Refused
@@ -118,6 +119,25 @@ async def test_the_list_grows_old(emulator: Emulated) -> None:
             now[0] = at
             await offers.find("comfyui/flux")
             assert emulator.asked("GET", "/api/v1/generation-config") == before + asked
+
+
+@pytest.mark.parametrize(
+    ("params", "offered", "seconds"),
+    [
+        ({"duration": 7}, {"available_durations": [5, 6]}, 7.0),
+        ({}, {"available_durations": [5, 6]}, 5.0),
+        ({"duration": True}, {"available_durations": [True, 6]}, 6.0),
+        ({}, {"available_durations": []}, 5.0),
+        ({}, {}, 5.0),
+    ],
+)
+def test_a_video_always_has_a_length(
+    params: dict[str, Any], offered: dict[str, Any], seconds: float
+) -> None:
+    """It is the request's, else the first of the offer's, else the usual one."""
+    offer = Offer("x", type="text_to_video", params=offered)
+    body = body_of(video(params=params), offer, [])
+    assert body["config"]["duration"] == seconds
 
 
 def test_numbers_of_an_offer_are_read_with_care() -> None:

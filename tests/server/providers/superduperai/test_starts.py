@@ -19,10 +19,12 @@ from safelight.providers.base import (
     Unclear,
 )
 from safelight.providers.superduperai import SuperDuperAI
+from safelight.settings import ProviderSettings
 from tests.doubles.emulated import Emulated
 from tests.doubles.heard import Heard, followed
+from tests.doubles.sse_end import answered, sse_end
 
-from .conftest import adapter, image, video
+from .conftest import HASTY, adapter, image, video
 
 Runs = Callable[[Prediction], list[dict[str, Any]]]
 
@@ -87,7 +89,7 @@ async def test_an_answer_that_is_lost_is_looked_up(
 ) -> None:
     """The start is in doubt, and nothing is sent again: the list has the files."""
     emulator.arm(fault)
-    provider, asked = adapter(emulator, request_seconds=0.5), image(n=2)
+    provider, asked = adapter(emulator, request_seconds=2.0), image(n=2)
     async with provider.open():
         assert isinstance(await refused(provider, asked), Unclear)
         handle = await provider.look_up(asked)
@@ -194,3 +196,14 @@ async def test_the_key_is_never_told(emulator: Emulated) -> None:
         outcome = await refused(stranger, image())
     assert "sd-very-secret" not in repr(outcome) + repr(stranger)
     assert isinstance(outcome, Never) and outcome.code == "provider_refused"
+
+
+async def test_a_create_that_names_no_file_is_in_doubt() -> None:
+    """It was taken in, so something may be made and paid: it is not begun anew."""
+    offer = {"name": "comfyui/flux", "label": None, "type": "text_to_image", "params": {}}
+    lists = [answered(200, {"items": [offer]}), answered(200, {"items": []})]
+    async with sse_end([*lists, answered(200, [])]) as end:
+        provider = SuperDuperAI(ProviderSettings(url=end.url, key="k"), timings=HASTY)
+        async with provider.open():
+            assert isinstance(await refused(provider, image()), Unclear)
+    assert [one.line.startswith("POST") for one in end.asked] == [False, False, True]

@@ -1171,7 +1171,7 @@ public enum Wire {
         }
     }
 
-    /// What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the newest first, and `next` the `before` of the following page.
+    /// What an owner spent from one day to another, both included. `unknown` has the newest charges that nobody knows yet; `entries`, where they were asked for, a page of lines, the last day first and the newest of each first, and `next` the `before` of the following page.
     public struct Usage: Codable, Hashable, Sendable {
         public let from: String
         public let to: String
@@ -1341,6 +1341,39 @@ public enum Wire {
     public struct BackendTasks: Codable, Hashable, Sendable {
         public let running: Int
         public let waiting: Int
+    }
+
+    /// The providers that are asked over the network, in the order of the settings.
+    public struct ProvidersData: Codable, Hashable, Sendable {
+        public let providers: [Provider]
+    }
+
+    /// One provider as it was when it was last heard of, by a greeting or by a task. `state` is `up`, `refused` (it does not take our key, or our account has no credit), `unreachable` or `unknown`, and began at `since`; `why` says what is wrong and names the setting. `models` is how many may be asked for that run there.
+    public struct Provider: Codable, Hashable, Sendable {
+        public let name: String
+        public let type: String
+        /// Where to get it; relative to this server or absolute.
+        public let url: String
+        public let state: String
+        public let since: String?
+        public let why: String?
+        public let models: Int
+        public let places: ProviderPlaces
+        public let breakers: [OpenBreaker]
+    }
+
+    /// Our own tasks there: the places that are `taken`, `of` how many, and who waits for one.
+    public struct ProviderPlaces: Codable, Hashable, Sendable {
+        public let taken: Int
+        public let of: Int
+        public let waiting: Int
+    }
+
+    /// A model that is left alone there after faults in a row or a 429, and until when.
+    public struct OpenBreaker: Codable, Hashable, Sendable {
+        /// The model that runs.
+        public let model: String
+        public let until: String
     }
 
     /// What the prediction starts from: one of the three.
