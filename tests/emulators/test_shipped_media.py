@@ -32,8 +32,6 @@ KNOWN = set(replicate_models.BY_NAME) | {
     f"superduperai/{name}" for name in superduper_prices.OFFERS
 }
 ROWS = [row for row in CATALOG.models if row.provider in NAMES[:2] and row.shutdown_date is None]
-FROM_A_PICTURE = {"kwaivgi/kling-v2.1"}
-"""Rows that do not say so themselves: their provider does, when it is asked for one."""
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +110,7 @@ def test_a_shipped_model_can_be_tried(
     before = len(there[row.provider].runs())
     body: dict[str, Any] = {"kind": row.kind, "model": row.name, "prompt": "a lamp, tried"}
     with httpx2.Client(base_url=url, timeout=30) as door:
-        if row.min_inputs or row.name in FROM_A_PICTURE:
+        if row.min_inputs:
             body["inputs"] = [{"upload": picture(door)}]
         end = created(door, body | {"max_cost": 50})
     assert end["type"] == "completed", end

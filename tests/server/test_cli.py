@@ -19,7 +19,7 @@ from PIL import Image
 from safelight import __version__
 from safelight.cli import main
 from safelight.cli.world import World
-from tests.doubles.process import ServerProcess, clean_environment, server_process
+from tests.doubles.process import ServerProcess, clean_environment, interruptible, server_process
 
 WAIT_SECONDS = 30.0
 NOW = 1_800_000_000.0
@@ -170,16 +170,19 @@ def test_interrupting_leaves_the_task_alone(server: ServerProcess) -> None:
     """Ctrl-C ends the watching with 130 and says how to go on; the task runs."""
     command = [sys.executable, "-m", "safelight", "run", "x", *scripted({"do": "hang"})]
     environ = clean_environment() | {"SAFELIGHT_URL": server.url}
-    child = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
-    try:
-        assert child.stderr is not None
-        task_id = child.stderr.readline().split()[1]
-        while "processing" not in child.stderr.readline():
-            pass
-        child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=WAIT_SECONDS)
-    finally:
-        child.kill()
+    with (
+        interruptible(),
+        subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as child,
+    ):
+        try:
+            assert child.stderr is not None
+            task_id = child.stderr.readline().split()[1]
+            while "processing" not in child.stderr.readline():
+                pass
+            child.send_signal(signal.SIGINT)
+            _, err = child.communicate(timeout=WAIT_SECONDS)
+        finally:
+            child.kill()
     assert child.returncode == 130
     assert f"safelight run --attach {task_id} --server {server.url}" in err
     assert "Traceback" not in err

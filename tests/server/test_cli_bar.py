@@ -62,6 +62,22 @@ def test_a_log_gets_lines() -> None:
     ]
 
 
+def test_what_is_said_is_a_line_in_a_log() -> None:
+    """Another sentence is worth a line at once; another number in it is none."""
+    stream = io.StringIO()
+    bar = Bar(stream)
+    waits = [at(0.0, status="queued", reason=f"busy, behind {n} of yours") for n in (3, 2)]
+    silent = at(0.3, message="no word from replicate, which is asked again")
+    for state in [*waits, at(0.3), silent, silent, at(0.3)]:
+        bar.show(state)
+    assert stream.getvalue().splitlines() == [
+        "  0%  queued  busy, behind 3 of yours",
+        " 30%  processing",
+        " 30%  processing  no word from replicate, which is asked again",
+        " 30%  processing",
+    ]
+
+
 def test_waiting_for_another_try_is_said() -> None:
     """A task that waits to be tried again is not merely queued."""
     stream = io.StringIO()

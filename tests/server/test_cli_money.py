@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from safelight.cli import main
 from safelight.cli.world import World
+from safelight_protocol.prices import in_dollars
+from tests.doubles.emulated import emulated
 from tests.doubles.priced import DONE, models_file
 from tests.doubles.process import ServerProcess, server_process
 
@@ -62,7 +65,7 @@ def test_a_run_says_what_it_cost_and_usage_adds_it_up(
     asked = ["run", "a monk", "--model", "scripted/image", "-o", str(tmp_path / "monk.png")]
     asked += ["--param", f"script={json.dumps(DONE)}"]
     code, _, err = said(server, *asked)
-    assert code == 1 and "payment_required" in err
+    assert code == 1 and "payment_required" in err and "--max-cost" in err
     code, _, err = said(server, *asked, "--max-cost", "0.003")
     assert code == 0 and "charged: $0.003 (1 image at $0.003)" in err
     code, out, _ = said(server, "usage")
@@ -82,3 +85,30 @@ def test_models_are_listed_with_their_prices(server: ServerProcess) -> None:
     prices = {line.split()[0]: line for line in out.splitlines()}
     assert "$0.003" in prices["scripted/image"] and "by use" in prices["scripted/text"]
     assert "$2, VIP" in prices["scripted/vip"] and "unknown" in prices["scripted/video"]
+
+
+def test_what_is_unknown_is_told_with_what_it_may_be(tmp_path: Path) -> None:
+    """An answer that was lost may have cost something: `usage` names the task, says the most
+    that it may come to, and that the budget counts this as spent; nothing is unknown before."""
+    with emulated(tmp_path, "openai") as openai:
+        (tmp_path / "safelight.toml").write_text(
+            f'budget_per_day = 5.0\n[providers.openai]\nkey = "{openai.key}"\n'
+            f'url = "{openai.url}/v1"\napi = "chat"\n'
+        )
+        with server_process(tmp_path / "data") as server:
+            _, _, err = said(server, "usage")
+            assert "nknown" not in err.replace("with what is unknown", "")
+            assert "$5.00 left of $5.00 ($0.00 spent, with what is unknown; $0.00 held)" in err
+            openai.arm("lost-answer@1")
+            code, _, err = said(server, "run", "a haiku", "--model", "gpt-5.4-mini")
+            assert code == 1 and "outcome_unknown" in err
+            task = next(line.split()[1] for line in err.splitlines() if line.startswith("task "))
+            _, out, err = said(server, "usage")
+            end = httpx2.get(f"{server.url}/api/tasks/{task}", trust_env=False).json()["data"]
+    most = in_dollars(end["charge"]["at_most_micros"])
+    left = in_dollars(5_000_000 - end["charge"]["at_most_micros"])
+    assert out.splitlines()[0].endswith(": $0.00")
+    assert "Unknown is what 1 attempt cost" in err
+    assert f"task {task}, gpt-5.4-mini: " in err
+    assert f"Today's may come to {most} more; the budget counts that as spent." in err
+    assert f"{left} left of $5.00 ({most} spent, with what is unknown; $0.00 held)" in err

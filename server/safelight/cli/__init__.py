@@ -13,7 +13,21 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..settings import SettingsError
-from . import conformance, emulate, kerniegen, models, money, run, schema, serve, settings, tasks
+from . import (
+    cancel,
+    conformance,
+    emulate,
+    kerniegen,
+    models,
+    money,
+    providers,
+    remote,
+    run,
+    schema,
+    serve,
+    settings,
+    tasks,
+)
 from .params import BadOption
 from .world import World, real_world
 
@@ -31,7 +45,7 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
         world.complain(str(trouble))
         return 2
     except KeyboardInterrupt:
-        return run.INTERRUPTED
+        return remote.INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has enough (`| head`). Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -48,8 +62,10 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (
         serve,
         run,
+        cancel,
         tasks,
         models,
+        providers,
         money,
         settings,
         conformance,

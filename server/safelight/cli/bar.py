@@ -1,12 +1,13 @@
 """How a task's progress is shown: a bar that moves on a terminal, else plain lines.
 
 Owns the drawing and nothing of what is drawn. A bar is redrawn in its place and wiped
-before anything else is written; plain lines are written when the status changes and
-at every tenth of the way, so that a log of them stays short.
+before anything else is written; plain lines are written when the status changes, when
+something else is said, and at every tenth of the way, so that a log of them stays short.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TextIO
 
 from safelight_protocol.snapshot import Snapshot
@@ -16,6 +17,9 @@ from .world import columns, one_line
 WIDTH = 24
 WIPE = "\r\x1b[K"
 
+_COUNTS = re.compile(r"[0-9]+")
+"""What changes without anything else being said: places in a queue, seconds."""
+
 
 class Bar:
     """Shows snapshots of one task on a stream."""
@@ -24,7 +28,7 @@ class Bar:
         self._stream = stream
         self._moves = stream.isatty()
         self._drawn = False
-        self._last: tuple[str, int, int] | None = None
+        self._last: tuple[str, int, int, str] | None = None
         self._snapshot: Snapshot | None = None
         self._lost = False
 
@@ -65,7 +69,8 @@ class Bar:
         self._drawn = True
 
     def _write_line(self, snapshot: Snapshot) -> None:
-        state = (snapshot.status, snapshot.attempt, int(snapshot.progress * 10))
+        said = _COUNTS.sub("", said_of(snapshot))
+        state = (snapshot.status, snapshot.attempt, int(snapshot.progress * 10), said)
         if state != self._last:
             self._last = state
             print(one_line(words_of(snapshot), 200), file=self._stream, flush=True)
@@ -86,10 +91,18 @@ def words_of(snapshot: Snapshot) -> str:
         parts.append(f"step {snapshot.step}{of}")
     if snapshot.attempt > 1:
         parts.append(f"attempt {snapshot.attempt}")
-    said = snapshot.message if snapshot.status == "processing" else snapshot.reason
-    if said and snapshot.status in ("processing", "queued"):
-        parts.append(said)
-    return "  ".join(parts)
+    said = said_of(snapshot)
+    return "  ".join([*parts, said] if said else parts)
+
+
+def said_of(snapshot: Snapshot) -> str:
+    """Why it waits, or what its provider says of it; nothing where nobody says anything."""
+    match snapshot.status:
+        case "processing":
+            return snapshot.message or ""
+        case "queued":
+            return snapshot.reason or ""
+    return ""
 
 
 def _status(snapshot: Snapshot) -> str:

@@ -10,11 +10,15 @@ from safelight_protocol.quotes import Allowance, Quote
 
 from ..client import Client, Spent, Usage
 from . import remote
-from .params import add_request, body_of
+from .asking import asked_by, completed
+from .params import add_request
 from .table import print_table
 from .world import World
 
 DAY_HEADS = ("DAY", "SPENT", "CHARGES", "ESTIMATED", "UNKNOWN")
+UNKNOWN_SHOWN = 10
+"""Tasks of unknown cost that are named."""
+
 MODEL_HEADS = ("PROVIDER", "SPENT", "CHARGES", "UNKNOWN", "MODEL")
 
 
@@ -34,10 +38,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def act_quote(args: argparse.Namespace, world: World) -> int:
     """Print what it would cost. Exit code 0 if a create would be accepted, else 1."""
-    body = body_of(args)
+    asked = asked_by(args)
 
     async def quoted(client: Client) -> int:
-        quote = await client.quote(**body)
+        quote = await client.quote(**await completed(asked, client, world))
         world.say(f"{quote.model}: {range_in_words(quote)}")
         world.say(quote.basis)
         if quote.consent.needed:
@@ -64,9 +68,28 @@ def show_usage(world: World, usage: Usage) -> None:
     if usage.days:
         print_table(world, DAY_HEADS, [_day_row(one) for one in usage.days])
         print_table(world, MODEL_HEADS, [_model_row(one) for one in usage.models])
+    _tell_unknown(world, usage)
     if usage.held_micros:
         world.note(f"Held for tasks that have not ended: {in_dollars(usage.held_micros)}")
     _tell_budget(world, usage.budget)
+
+
+def _tell_unknown(world: World, usage: Usage) -> None:
+    """What nobody knows yet, task by task, and the most that those of today may be."""
+    attempts = sum(one.unknown for one in usage.days)
+    if not attempts:
+        return
+    tasks = {one.task_id: one for one in usage.unknown}
+    what = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    world.note(f"Unknown is what {what} cost; the sums have what is known of it:")
+    for one in list(tasks.values())[:UNKNOWN_SHOWN]:
+        world.note(f"  {one.day}  task {one.task_id}, {one.model}: {one.reason}")
+    if len(tasks) > UNKNOWN_SHOWN:
+        world.note("  and more: `unknown` and `entries` of GET /api/usage")
+    if usage.budget is not None:
+        today = sum(one.amount_micros for one in usage.days if one.day == usage.budget.day)
+        feared = in_dollars(max(0, usage.budget.spent_micros - today))
+        world.note(f"Today's may come to {feared} more; the budget counts that as spent.")
 
 
 def _day_row(one: Spent) -> tuple[str, ...]:
@@ -99,4 +122,6 @@ def charge_in_words(charge: Charge) -> str:
 def _tell_budget(world: World, budget: Allowance | None) -> None:
     if budget is not None:
         left, whole = in_dollars(budget.left_micros), in_dollars(budget.per_day_micros)
-        world.note(f"Budget of {budget.day} (UTC): {left} left of {whole}")
+        spent, held = in_dollars(budget.spent_micros), in_dollars(budget.held_micros)
+        used = f"{spent} spent, with what is unknown; {held} held"
+        world.note(f"Budget of {budget.day} (UTC): {left} left of {whole} ({used})")

@@ -1,4 +1,4 @@
-"""Options of `safelight run` (and `--param` of others) as the body of a request.
+"""Options of `safelight run` and `quote` (and `--param` of others) as the body of a request.
 
 Owns only their spelling; what a model takes is for the server to say, which answers
 with what it found and expected. So numbers that are none travel as they were typed.
@@ -19,7 +19,18 @@ class BadOption(Exception):
 
 def add_request(parser: argparse.ArgumentParser) -> None:
     """The options that say what to make."""
-    parser.add_argument("--kind", choices=("image", "video", "text"), default="image")
+    parser.add_argument(
+        "--kind",
+        choices=("image", "video", "text"),
+        help="left out it is that of the model, and without a model an image",
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="what to start from: a file, an http(s) address, or task:ID; may be repeated",
+    )
     parser.add_argument("--model", metavar="NAME", help="see `safelight models`")
     parser.add_argument("--backend", metavar="NAME", help="where to run it, if it has backends")
     parser.add_argument("--seed", metavar="N", help="0 to 2**64-1; drawn by the server if left out")
@@ -36,7 +47,8 @@ def add_request(parser: argparse.ArgumentParser) -> None:
 
 
 def body_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The native body; what was left out is left to the server. Raises BadOption."""
+    """The native body; what was left out is None: `asking.py` sees to the kind, the server to
+    the rest. Raises BadOption."""
     params = _size(args.size)
     if args.steps is not None:
         params["steps"] = _value(args.steps)

@@ -25,6 +25,15 @@ from .world import World
 
 Line = Callable[[bool], None]
 
+HINTS = {
+    "inputs": "Say what it starts from with --input: a file, an address, or task:ID.",
+    "max_cost": "Agree to a price with --max-cost, or ask for a budget: docs/money.md.",
+}
+"""Options by the fields of a request that they stand for, where the names do not tell."""
+
+INTERRUPTED = 130
+"""What shells report for a program that Ctrl-C ended."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--server and --token, for a command that asks a server."""
@@ -69,11 +78,20 @@ async def with_client(
         if len(refused.details) > 1:  # the message tells the first
             for detail in refused.details:
                 world.note(f"  {_told(detail)}")
-        if refused.code == "unauthorized":
-            world.note("Give a token with SAFELIGHT_TOKEN or --token.")
+        hint = _hint(refused)
+        if hint is not None:
+            world.note(hint)
     except (WrongAnswer, Damaged, NotOpen) as trouble:
         world.complain(str(trouble))
     return 1
+
+
+def _hint(refused: RequestRefused) -> str | None:
+    """What to type instead, where the server's word is about a field that has an option."""
+    if refused.code == "unauthorized":
+        return "Give a token with SAFELIGHT_TOKEN or --token."
+    fields = {str(detail.get("field", "")).partition(".")[0] for detail in refused.details}
+    return next((hint for field, hint in HINTS.items() if field in fields), None)
 
 
 def _told(detail: dict[str, Any]) -> str:

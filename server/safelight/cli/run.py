@@ -1,7 +1,8 @@
 """`safelight run`: make a task, watch it, and keep what it made.
 
 Owns the order of these and the words around them. Ctrl-C stops the watching, never
-the task, and says how to watch it again. Files are written whole or not at all.
+the task, and says how to watch it again and how to end it. Files are written whole or not
+at all.
 """
 
 from __future__ import annotations
@@ -20,13 +21,11 @@ from safelight_protocol.snapshot import Snapshot
 from ..client import Client
 from ..settings import Remote
 from . import remote
-from .bar import Bar
+from .asking import Asked, asked_by, completed
+from .bar import Bar, said_of
 from .money import charge_in_words
-from .params import add_request, body_of
+from .params import add_request
 from .world import World, shown
-
-INTERRUPTED = 130
-"""What shells report for a program that Ctrl-C ended."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,13 +47,13 @@ def act(args: argparse.Namespace, world: World) -> int:
     if args.output is not None and not args.output.resolve().parent.is_dir():
         world.complain(f"cannot write the result: there is no folder {args.output.parent}")
         return 1
-    run = Run(world, args.attach, {} if args.attach else body_of(args), args.output)
+    run = Run(world, args.attach or asked_by(args), args.output)
     try:
         return asyncio.run(remote.with_client(server, world, run.go, run.bar.line))
     except KeyboardInterrupt:
         run.bar.wipe()
         world.note(_farewell(run.task_id, server))
-        return INTERRUPTED
+        return remote.INTERRUPTED
     except OSError as trouble:
         run.bar.wipe()
         world.complain(f"cannot write the result: {trouble}")
@@ -62,42 +61,52 @@ def act(args: argparse.Namespace, world: World) -> int:
 
 
 class Run:
-    """One run of the command. `task_id` is known once the server has accepted `body`."""
+    """One run of the command: of a task by its id, or of a request. `task_id` is known once
+    the server has accepted that."""
 
-    def __init__(
-        self, world: World, task_id: str | None, body: dict[str, Any], output: Path | None
-    ) -> None:
+    def __init__(self, world: World, what: str | Asked, output: Path | None) -> None:
         self._world = world
-        self._body = body
+        self._what = what
         self._output = output
         self.bar = Bar(world.err)
-        self.task_id = task_id
+        self.task_id = what if isinstance(what, str) else None
         self._text: tuple[int, str] = (0, "")
+        self._said = ""
 
     async def go(self, client: Client) -> int:
         """All of it."""
         await client.version()  # no server at all is said at once, not after many tries
-        if self.task_id is None:
-            accepted = await client.create(**self._body, on_warning=self._warn)
-            self.task_id = accepted.task_id
-            self._world.note(f"task {self.task_id}")
+        self.task_id = task_id = await self._accepted(client)
         last = None
-        async for snapshot in client.watch(self.task_id):
+        async for snapshot in client.watch(task_id):
             last = snapshot
             self._show(snapshot)
         assert last is not None, "a watch that ends has shown the end"
         self.bar.wipe()
         return await self._end(client, last)
 
+    async def _accepted(self, client: Client) -> str:
+        """The id of the task, made now unless it is there already."""
+        if isinstance(self._what, str):
+            return self._what
+        body = await completed(self._what, client, self._world)
+        accepted = await client.create(**body, on_warning=self._warn)
+        self._world.note(f"task {accepted.task_id}")
+        return accepted.task_id
+
     def _show(self, snapshot: Snapshot) -> None:
-        if snapshot.kind == "text" and self._output is None:
+        if snapshot.kind == "text" and self._output is None and (snapshot.text or self._text[1]):
             self._stream(snapshot)
         else:
             self.bar.show(snapshot)
 
     def _stream(self, snapshot: Snapshot) -> None:
         """Write what is new of a text. Another attempt begins it anew."""
+        self.bar.wipe()
         attempt, written = self._text
+        if written and said_of(snapshot) not in ("", self._said):
+            self._world.note(f"\n({said_of(snapshot)})")
+        self._said = said_of(snapshot)
         if snapshot.attempt != attempt and written:
             self._world.note(f"\n(attempt {snapshot.attempt} begins the text again)")
         if snapshot.attempt != attempt:
@@ -141,6 +150,8 @@ class Run:
             path = path_for(artifact, number, snapshot.task_id, self._output)
             await client.artifact(artifact.url, path, artifact.sha256)
             self._world.say(str(path))
+            if mimetypes.guess_type(path.name)[0] not in (None, artifact.media_type):
+                self._world.note(f"note: {path.name} is {artifact.media_type}, whatever its name")
         if not artifacts:
             self._world.complain(f"task {snapshot.task_id} completed without a file")
             return 1
@@ -166,4 +177,5 @@ def _farewell(task_id: str | None, server: Remote) -> str:
     if task_id is None:
         return "\nInterrupted before the server answered."
     where = "" if server == Remote(token=server.token) else f" --server {server.url}"
-    return f"\nThe task goes on. Watch it again with: safelight run --attach {task_id}{where}"
+    again, end = f"safelight run --attach {task_id}", f"safelight cancel {task_id}"
+    return f"\nThe task goes on. Watch it again with: {again}{where}\nOr end it with: {end}{where}"

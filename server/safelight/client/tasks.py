@@ -24,6 +24,7 @@ from safelight_protocol.snapshot import Snapshot
 
 from .errors import RequestRefused, Unreachable, WrongAnswer
 from .fold import Event
+from .providers import Provider, Providers
 from .rest import Rest, query_of
 from .socket import Socket
 from .times import USUAL, Times
@@ -44,8 +45,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A model. `price` is in US dollars for one result, None where that cannot be said, and
     `pricing` what it is made of.
 
-    `backends` are those that may run it. A `retired` one is answered for by `replaced_by`.
-    `params` maps each parameter to a fragment of JSON Schema.
+    `aliases` are its other names, `backends` those that may run it. A `retired` one is
+    answered for by `replaced_by`. `params` maps each parameter to a fragment of JSON Schema.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     vip: bool = False
     retired: bool = False
     replaced_by: str | None = None
+    aliases: tuple[str, ...] = ()
     params: dict[str, dict[str, Any]] = {}
 
 
@@ -86,8 +88,21 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = ""
 
 
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt whose cost is not known to this day: `amount_micros` is what is known of it."""
+
+    task_id: str
+    attempt: int
+    model: str
+    provider: str
+    amount_micros: int
+    reason: str
+    day: str
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one spent from one day (UTC) to another, both included."""
+    """What one spent from one day (UTC) to another, both included. `unknown` has the newest
+    fifty of the charges that are not known; the budget counts each as the most it may be."""
 
     first: str = msgspec.field(name="from")
     to: str
@@ -96,6 +111,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     budget: Allowance | None
     days: tuple[Spent, ...]
     models: tuple[Spent, ...]
+    unknown: tuple[Open, ...] = ()
 
 
 class _Health(msgspec.Struct, frozen=True):
@@ -197,6 +213,10 @@ class Client:
         """The models, all or of one kind."""
         found = await self._rest.ask("GET", "/api/models", _Models, query=query_of(kind=kind))
         return found.models
+
+    async def providers(self) -> tuple[Provider, ...]:
+        """The providers of the server, and whether they take its keys."""
+        return (await self._rest.ask("GET", "/api/providers", Providers)).providers
 
     async def schema(self, model: str) -> dict[str, Any]:
         """What a model takes as `params`, as a document of JSON Schema."""

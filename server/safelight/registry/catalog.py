@@ -23,7 +23,7 @@ import msgspec
 from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 from safelight_protocol.identity import shown
-from safelight_protocol.prices import UNITS
+from safelight_protocol.prices import UNITS, Price
 
 from .equals import wrong_equal
 from .formats import FORMATS
@@ -35,6 +35,7 @@ SHIPPED = "models.toml"
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 _TABLES = ("dated", "providers", "app", "schemas", "models")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?\Z")
 _PLACE = re.compile(r" - at `\$(.*)`\Z")
 
 
@@ -135,6 +136,8 @@ def _field(name: str, value: Any, type_: Any) -> Any:
     if isinstance(type_, UnionType) and isinstance(value, dict):
         structs = [one for one in get_args(type_) if isinstance(one, msgspec.StructMeta)]
         type_ = structs[0] if structs else type_
+    if type_ is Price:
+        value = _with_date_in_words(value)
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return _row(name, value, type_)
     if get_origin(type_) is dict and isinstance(value, dict):
@@ -148,6 +151,14 @@ def _field(name: str, value: Any, type_: Any) -> Any:
         inside, problem = ("", told) if place is None else (place[1], told[: place.start()])
         found = "" if inside else f"found {shown(value)}, "
         raise BadCatalog(f"{name}{inside}: {found}{problem[0].lower()}{problem[1:]}") from None
+
+
+def _with_date_in_words(price: Any) -> Any:
+    """A date of TOML's own, without quotes, is as good as one in them."""
+    date = price.get("as_of") if isinstance(price, dict) else None
+    if not isinstance(date, datetime.date) or isinstance(date, datetime.datetime):
+        return price
+    return price | {"as_of": date.isoformat()}
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -214,12 +225,26 @@ def _check_price(where: str, row: ModelRow) -> None:
         return
     if row.price_micros is not None:
         raise BadCatalog(f"{where}.price_micros: found beside price, expected one of them")
+    if row.price.as_of and not _is_date(row.price.as_of):
+        found, expected = shown(row.price.as_of), "a date such as 2026-11-21, or a month of one"
+        raise BadCatalog(f"{where}.price.as_of: found {found}, expected {expected}")
     for field, counts in (("rates", row.price.rates), ("most", row.price.most)):
         for unit, count in counts.items():
             if unit not in UNITS:
                 raise BadCatalog(f"{where}.price.{field}.{unit}: no such unit{_meant(unit, UNITS)}")
             if count < 0:
                 raise BadCatalog(f"{where}.price.{field}.{unit}: found {count}, expected 0 or more")
+
+
+def _is_date(text: str) -> bool:
+    """Whether it is a day of the calendar, or a month where its source tells no day."""
+    if _DATE.match(text) is None:
+        return False
+    try:
+        datetime.date.fromisoformat(text if len(text) > len("2026-11") else f"{text}-01")
+    except ValueError:
+        return False
+    return True
 
 
 def _check_heirs(rows: dict[str, ModelRow]) -> None:

@@ -23,6 +23,8 @@ schema = "picture"
 order = 5
 """
 
+PRICED = ROW + "price = {{ rates = {{ image = 2000 }}, as_of = {} }}"
+
 
 def load(folder: Path, text: str) -> Registry:
     file = folder / "own.toml"
@@ -100,11 +102,11 @@ def test_the_example_of_the_docs_works(tmp_path: Path) -> None:
     shown = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     file = next(block for block in shown if "[[models]]" in block)
     registry = load(tmp_path, file)
-    asked = Asked(kind="image", prompt="p", model="poster", params={"quality": "fine"})
+    asked = Asked(kind="image", prompt="p", model="poster", params={"sampler": "dpmpp_2m"})
     made = registry.resolve(asked, draw_seed=lambda: 1).resolved
     assert (made.model, made.backend) == ("mine/poster", "studio")
     assert (made.params["width"], made.params["height"]) == (832, 1216)
-    assert (made.params["quality"], made.params["steps"]) == ("fine", 30)
+    assert (made.params["sampler"], made.params["steps"]) == ("dpmpp_2m", 30)
     assert workflows(str(tmp_path / "own.toml"))["mine/poster"] == "poster"
     listed = {model.name: model for model in registry.models()}
     assert listed["mine/poster"].price == 0.002
@@ -123,6 +125,14 @@ BAD = {
     ROW.replace("picture", "pictures"): "schema: no schema pictures; did you mean picture?",
     ROW.replace("mine/x", "a name"): 'models.a name.name: found "a name", expected `str` matching',
     ROW + "price_micros = -1": "models.mine/x.price_micros: found -1, expected `int` >= 0",
+    PRICED.format(
+        "'yesterday'"
+    ): 'own.toml: models.mine/x.price.as_of: found "yesterday", expected a'
+    " date such as 2026-11-21, or a month of one",
+    PRICED.format("'2026-02-30'"): 'models.mine/x.price.as_of: found "2026-02-30", expected a date',
+    PRICED.format("'2026-13'"): 'models.mine/x.price.as_of: found "2026-13", expected a date',
+    PRICED.format("'20261121'"): 'models.mine/x.price.as_of: found "20261121", expected a date',
+    PRICED.format("2026"): "models.mine/x.price.as_of: found 2026, expected `str`, got `int`",
     ROW + "shutdown_date = 'soon'": 'models.mine/x.shutdown_date: found "soon", ',
     ROW + "aliases = ['slow']": "models.mine/x.aliases: found slow twice",
     ROW + "aliases = ['local/paint']": "models.mine/x.aliases: found local/paint twice",
@@ -143,6 +153,14 @@ BAD = {
     "[app.image]\nmodel = 'x'": "own.toml: app.image.model: x is no image model",
     "[providers]\nmine = 3": "own.toml: providers.mine: found 3, expected a table",
 }
+
+
+@pytest.mark.parametrize("said", ["'2026-11-21'", "2026-11-21", "'2026-11'"])
+def test_a_price_has_a_date(tmp_path: Path, said: str) -> None:
+    """A day in quotes or without, or the month where no day is known; it is told with quotes."""
+    listed = {model.name: model for model in load(tmp_path, PRICED.format(said)).models()}
+    priced = listed["mine/x"].pricing
+    assert priced is not None and priced.as_of == said.strip("'")
 
 
 @pytest.mark.parametrize(("text", "message"), BAD.items(), ids=range(len(BAD)))

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from safelight.registry import Registry, Resolution
 from safelight.registry.catalog import read_catalog
 from safelight.registry.rows import ModelRow
+from safelight_protocol.codes import Refused
 from safelight_protocol.events import Kind
 from safelight_protocol.quotes import bounds
 from safelight_protocol.task import Asked, Input
@@ -55,11 +56,18 @@ def meant(kind: Kind, model: str | None, inputs: tuple[Input, ...] = ()) -> Reso
 def test_what_the_app_asks_for_has_a_limit(kind: Kind, model: str | None, runs: str) -> None:
     """Its defaults and the models that it names, through aliases and successors, cost no more
     than a known amount, and that is no fortune."""
-    found = meant(kind, model)
+    row = next(row for row in CATALOG.models if row.name == runs)
+    found = meant(kind, model, tuple(Input(upload="u") for _ in range(row.min_inputs)))
     price = found.resolved.price
     assert found.resolved.model == runs and price is not UNSET
     limit = bounds(price, found.asked, found.resolved).high
     assert limit is not None and 0 < limit <= 2_000_000
+
+
+def test_a_model_that_begins_with_a_picture_says_so() -> None:
+    """A film of Kling's is refused without one, before its provider is asked."""
+    with pytest.raises(Refused, match="inputs: found nothing, expected 1 or more"):
+        meant("video", "kwaivgi/kling-v2.1")
 
 
 @pytest.mark.parametrize("row", TEXTS, ids=lambda row: row.name)
