@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from statistics import mean
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,6 +125,7 @@ def test_nothing_is_told_of_what_is_not_known() -> None:
     assert line.instants("later") is None
     line.dispatcher.hold_model("acme", "x", "breaker")
     assert line.instants("known") is None
+    assert line.patience.newcomer("acme", "ann", "x", NOW).eta is None
 
 
 @settings(deadline=None)
@@ -158,6 +163,32 @@ def test_progress_tells_more_than_history() -> None:
     assert told is not None and told.low < 7 < told.high <= 14
 
 
+def test_a_promise_ends_with_the_attempt() -> None:
+    """What was promised binds as long as the attempt is followed, and is forgotten then: by
+    the one who leaves that attempt, not by one who leaves an earlier one."""
+    line = Line()
+    task = fresh(attempt=2, resolved=resolved(provider="acme", model="x"), claimed_at=NOW)
+    line.now += 10_000
+    assert line.patience.progressing(task, 0.5) is not None
+    line.now += 60_000
+    line.patience.left(fresh(attempt=1))
+    assert line.patience.progressing(task, 0.5) is None
+    line.patience.left(task)
+    assert line.patience.progressing(task, 0.5) is not None
+
+
+def test_too_little_progress_tells_nothing() -> None:
+    """From five percent and a second on the progress of an attempt says when it ends."""
+    assert eta.running(NOW, 10_000, 0.0499, None) is None
+    assert eta.running(NOW, 10_000, 0.05, None) is not None
+    line, found = Line(), []
+    task = fresh(resolved=resolved(provider="acme", model="new"), claimed_at=NOW)
+    for passed in (999, 1):
+        line.now += passed
+        found.append(line.patience.progressing(task, 0.5))
+    assert found[0] is None and found[1] is not None
+
+
 def test_buckets_are_steps_of_one_two_and_five() -> None:
     """Ranges of one bucket are no news."""
     highs = (0.5, 1.5, 3, 7, 15, 30, 70)
@@ -180,3 +211,30 @@ def test_of_500_tasks_most_end_as_they_were_told(places: int, load: float, seed:
     assert told >= 450
     assert inside >= 0.8
     assert width <= 2.0
+
+
+PAGE = (Path(__file__).parents[2] / "docs/patience.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| (\d+), (\d+) % \| ([\d.]+) \| (\d+) %[^|]* \| ([\d.]+)", re.MULTILINE)
+ROWS = [tuple(map(float, row)) for row in ROW.findall(PAGE)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("places", "full", "deviation", "inside", "width"), ROWS)
+def test_the_table_of_the_page_is_what_comes_of_it(
+    places: float, full: float, deviation: float, inside: float, width: float
+) -> None:
+    """Each row of docs/patience.md is the mean of ten seeds of 500 tasks."""
+    found = []
+    for seed in range(10):
+        told = {"places": int(places), "load": full / 100, "deviation": deviation}
+        tasks = visits(500, seed, owners=5, **told)
+        for _ in Room(int(places)).play(tasks):
+            pass
+        found.append(figures(tasks))
+    assert mean(share for _, share, _ in found) * 100 == pytest.approx(inside, abs=1)
+    assert mean(median for _, _, median in found) == pytest.approx(width, abs=0.1)
+
+
+def test_the_page_has_its_rows() -> None:
+    """All six of them are found, and played above."""
+    assert len(ROWS) == 6

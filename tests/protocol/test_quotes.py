@@ -123,6 +123,10 @@ def test_tokens_of_a_given_picture_are_not_guessed() -> None:
     most = {"input_token": 10, "input_image_token": 20}
     limited = Price(rates=price.rates, most=most)
     assert bounds(limited, given_one, resolved()).high == 30
+    words = Price(rates={"input_token": MILLION})
+    assert bounds(words, given_one, resolved()).high is None
+    large = Price(rates=words.rates, most={"input_token": 9 * MARGIN})
+    assert bounds(large, given_one, resolved()).high == 9 * MARGIN
 
 
 def test_a_dear_cache_counts_like_the_prompt() -> None:

@@ -88,6 +88,19 @@ def test_coming_one_by_one_gains_nothing() -> None:
     assert abs(Counter(uid[0] for uid in taken)["a"] - 20) <= 1
 
 
+def test_going_for_a_turn_is_no_way_to_be_forgotten() -> None:
+    """Who has one turn for four of another has no more by coming when those others are at it."""
+    dispatcher, taken, waits = one_place(weights={"bob": 0.25}), [""], False
+    wait(dispatcher, *(f"a{n}" for n in range(400)))
+    for n in range(300):
+        if not waits and taken[-1].startswith("a"):
+            wait(dispatcher, f"b{n}", owner="bob")
+            waits = True
+        taken += order(dispatcher, 1)
+        waits = waits and taken[-1].startswith("a")
+    assert abs(sum(uid.startswith("b") for uid in taken) - 60) <= 1
+
+
 def test_a_model_has_places_of_its_own_at_each_host() -> None:
     """Past them its tasks wait, and stand in nobody's way, not even their own owner's."""
     dispatcher = Dispatcher({"acme": 4, "other": 4}, limits={"slow": 1})

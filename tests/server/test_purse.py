@@ -144,6 +144,15 @@ def task_of(hold: int = EACH, cap: int | None = None, **more: Any) -> Task:
     return msgspec.structs.replace(fresh(), **given)
 
 
+def unpriced(cap: int) -> Task:
+    """One of a model whose price nobody knows: all that was agreed to is held."""
+    task = task_of(cap)
+    return msgspec.structs.replace(
+        task,
+        resolved=msgspec.structs.replace(task.resolved, price=UNSET, terms=Terms(cap, None, cap)),
+    )
+
+
 def faulted(charge: Charge) -> Faulted:
     """A failure that would be tried again."""
     return Faulted(ERROR, NOW + 1, charge=charge)
@@ -168,6 +177,8 @@ RETRIES: dict[str, tuple[Task, Any, bool]] = {
     "an equal that costs more": (task_of(cap=EACH + 10), going_over(CHARGED, 11), False),
     "the budget is no more": (task_of(), faulted(CHARGED), False),
     "the budget is no more, nothing spent": (task_of(), faulted(Charge("free")), True),
+    "no price, and unknown": (unpriced(cap=EACH), faulted(unknown("?")), False),
+    "no price, and free": (unpriced(cap=EACH), faulted(Charge("free")), True),
     "no end of an attempt": (task_of(cap=0), Progressed(0.5), True),
     "without terms": (fresh(), faulted(unknown("?")), True),
 }
@@ -241,6 +252,23 @@ def test_the_lines_of_a_task() -> None:
     assert (line.entry, line.amount) == ("release", -EACH), "of what waited in the queue"
     assert moved(fresh(), fresh(), Finished(result(fresh(), NOW)), NOW) == ()
     assert opened(fresh()) == ()
+
+
+def test_a_charge_counts_on_the_day_on_which_its_attempt_ended() -> None:
+    """Not on that on which its task was made, nor on that of an earlier attempt."""
+    task, later = task_of(), NOW + 2 * DAY_MS
+    days = [line.day for line in moved(task, task, faulted(CHARGED), later)]
+    assert days == [later // DAY_MS]
+    assert [line.day for line in opened(task)] == [NOW // DAY_MS]
+
+
+def test_every_attempt_that_was_claimed_has_its_line() -> None:
+    """Also one that cost nothing; what only waited has none."""
+    task = task_of()
+    (line,) = moved(task, task, faulted(Charge("free")), NOW)
+    assert (line.entry, line.amount, line.verdict, bool(line.reason)) == ("charge", 0, "free", True)
+    waiting = task_of(deadline=None, handle=None)
+    assert moved(waiting, waiting, GaveUp(ERROR, Charge("free")), NOW) == ()
 
 
 def test_what_a_cancel_saves_is_what_it_did_not_cost() -> None:

@@ -38,9 +38,13 @@ def test_the_wait_doubles_up_to_its_bound(faults: int, least: int, most: int) ->
     assert waited(faults, 0.5) == (least + most) / 2
 
 
-@pytest.mark.parametrize(("wish", "wait"), [(0.5, 1_000), (1.5, 1_500), (90.0, 90_000)])
+WISHES = [(0.5, 1_000), (1.5, 1_500), (90.0, 90_000), (1e9, 21_600_000)]
+
+
+@pytest.mark.parametrize(("wish", "wait"), WISHES)
 def test_a_provider_may_ask_for_more(wish: float, wait: int) -> None:
-    """Its own wish is a floor, also beyond our longest wait; less than ours is not taken."""
+    """Its own wish is a floor, also beyond our longest wait; less than ours is not taken, nor
+    more than six hours."""
     assert waited(0, 0.0, wish) == wait
 
 

@@ -9,7 +9,10 @@ import anyio.lowlevel
 import pytest
 
 from safelight.providers.base import Outcome, Prediction, Report
+from safelight.providers.scripted import Scripted
+from safelight.run import Run, prediction_of
 from safelight_protocol.codes import Refused
+from tests.doubles.lives import fresh
 from tests.doubles.remote import Remote, remote
 from tests.doubles.remote_provider import RemoteProvider
 from tests.doubles.served import served
@@ -85,3 +88,21 @@ async def test_what_cannot_be_ended_is_found_again(tmp_path: Path) -> None:
             last = (await house.events(data["task_id"]))[-1]
     assert (last["type"], last["attempt"]) == ("completed", 1)
     assert (beside, len(service.looked_up)) == ([0], 1)
+
+
+class _Fleeting(Scripted):
+    """All that it runs comes to this process, or to nobody."""
+
+    def is_fleeting(self, handle: str) -> bool:
+        """Whether nobody else can hear it."""
+        return True
+
+
+@pytest.mark.parametrize("billed", [True, False])
+@pytest.mark.parametrize("handle", ["h", None])
+async def test_a_stop_waits_for_what_is_paid_alone(billed: bool, handle: str | None) -> None:
+    """What costs nothing, or was not begun, is begun again at the next start: no stop is held
+    up for it."""
+    task = fresh(handle=handle)
+    run = Run(task, _Fleeting(billed=billed), prediction_of(task, ()))
+    assert run.fleeting is (billed and handle is not None)
