@@ -6,8 +6,14 @@ BIN := $(VENV)/bin
 E2E := tests/e2e
 SDK := .venv-sdk
 ARGS ?=
-# Tests wait for processes and disks more than they compute: three at a time, file by file.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+# Tests wait for processes more than they compute: three at a time, file by file, in the order
+# of tests/conftest.py. They start Python a thousand times, so bytecode is kept. What they kill
+# are processes, never the machine: where memory has room their files lie there, since half of
+# a test's time is otherwise spent on waiting for a disk. `make proof` and `make bench` wait.
+MEMORY := $(shell [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'END { print $$4 + 0 }')" -gt 4000000 ] \
+	&& echo TMPDIR=/dev/shm)
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(MEMORY) $(BIN)/python -m pytest \
+	-n 3 --dist loadfile --no-loadscope-reorder
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command "make lock"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

@@ -4,13 +4,15 @@ A test says what it needs beyond Python: `@pytest.mark.needs("node", "chromium")
 Where a tool is absent the test is skipped, and the end of the run names it. The
 pair of test and tool must stand in allowed_skips.toml, on every machine, whether
 the tool is there or not. Every other skip, every xfail and every xpass is a failure.
-What drives other programs (tests/e2e) is slow, also without the mark. Fixtures live
-beside the tests that use them, not here.
+What drives other programs (tests/e2e) is slow, also without the mark. Files with slow
+tests come first, so that no worker is left alone with a long one at the end. Fixtures
+live beside the tests that use them, not here.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import os
 import shutil
@@ -97,6 +99,18 @@ def is_present(tool: str) -> bool:
     return asked.returncode == 0
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: looking for garbage in it takes as long as the
+    collecting. What tests leave behind is looked through as ever."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -104,6 +118,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_SECONDS))
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,27 +6,29 @@ page, too. Where a task really ran is asked of the KernieGen itself.
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import struct
-import zlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
+import pytest_asyncio
+from PIL import Image
 from playwright.async_api import Browser, Route, expect
 
-from tests.doubles.kernie import Kernie, kerniegen
-from tests.doubles.process import ServerProcess, server_process
+from tests.doubles.process import server_process
+from tests.e2e.attic import House, opened
 from tests.e2e.chromium import Studio, chromium, studio
 
 pytestmark = [
     pytest.mark.needs("chromium"),
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.slow,
     pytest.mark.timeout(120),
 ]
@@ -34,52 +36,18 @@ pytestmark = [
 ROW = "#place-list label:has(input[value='{}'])"
 
 
-class House:
-    """One Safelight with the backends `attic` and `cellar`, and a browser."""
-
-    def __init__(
-        self, server: ServerProcess, kernies: Mapping[str, Kernie], browser: Browser
-    ) -> None:
-        self.server = server
-        self.kernies = kernies
-        self.browser = browser
-
-    @asynccontextmanager
-    async def page(self, model: str | None = "comfyui/txt2img") -> AsyncIterator[Studio]:
-        """A page of its own, live, with that model chosen."""
-        async with studio(self.browser, self.server.url) as page:
-            await page.open()
-            await page.live()
-            if model is not None:
-                await page.page.select_option("#model", model)
-            yield page
-
-    async def ask(self, method: str, path: str, **more: Any) -> Any:
-        """The `data` of an answer of the server."""
-        async with httpx2.AsyncClient(base_url=self.server.url, trust_env=False) as http:
-            answer = await http.request(method, path, **more)
-        assert answer.status_code < 300, answer.text
-        return answer.json()["data"]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
 
 
-@asynccontextmanager
-async def house(folder: Path, models: str = "", **settings: object) -> AsyncIterator[House]:
-    """Everything started; `models` is an operator's file of models, if it has words."""
-    if models:
-        (folder / "models.toml").write_text(models)
-        settings["models_file"] = folder / "models.toml"
-    with (
-        kerniegen(folder / "attic") as attic,
-        kerniegen(folder / "cellar", checkpoint=["ink.safetensors", "oil.safetensors"]) as cellar,
-    ):
-        places = {
-            "backends__attic__url": attic.url,
-            "backends__attic__label": "The attic",
-            "backends__cellar__url": cellar.url,
-        }
-        with server_process(folder / "data", **places, **settings) as server:
-            async with chromium() as browser:
-                yield House(server, {"attic": attic, "cellar": cellar}, browser)
+Opening = Callable[..., AbstractAsyncContextManager[House]]
+
+
+@pytest.fixture
+def house(browser: Browser, tmp_path: Path) -> Opening:
+    return partial(opened, browser, tmp_path)
 
 
 def row(page: Studio, name: str) -> Any:
@@ -101,21 +69,15 @@ async def develop(page: Studio, prompt: str) -> None:
 
 def png(side: int) -> bytes:
     """A grey picture."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        whole = name + body
-        return struct.pack(">I", len(body)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    rows = zlib.compress(b"".join(b"\0" + b"\x80" * side for _ in range(side)))
-    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    magic = b"\x89PNG\r\n\x1a\n"
-    return magic + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    made = io.BytesIO()
+    Image.new("L", (side, side), 128).save(made, "PNG")
+    return made.getvalue()
 
 
-async def test_the_choice_is_kept_and_two_tabs_agree(tmp_path: Path) -> None:
+async def test_the_choice_is_kept_and_two_tabs_agree(house: Opening) -> None:
     """The last of several clicks shows in the other page without a reload, is the server's, is
     there after a reload, and is taken back by `Default`."""
-    async with house(tmp_path) as made, made.page() as one, made.page() as other:
+    async with house() as made, made.page() as one, made.page() as other:
         await expect(radio(one, "")).to_be_checked()
         answering = anyio.Event()
 
@@ -139,10 +101,10 @@ async def test_the_choice_is_kept_and_two_tabs_agree(tmp_path: Path) -> None:
         assert one.complaints == other.complaints == []
 
 
-async def test_a_task_runs_where_it_was_chosen_and_says_so(tmp_path: Path) -> None:
+async def test_a_task_runs_where_it_was_chosen_and_says_so(house: Opening) -> None:
     """The chosen backend, and no other, gets the prompt; the task then names it, its address
     and the id that it has there."""
-    async with house(tmp_path) as made, made.page() as page:
+    async with house() as made, made.page() as page:
         await row(page, "cellar").click()
         await develop(page, "a lamp in the cellar")
         await expect(page.stage(".result img.ready")).to_be_visible()
@@ -154,10 +116,10 @@ async def test_a_task_runs_where_it_was_chosen_and_says_so(tmp_path: Path) -> No
         assert page.complaints == []
 
 
-async def test_it_needs_no_mouse_and_little_room(tmp_path: Path) -> None:
+async def test_it_needs_no_mouse_and_little_room(house: Opening) -> None:
     """Tab leads from the model to the choice, arrows choose, Tab leads on to the picture; and
     the smallest phone shows all of it without scrolling sideways."""
-    async with house(tmp_path) as made, made.page("comfyui/img2img") as page:
+    async with house() as made, made.page("comfyui/img2img") as page:
         await page.page.set_viewport_size({"width": 320, "height": 640})
         await page.page.focus("#model")
         await page.page.keyboard.press("Tab")
@@ -170,10 +132,10 @@ async def test_it_needs_no_mouse_and_little_room(tmp_path: Path) -> None:
         assert not await page.is_wider_than_its_window()
 
 
-async def test_the_health_is_live(tmp_path: Path) -> None:
+async def test_the_health_is_live(house: Opening) -> None:
     """A backend that is killed is told to be down, with what becomes of a task; a refusal is
     said at the choice; once it is back the page says that, all without a reload."""
-    async with house(tmp_path) as made, made.page() as page:
+    async with house() as made, made.page() as page:
         await row(page, "attic").click()
         await expect(row(page, "attic")).to_contain_text("up · 0.33.0 · idle")
         await anyio.to_thread.run_sync(made.kernies["attic"].kill)
@@ -189,9 +151,9 @@ async def test_the_health_is_live(tmp_path: Path) -> None:
         await expect(note).to_be_empty()
 
 
-async def test_a_task_for_one_that_is_down_can_wait(tmp_path: Path) -> None:
+async def test_a_task_for_one_that_is_down_can_wait(house: Opening) -> None:
     """With `unreachable = "queue"` the page says that a task waits, and it does, by name."""
-    async with house(tmp_path, unreachable="queue") as made, made.page() as page:
+    async with house(unreachable="queue") as made, made.page() as page:
         await row(page, "attic").click()
         await anyio.to_thread.run_sync(made.kernies["attic"].kill)
         await expect(page.page.locator("#place-note")).to_contain_text("waits for it")
@@ -200,10 +162,10 @@ async def test_a_task_for_one_that_is_down_can_wait(tmp_path: Path) -> None:
         await expect(page.stage(".doing")).to_contain_text("attic is down")
 
 
-async def test_without_backends_nothing_of_it_is_shown(tmp_path: Path) -> None:
+async def test_without_backends_nothing_of_it_is_shown(browser: Browser, tmp_path: Path) -> None:
     """No choice, whatever the model; and one that needs a backend cannot be chosen."""
     with server_process(tmp_path / "data") as server:
-        async with chromium() as browser, studio(browser, server.url) as page:
+        async with studio(browser, server.url) as page:
             await page.open()
             await page.live()
             option = page.page.locator("#model option[value='comfyui/txt2img']")
@@ -215,9 +177,9 @@ async def test_without_backends_nothing_of_it_is_shown(tmp_path: Path) -> None:
             await expect(page.stage(".facts")).not_to_contain_text("Backend")
 
 
-async def test_it_is_shown_where_the_model_needs_one(tmp_path: Path) -> None:
+async def test_it_is_shown_where_the_model_needs_one(house: Opening) -> None:
     """A model of this server needs none, so none can be chosen for it."""
-    async with house(tmp_path) as made, made.page("local/paint") as page:
+    async with house() as made, made.page("local/paint") as page:
         await expect(page.page.locator("#places")).to_be_hidden()
         await page.page.select_option("#model", "comfyui/txt2img")
         await expect(page.page.locator("#places")).to_be_visible()
@@ -236,11 +198,11 @@ order = 40
 """
 
 
-async def test_models_that_the_chosen_one_may_not_run_cannot_be_chosen(tmp_path: Path) -> None:
+async def test_models_that_the_chosen_one_may_not_run_cannot_be_chosen(house: Opening) -> None:
     """They are listed with the reason while another is chosen, and a backend that may not run
     the model at hand is no choice for it. Chosen elsewhere, another model stands in, and the
     choice stays in reach."""
-    async with house(tmp_path, MINE) as made, made.page("mine/attic-only") as page:
+    async with house(MINE) as made, made.page("mine/attic-only") as page:
         option = page.page.locator("#model option[value='mine/attic-only']")
         await expect(radio(page, "cellar")).to_be_disabled()
         await expect(row(page, "cellar")).to_contain_text("not for this model")
@@ -253,10 +215,10 @@ async def test_models_that_the_chosen_one_may_not_run_cannot_be_chosen(tmp_path:
         await expect(option).to_be_enabled()
 
 
-async def test_checkpoints_are_offered_as_the_backend_has_them(tmp_path: Path) -> None:
+async def test_checkpoints_are_offered_as_the_backend_has_them(house: Opening) -> None:
     """The field offers what the chosen backend has, and other ones when another is chosen; one
     that it has not is refused at the field, by name, with those that it has."""
-    async with house(tmp_path) as made, made.page() as page:
+    async with house() as made, made.page() as page:
         offers = page.page.locator("#offers-checkpoint option")
         await row(page, "cellar").click()
         await expect(offers).to_have_count(2)
@@ -272,10 +234,10 @@ async def test_checkpoints_are_offered_as_the_backend_has_them(tmp_path: Path) -
         await expect(page.page.locator("#offers-checkpoint option[value^=oil]")).to_have_count(0)
 
 
-async def test_an_upload_becomes_a_picture(tmp_path: Path) -> None:
+async def test_an_upload_becomes_a_picture(house: Opening) -> None:
     """A picture to picture needs one: it says so, shows the one that is chosen, keeps it over a
     reload, and the task begins with it, there and when it is copied."""
-    async with house(tmp_path) as made, made.page("comfyui/img2img") as page:
+    async with house() as made, made.page("comfyui/img2img") as page:
         await develop(page, "greyer still")
         await expect(page.page.locator("#wrong-inputs")).to_contain_text("begins with a picture")
         file = {"name": "grey.png", "mimeType": "image/png", "buffer": png(64)}
@@ -294,19 +256,19 @@ async def test_an_upload_becomes_a_picture(tmp_path: Path) -> None:
         assert page.complaints == []
 
 
-async def test_a_file_that_is_no_picture_is_refused_at_the_field(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_picture_is_refused_at_the_field(house: Opening) -> None:
     """What the server does not take is said there by name, and is not kept."""
-    async with house(tmp_path) as made, made.page("comfyui/img2img") as page:
+    async with house() as made, made.page("comfyui/img2img") as page:
         file = {"name": "page.png", "mimeType": "image/png", "buffer": b"<html>hello</html>"}
         await page.page.set_input_files("#input-file", [file])
         await expect(page.page.locator("#wrong-inputs")).to_contain_text("page.png was not taken")
         await expect(page.page.locator("#inputs-list .input")).to_have_count(0)
 
 
-async def test_a_picture_begins_the_next_one(tmp_path: Path) -> None:
+async def test_a_picture_begins_the_next_one(house: Opening) -> None:
     """`Start from this` puts a finished picture into the form, changes to a model that takes
     one, and the next task begins with it; the cross takes it out again."""
-    async with house(tmp_path) as made, made.page() as page:
+    async with house() as made, made.page() as page:
         await develop(page, "a first one")
         await expect(page.stage(".result img.ready")).to_be_visible()
         card = page.page.locator("#cards .thumb")
@@ -329,10 +291,10 @@ GRAPH = {
 }
 
 
-async def test_a_whole_graph_is_pasted(tmp_path: Path) -> None:
+async def test_a_whole_graph_is_pasted(house: Opening) -> None:
     """Text that is no graph, and a node of it that is wrong, are refused at its field; a graph
     runs, there and as it is."""
-    async with house(tmp_path) as made, made.page("comfyui/workflow") as page:
+    async with house() as made, made.page("comfyui/workflow") as page:
         await page.page.fill("#prompt", "nothing but grey")
         unseeded = {"3": {"class_type": "KSampler", "inputs": {"seed": -1}}}
         wrong = page.page.locator("#wrong-workflow")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
+import inspect
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -189,6 +190,7 @@ class Life:
         for pipe in self.pipes:
             pipe.end()
         for task in self._tasks():
+            _leave(task)
             task.cancel()
 
     def _tasks(self) -> list[asyncio.Task[Any]]:
@@ -234,3 +236,13 @@ class Life:
 async def _never(_: float) -> None:
     """What goes round for ever (the pulse, the sweeps) is done once a life."""
     await anyio.sleep_forever()
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    """A task that is cancelled before its first step never awaits what anyio holds in it: a
+    crash does that, and Python would complain of it as of a mistake in the code."""
+    work = task.get_coro()
+    if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+        held = getattr(work.cr_frame.f_locals.get("self"), "_coro", None)
+        if held is not None:
+            held.close()
