@@ -34,6 +34,8 @@ DEAD = ("UNHEALTHY", "DEFUNCT", "SETUP_FAILED")
 SECRET = b"a secret of twenty-four."
 KEY = "emulated"
 TURN_SECONDS = 0.02
+"""Between two tries for Cog's one place: it answers 409 and tells nobody when it is free."""
+
 CANCELS = 20
 RETRIES = (0.2, 0.4, 0.8, 1.6)
 

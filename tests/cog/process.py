@@ -10,19 +10,24 @@ port is asked of the system a moment before Cog takes it, since Cog does not tel
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx2
 
 MODEL = Path(__file__).parent / "model"
+READY = b"now accepting requests"
+"""What it says behind the end of its model's setup, when `/health-check` says READY."""
+
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
@@ -35,6 +40,7 @@ class Cog:
         self._upload = upload_url
         self._throttle = throttle
         self._child: subprocess.Popen[bytes] | None = None
+        self._said: list[bytes] = []
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -46,14 +52,18 @@ class Cog:
         command = [sys.executable, "-m", "cog.server.http", "--host", "127.0.0.1"]
         if self._upload:
             command += ["--upload-url", self._upload]
-        with (self._folder / "cog.log").open("ab") as log:
-            self._child = subprocess.Popen(
-                command, cwd=self._folder, env=self._environment(), stdout=log, stderr=log
-            )
-        until = time.monotonic() + START_SECONDS
-        while self.health() != "READY":
-            assert self._child.poll() is None and time.monotonic() < until, self.words()
-            time.sleep(0.02)
+        self._child = subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert self._child.stdout is not None
+        ready: queue.Queue[bool] = queue.Queue()
+        threading.Thread(target=self._read, args=(self._child.stdout, ready), daemon=True).start()
+        assert ready.get(timeout=START_SECONDS), self.words()
+        assert self.health() == "READY", self.words()
 
     def health(self) -> str:
         """What it says of itself; GONE when nobody answers."""
@@ -81,7 +91,16 @@ class Cog:
 
     def words(self) -> str:
         """What it wrote."""
-        return (self._folder / "cog.log").read_text(errors="replace")
+        return b"".join(self._said).decode(errors="replace")
+
+    def _read(self, pipe: IO[bytes], ready: queue.Queue[bool]) -> None:
+        """Read to the end, so that it never waits for us; tell when it is ready, or ended."""
+        with pipe:
+            for line in pipe:
+                self._said.append(line)
+                if READY in line:
+                    ready.put(True)
+        ready.put(False)
 
     def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

@@ -47,7 +47,7 @@ def test_a_run_gives_a_file(client: Client) -> None:
 
 def test_a_second_create_waits_for_its_turn(client: Client, made: Rig) -> None:
     """Cog has one place and answers 409; the second is starting, and runs when it is free."""
-    slow = {"prompt": "a", "steps": 20, "step_seconds": 0.03}
+    slow = {"prompt": "a", "steps": 20, "step_seconds": 0.3}
     first = client.models.predictions.create(MODEL, slow, wait=False)
     second = client.models.predictions.create(MODEL, {"prompt": "b"}, wait=False)
     assert second.status == "starting" and made.front.runs == [first.id]

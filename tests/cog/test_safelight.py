@@ -114,7 +114,7 @@ async def test_create_and_progress(tmp_path: Path, webhooks: bool, silent: bool)
     """A picture is made and kept; its progress is what Cog's model prints, and never falls."""
     async with both(tmp_path, webhooks=webhooks) as all:
         all.front.silent = silent
-        task = await all.create(steps=20, step_seconds=0.05)
+        task = await all.create(steps=20, step_seconds=0.15)
         events = await all.house.events(task)
         last = events[-1]
         assert last["type"] == "completed" and len(all.front.runs) == 1

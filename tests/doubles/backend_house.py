@@ -7,19 +7,18 @@ What ran, and how often, is read from the backend's log over all its lives.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx2
 
 from tests.doubles.child import Child, child_process
 from tests.doubles.followers import Follower, SocketFollower, StreamFollower, following
 from tests.doubles.kernie import Kernie, kerniegen
-from tests.doubles.served import PATIENCE
-from tests.doubles.turns import until
 
 BODY = {"kind": "image", "prompt": "a lamp that goes out", "model": "comfyui/txt2img"}
 NOBODY = "http://127.0.0.1:9"
@@ -54,18 +53,9 @@ class BackendHouse:
             answer = await http.post("/api/tasks", json=BODY | {"id": self.id, "params": params})
             assert answer.status_code == 202, answer.text
 
-    async def until_counted(self, name: str, holds: Callable[[int], bool]) -> None:
-        """Return once this holds of what the server counts."""
-        async with self.http as http:
-            with anyio.fail_after(PATIENCE):
-                while True:
-                    counted = (await http.get("/healthz")).json()["data"]["statistics"]
-                    if holds(counted[name]):
-                        return
-
-    async def until_so(self, condition: Callable[[], object]) -> None:
-        """Return once this holds of the backend, which is another process."""
-        await until(condition)
+    async def begun(self, path: str) -> None:
+        """Return once the backend was asked for this, answered or not."""
+        await anyio.to_thread.run_sync(self.kernie.wait_begun, path)
 
     async def ended(self) -> list[dict[str, Any]]:
         """What was told, once everybody was told the end."""

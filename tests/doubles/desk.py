@@ -45,14 +45,19 @@ class Desk:
     async def expire(self, task: Task) -> None:
         await self.store.put(Removal(task))
 
-    def retention(self, log: float | None = WEEK, task: float | None = None) -> Retention:
+    def retention(
+        self,
+        log: float | None = WEEK,
+        task: float | None = None,
+        delivery: float | None = None,
+    ) -> Retention:
         """A sweeper by these rules."""
         return Retention(
             store=self.store,
             log=self.log,
             artifacts=self.artifacts,
             expire=self.expire,
-            rules=Rules(log_seconds=log, task_seconds=task),
+            rules=Rules(log_seconds=log, task_seconds=task, delivery_seconds=delivery),
             clock=lambda: self.now,
             sleep=self.sleep,
             monotonic=lambda: 0.0,

@@ -13,7 +13,6 @@ block; in an async test run them in a thread.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,12 +78,12 @@ class Emulated(ServerProcess):
         return list(runs.values())
 
     def settled(self) -> list[dict[str, Any]]:
-        """Every run, as soon as the last of them has ended; some go on when nobody listens.
-        Raises AssertionError after a while."""
-        deadline = time.monotonic() + STOP_SECONDS
-        while any(run["outcome"] is None for run in self.runs()):
-            assert time.monotonic() < deadline, f"these never ended: {self.runs()}"
-            time.sleep(0.01)
+        """Every run, as soon as all of this life have ended; some go on when nobody listens, and
+        those of a life before end no more. Raises AssertionError after a while."""
+        try:
+            self._wait("runs", settled=1)
+        except httpx2.ReadTimeout:
+            raise AssertionError(f"these never ended: {self.runs()}") from None
         return self.runs()
 
     def last_run(self) -> dict[str, Any]:
@@ -102,6 +101,14 @@ class Emulated(ServerProcess):
             for line in self.log("request")
         )
 
+    def wait_begun(self, count: int = 1) -> None:
+        """Wait until so many runs have begun in this life."""
+        self._wait("runs", begun=count)
+
+    def wait_asked(self, path: str) -> None:
+        """Wait until a request to a path that begins so has come in this life."""
+        self._wait("requests", path=path)
+
     def arm(self, *faults: str) -> None:
         """Let something go wrong from now on: `arm("lost-answer@1")` is once, at the next."""
         httpx2.post(self.url + "/emulator/faults", json={"faults": faults}).raise_for_status()
@@ -114,6 +121,15 @@ class Emulated(ServerProcess):
         """Move its clock, for what a provider forgets after hours."""
         asked = {"forward": seconds}
         httpx2.post(self.url + "/emulator/clock", json=asked).raise_for_status()
+
+    def take_only(self, key: str) -> None:
+        """Let in who has this key from now on, and nobody else: all others are revoked."""
+        httpx2.post(self.url + "/emulator/key", json={"key": key}).raise_for_status()
+
+    def _wait(self, what: str, **query: str | int) -> None:
+        """Ask the emulator what it answers when it is so."""
+        more: dict[str, Any] = {"params": query, "timeout": STOP_SECONDS, "verify": False}
+        httpx2.get(f"{self.url}/emulator/{what}", **more).raise_for_status()
 
 
 @contextmanager

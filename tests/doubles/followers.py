@@ -24,7 +24,7 @@ from safelight.client.errors import RequestRefused
 from safelight_protocol.events import TERMINAL
 
 AGAIN_SECONDS = 0.05
-"""Between two tries to come back."""
+"""Between two tries to come back: nobody tells a client when its server is there again."""
 
 
 class Follower(ABC):

@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx2
 
-from tests.doubles.process import ServerProcess, started
+from tests.doubles.process import STOP_SECONDS, ServerProcess, started
 
 
 class Kernie(ServerProcess):
@@ -67,6 +67,11 @@ class Kernie(ServerProcess):
     def begun(self, path: str) -> int:
         """How many requests to this path have come, answered or not."""
         return sum(line["path"].startswith(path) for line in self.log("begun"))
+
+    def wait_begun(self, path: str) -> None:
+        """Wait until a request to this path has come in this life, answered or not."""
+        asked = {"params": {"path": path}, "timeout": STOP_SECONDS, "verify": False}
+        httpx2.get(self.url + "/kerniegen/requests", **asked).raise_for_status()
 
     def wait_back(self) -> None:
         """Wait until it listens again after a restart of its own accord."""

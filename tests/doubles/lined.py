@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import uvicorn
 from websockets.client import ClientProtocol
 from websockets.frames import Close, Frame, Opcode
 from websockets.uri import parse_uri
@@ -25,6 +24,7 @@ from safelight.machine import Clock
 from safelight.settings import Settings
 from tests.doubles.deaf import Line, line_to
 from tests.doubles.served import PATIENCE, _Quiet
+from tests.doubles.turns import until
 
 MASK = b"\x11\x22\x33\x44"
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -60,7 +60,7 @@ def request(*without: str, method: str = "GET", path: str = "/", **other: str) -
 class Lined:
     """One running server; `state` is uvicorn's."""
 
-    def __init__(self, port: int, server: uvicorn.Server) -> None:
+    def __init__(self, port: int, server: _Quiet) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.address = f"ws://127.0.0.1:{port}/"
         self.server = server
@@ -73,13 +73,14 @@ class Lined:
 
     async def until_nobody(self) -> None:
         """Wait until every connection and every call has ended."""
-        await self.until(lambda: not self.state.connections and not self.state.tasks)
+        async with asyncio.timeout(PATIENCE):
+            while self.server.connections or self.server.calls:
+                await self.server.connections.wait_empty()
+                await self.server.calls.wait_empty()
 
     async def until(self, condition: Any) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(PATIENCE):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        await until(condition)
 
     @asynccontextmanager
     async def raw(self) -> AsyncIterator[Raw]:

@@ -65,6 +65,11 @@ class Desk:
 
     async def give(self, id: str, url: str, host: str = "127.0.0.1", owner: str = "ann") -> None:
         """A notice that is due."""
+        await self.slip(id, url, host, owner)
+        self.sender.news(owner)
+
+    async def slip(self, id: str, url: str, host: str = "127.0.0.1", owner: str = "ann") -> None:
+        """The same, and nobody is told."""
         now = self.hands.now
         row = DeliveryRow(
             id=id,
@@ -80,7 +85,6 @@ class Desk:
             updated_at=now,
         )
         await _insert(self.store, row)
-        self.sender.news()
 
     async def states(self, owner: str = "ann") -> dict[str, tuple[str, int]]:
         """Each notice's state and tries."""

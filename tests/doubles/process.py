@@ -57,6 +57,13 @@ class ServerProcess:
         """Whether the server that was started has ended by itself."""
         return self._running().poll() is not None
 
+    def wait_died(self) -> None:
+        """Wait until it has ended by itself. Raises ServerFailed if it does not."""
+        try:
+            self._running().wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(f"it did not end within {STOP_SECONDS} s") from None
+
     def start(self) -> None:
         """Start it and wait until it listens. Raises ServerFailed with what it wrote."""
         assert self._child is None, "it runs already"
@@ -181,6 +188,17 @@ def started(server: Process) -> Iterator[Process]:
         raise
     finally:
         server.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Whoever is started in here may be interrupted, also where a shell has started us in the
+    background: then SIGINT is ignored by us, and by all that we start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def clean_environment() -> dict[str, str]:

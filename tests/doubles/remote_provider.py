@@ -35,7 +35,8 @@ from safelight.providers.base import (
 from safelight_protocol.events import Charge
 
 PAUSE_SECONDS = 0.05
-"""Between two tries to follow while the service does not answer."""
+"""Between two tries to follow while the service does not answer: nobody tells an adapter when
+it does again."""
 
 CHARGED = Charge(verdict="charged", amount_micros=40_000, reason="one prediction")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
         self.scripted = scripted
         self.context = context
-        self.connections: Collection[Any] = ()
+        self.connections = Guests()
         # Loading certificates takes longer than most tests, and nothing here is encrypted.
         self.http = httpx2.AsyncClient(base_url=self.url, timeout=PATIENCE, verify=False)
 
@@ -152,11 +152,17 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     kernel_buffer = settings.pop("kernel_buffer", None)
     clock = settings.pop("clock", None)
     subscriptions = settings.pop("subscriptions", Subscriptions)
-    named: dict[str, Any] = {key: settings.pop(key, None) for key in ("named", "rhythm")}
+    named: dict[str, Any] = {key: settings.pop(key, None) for key in ("named", "rhythm", "manners")}
     providers = {name: scripted} | settings.pop("beside", {})
     chosen = Settings(**defaults | settings)
     app = create_app(
-        chosen, providers, opened, subscriptions, named["named"], rhythm=named["rhythm"]
+        chosen,
+        providers,
+        opened,
+        subscriptions,
+        named["named"],
+        rhythm=named["rhythm"],
+        manners=named["manners"],
     )
     if kernel_buffer is not None:  # little is to fill it; accepted sockets inherit it
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, kernel_buffer)
@@ -168,7 +174,7 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
     running = asyncio.create_task(server.serve(sockets=[listening]))
     await server.ready.wait()
     house = Served(listening.getsockname()[1], scripted, app.state.context)
-    house.connections = server.server_state.connections
+    house.connections = server.connections
     try:
         yield house
     finally:
@@ -178,6 +184,26 @@ async def served(directory: Path, **settings: Any) -> AsyncIterator[Served]:
         listening.close()
 
 
+class Guests(set[Any]):
+    """A set that tells when the last has gone, which uvicorn's own is asked ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gone = asyncio.Event()
+
+    def discard(self, guest: Any) -> None:
+        """One goes, if it was there."""
+        super().discard(guest)
+        if not self:
+            self._gone.set()
+
+    async def wait_empty(self) -> None:
+        """Until nobody is there."""
+        while self:
+            self._gone.clear()
+            await self._gone.wait()
+
+
 class _Quiet(uvicorn.Server):
     """uvicorn without signal handlers, with something to wait for, and without its ticks:
     it stops as soon as it is told to and everybody has gone."""
@@ -185,6 +211,8 @@ class _Quiet(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         self._ending = asyncio.Event()
         super().__init__(config)
+        self.connections, self.calls = Guests(), Guests()
+        self.server_state.connections, self.server_state.tasks = self.connections, self.calls
         self.ready = asyncio.Event()
 
     @property
@@ -210,11 +238,12 @@ class _Quiet(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        left = self.server_state.connections, self.server_state.tasks
+        left = self.connections, self.calls
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                while any(left):  # noqa: ASYNC110
-                    await asyncio.sleep(0.001)
+                while any(left):
+                    for each in left:
+                        await each.wait_empty()
         for task in list(self.server_state.tasks):
             task.cancel()
         await self.lifespan.shutdown()

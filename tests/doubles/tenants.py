@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from .served import PATIENCE, Phone, Served
+from .served import PATIENCE, Guests, Phone, Served
 
 
 class Tenant(Served):
@@ -22,7 +22,7 @@ class Tenant(Served):
         self.url = shared.url
         self.scripted = shared.scripted
         self.context = shared.context
-        self.connections = ()
+        self.connections = Guests()
         self.name = token
         self.http = httpx2.AsyncClient(
             base_url=shared.url,

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from tests.doubles.served import PATIENCE
 
 
-async def until(holds: Callable[[], object]) -> None:
-    """Return once it holds; looked at in every turn of the loop, for PATIENCE seconds at most."""
-    async with asyncio.timeout(PATIENCE):
+async def until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Return once it holds; looked at in every turn of the loop, for so many seconds at most.
+    Takes a whole core meanwhile, so it is for what happens in this process and soon."""
+    async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0)

@@ -107,7 +107,7 @@ class Room:
         outlook = self.patience.newcomer("acme", visit.owner, visit.model, self.now)
         self._hear(visit, outlook.eta)
         limit = self.now + 10**9
-        mine = {"owner": visit.owner, "model": visit.model, "told": self.now}
+        mine = {"owner": visit.owner, "model": visit.model, "told_at": self.now}
         self.dispatcher.join(visit.uid, "acme", limit, **mine)
 
     def _round(self) -> None:

@@ -25,6 +25,6 @@ def test_bytes_come_back(version: str, room: str, tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             cwd=HERE,
-            timeout=30,
+            timeout=90,
         )
     assert [json.loads(line) for line in ran.stdout.splitlines()] == [[0, 1, 2, 255, 123], []]

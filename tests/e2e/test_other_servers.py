@@ -79,17 +79,16 @@ async def test_a_join_creates_and_all_doors_tell_the_same(house: Elsewhere) -> N
     and heartbeats are answered meanwhile, and nobody was offered a line."""
     text = [{"do": "text", "delta": f"{n} "} for n in range(300)]
     poller = Poller(house.http)
-    await poller.open()
     async with house.connect() as one, house.connect() as two:
         reply = await one.join("task:all", {"create": gated("all", *text)})
         await two.join("task:all", {"after": 0})
-        await poller.join("task:all", {"after": 0})
         assert (await one.push("phoenix", "heartbeat", {}))["status"] == "ok"
         pong = await two.push("task:all", "ping", {"a": [1, 2]}, join_ref="7")
+        await poller.open()
+        await poller.join("task:all", {"after": 0})
         await house.open_gate("all")
-        await one.until_event("completed")
-        await two.until_event("completed")
-        await poller.until_event("completed")
+        ends = (each.until_event("completed") for each in (one, two, poller))
+        await asyncio.gather(*ends)  # who does not poll meanwhile is taken for gone
     rest = await house.events("all")
     assert (reply["response"]["created"], pong["response"]) == (True, {"a": [1, 2]})
     told = [two.told("task:all"), poller.told("task:all"), rest]

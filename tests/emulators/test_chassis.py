@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -88,6 +90,52 @@ def test_runs_are_counted_once(tmp_path: Path) -> None:
     assert log.runs()[0]["cost_micros"] == 3000
 
 
+async def test_whoever_waits_for_a_line_is_woken_by_it() -> None:
+    """For a run that begins, for the end of all of them, for a request; and not before."""
+    log = RunLog()
+    await log.wait_settled()
+    log.begun("a", "m")
+    asked = asyncio.create_task(log.wait_asked("/v1"))
+    begun = asyncio.create_task(log.wait_begun(2))
+    settled = asyncio.create_task(log.wait_settled())
+    log.event("request", method="GET", path="/v2/files")
+    await turns()
+    assert not (asked.done() or begun.done() or settled.done())
+    log.event("request", method="GET", path="/v1/files")
+    assert await asked == 1
+    log.ran("b", "m", 3000, "succeeded")
+    await begun
+    await turns()
+    assert not settled.done()
+    log.ended("a", "failed", 0)
+    await settled
+
+
+async def turns() -> None:
+    """Whoever was woken has had its say."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_an_emulator_answers_when_it_is_so(tmp_path: Path) -> None:
+    """Over HTTP: the questions that wait, in this life of the process."""
+    with emulated(tmp_path, "replicate", pace=0.01) as server:
+        with ThreadPoolExecutor() as pool:
+            waiting = (
+                pool.submit(server.wait_asked, "/v1/predictions"),
+                pool.submit(server.wait_begun),
+            )
+            body = {"version": "bytedance/seedream-3", "input": {"prompt": "a lamp"}}
+            made = httpx2.post(f"{server.url}/v1/predictions", json=body, headers=server.headers)
+            assert made.status_code == 201, made.text
+            for each in waiting:
+                each.result()
+        assert [run["outcome"] for run in server.settled()] == ["succeeded"]
+        server.kill()
+        server.start()
+        assert len(server.settled()) == 1
+
+
 def test_paintings_follow_from_words_and_seed() -> None:
     """The same gives the same bytes, another seed gives others; films begin with their start."""
     one = picture("a cat", seed=1)
@@ -128,6 +176,7 @@ def test_faults_are_armed_and_forgotten_while_it_runs(tmp_path: Path) -> None:
         assert httpx2.get(where).json() == {"faults": []}
 
 
+@pytest.mark.slow
 def test_it_comes_back_on_its_port_and_its_log_goes_on(tmp_path: Path) -> None:
     """After a kill the address is the same, and requests of both lives are told."""
     with emulated(tmp_path, "replicate") as server:

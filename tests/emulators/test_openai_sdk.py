@@ -184,7 +184,7 @@ def test_a_lost_answer_is_billed(
     """The run that was begun goes to its end and costs what it costs, whoever listens."""
     emulator.arm(fault)
     with pytest.raises(error):
-        client.with_options(timeout=1).images.generate(model=PAINTER, prompt="x", size="512x512")
+        client.with_options(timeout=3).images.generate(model=PAINTER, prompt="x", size="512x512")
     run = emulator.settled()[-1]
     assert (run["outcome"], run["cost_micros"]) == ("succeeded", 5 + 264 * 30)
 

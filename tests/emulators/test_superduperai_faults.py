@@ -68,7 +68,7 @@ def test_an_answer_that_is_lost(
     emulator.arm(fault)
     body, before = image(), len(emulator.runs())
     with pytest.raises(httpx2.TransportError):
-        api.post("/file/generate-image", json=body, timeout=1.0)
+        api.post("/file/generate-image", json=body, timeout=3.0)
     assert len(emulator.runs()) == before + runs
     newest = api.get("/file", params={"limit": 1}).json()["items"]
     made = newest[0]["image_generation"]["prompt"] == body["config"]["prompt"]
@@ -80,7 +80,7 @@ def test_events_that_are_lost_come_never(api: httpx2.Client, emulator: Emulated)
     emulator.arm("lost-event")
     file = create(api)
     with (
-        api.stream("GET", f"/events/file.{file['id']}", timeout=1.0) as stream,
+        api.stream("GET", f"/events/file.{file['id']}", timeout=3.0) as stream,
         pytest.raises(httpx2.ReadTimeout),
     ):
         stream.read()

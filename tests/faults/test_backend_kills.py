@@ -95,7 +95,7 @@ async def test_safelight_is_killed_while_it_waits(row: Asked, tmp_path: Path) ->
     async with backend_house(tmp_path) as made:
         made.kernie.arm(row.fault)
         await made.create()
-        await made.until_so(lambda: made.kernie.begun(row.path))
+        await made.begun(row.path)
         await _again(made.child)
         events = await made.ended()
         await made.picture(events)
@@ -138,13 +138,18 @@ async def test_the_backend_is_killed(row: Row, tmp_path: Path) -> None:
     async with backend_house(tmp_path) as made:
         made.kernie.arm(row.point)
         await made.create()
-        await made.until_so(lambda: made.kernie.has_died)
+        await anyio.to_thread.run_sync(made.kernie.wait_died)
         await _again(made.kernie)
         events = await made.ended()
         await made.picture(events)
         runs = made.runs()
     assert set(runs.values()) == {1}, runs
     assert (events[-1]["attempt"], len(runs)) == (row.attempts, row.runs)
+
+
+def _is_down(events: list[dict[str, Any]]) -> bool:
+    """Whether it is told that the task waits for a backend that is away."""
+    return any("is down" in (event.get("reason") or "") for event in events)
 
 
 async def test_the_backend_is_killed_before_the_post(tmp_path: Path) -> None:
@@ -155,7 +160,8 @@ async def test_the_backend_is_killed_before_the_post(tmp_path: Path) -> None:
         await made.child.points.reached()
         await anyio.to_thread.run_sync(made.kernie.kill)
         made.child.points.go_on()
-        await made.until_counted("backends_down", lambda count: count == 1)
+        with anyio.fail_after(PATIENCE):
+            await made.followers[0].until_so(lambda: _is_down(made.followers[0].events))
         await anyio.to_thread.run_sync(made.kernie.start)
         events = await made.ended()
         await made.picture(events)
@@ -168,7 +174,7 @@ async def test_the_backend_is_killed_while_it_is_downloaded_from(tmp_path: Path)
     async with backend_house(tmp_path) as made:
         made.kernie.arm("hang-http=view@1")
         await made.create()
-        await made.until_counted("fetches", lambda count: count == 1)
+        await made.begun("/view")
         await _again(made.kernie)
         events = await made.ended()
         await made.picture(events)

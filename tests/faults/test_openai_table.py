@@ -216,12 +216,12 @@ class Kill(msgspec.Struct, frozen=True, kw_only=True):
 UNKNOWN: dict[str, Any] = {"end": "failed", "code": "outcome_unknown"}
 
 KILLS = [
-    Kill(name="responses: in mid-stream", model=TEXT, point="after-commit:text", nth=5),
+    Kill(name="responses: in mid-stream", model=TEXT, point="after-commit:text", nth=2),
     Kill(name="responses: the handle on disk", model=TEXT, point="after-commit:handle"),
     Kill(name="responses: before the end is written", model=TEXT, point="before-commit:end"),
     Kill(name="responses: before the create", model=TEXT, point="before-start", runs=0, **UNKNOWN),
     Kill(name="responses: the create not heard", model=TEXT, point="after-start", **UNKNOWN),
-    Kill(name="chat: in mid-stream", model=CHAT, point="after-commit:text", nth=5, **UNKNOWN),
+    Kill(name="chat: in mid-stream", model=CHAT, point="after-commit:text", nth=2, **UNKNOWN),
     Kill(
         name="chat: the handle on disk", model=CHAT, point="after-commit:handle", runs=0, **UNKNOWN
     ),
@@ -229,7 +229,7 @@ KILLS = [
         name="chat without a key: in mid-stream",
         model=CHAT,
         point="after-commit:text",
-        nth=5,
+        nth=2,
         key="",
         runs=2,
         attempts=2,

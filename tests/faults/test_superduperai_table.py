@@ -7,7 +7,6 @@ It calls nobody back; what others lose as a webhook is lost here as an event of 
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import httpx2
 import msgspec
 import pytest
 
-from tests.doubles.emulated import Emulated, emulated
+from tests.doubles.emulated import emulated
 from tests.doubles.process import ServerProcess, server_process
 from tests.doubles.served import PATIENCE
 from tests.doubles.superduper_rig import FILM, FREE, MOVED, PAID, asked, rigged
@@ -54,8 +53,8 @@ ROWS = [
     Row(name="lost answer, and the list is away", faults=("lost-answer@1", "http-503=list@1")),
     Row(name="lost answer, of a video", faults=("lost-answer@1",), model=FILM),
     Row(name="lost request", faults=("lost-request@1",), attempts=2),
-    Row(name="hang", faults=("hang@1",), request_seconds=0.4),
-    Row(name="hang of a look", faults=("hang=get@1", "lost-event"), request_seconds=0.4),
+    Row(name="hang", faults=("hang@1",), request_seconds=2.0),
+    Row(name="hang of a look", faults=("hang=get@1", "lost-event"), request_seconds=2.0),
     Row(name="lost events", faults=("lost-event",)),
     Row(name="lost last events", faults=("lost-event@11", "lost-event@12")),
     Row(name="a channel that is silent", faults=("hang=stream",)),
@@ -127,7 +126,7 @@ async def test_a_cancel_cannot_stop_it_and_says_so(tmp_path: Path) -> None:
         assert last["type"] == "canceled" and last["confirmed"] is False
         assert last["charge"]["amount_micros"] == 2_000_000
         (run,) = rig.emulator.runs()
-        await _ended(rig.emulator)
+        await asyncio.to_thread(rig.emulator.settled)
         assert await rig.spent() == rig.emulator.cost() == 2_000_000
         assert run["run"]
 
@@ -210,7 +209,7 @@ def test_a_server_that_is_killed_finds_it_again(faults: tuple[str, ...], tmp_pat
         with server_process(tmp_path / "data", **settings) as server:
             with httpx2.Client(base_url=server.url, timeout=PATIENCE) as client:
                 task = client.post("/api/tasks", json=asked()).json()["data"]["task_id"]
-            _begun(emulator)
+            emulator.wait_begun()
             server.kill()
             server.start()
             last = _last(server, task)
@@ -230,17 +229,3 @@ def _last(server: ServerProcess, task: str) -> dict[str, Any]:
         *_, last = (msgspec.json.decode(event.data) for event in source if event.data)
     found: dict[str, Any] = last
     return found
-
-
-def _begun(emulator: Emulated) -> None:
-    """Wait, not for ever, until something has begun there, which is another process."""
-    until = time.monotonic() + PATIENCE
-    while not emulator.runs():
-        assert time.monotonic() < until, "it never began"
-
-
-async def _ended(emulator: Emulated) -> None:
-    """Wait until everything has ended there."""
-    async with asyncio.timeout(PATIENCE):
-        while any(run["outcome"] is None for run in emulator.runs()):  # noqa: ASYNC110
-            await asyncio.sleep(0)

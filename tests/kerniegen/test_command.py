@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import signal
 import socket
@@ -14,10 +15,25 @@ import pytest
 from safelight.cli import main
 from safelight.cli.world import World
 from safelight.kerniegen.serve import greeting
+from safelight.kerniegen.studio import Visits
 from safelight.settings import load
 from tests.doubles.kernie import kerniegen
 from tests.kerniegen.asker import asker
 from tests.kerniegen.graphs import txt2img
+
+
+async def test_who_waits_for_a_request_is_answered_when_it_comes() -> None:
+    """To a path that begins so; whoever comes later hears at once how many have."""
+    visits = Visits()
+    waiting = asyncio.create_task(visits.wait_asked("/view"))
+    visits.note("/queue")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    visits.note("/view")
+    assert await waiting == 1
+    visits.note("/view")
+    assert await visits.wait_asked("/v") == 2
 
 
 def test_what_it_says_first_can_be_put_into_the_settings(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from .creators import Creators, draw_wish
@@ -11,7 +12,6 @@ from .history import Struck
 from .sockets import GalleryWitness, SocketWitness
 from .witnesses import PollWitness, Stage, StreamWitness, Witness
 
-LOOK_SECONDS = 0.1
 FOR_EVER = 10**9
 
 STRANGERS = 5
@@ -55,10 +55,10 @@ class Crowd:
         await self._born.join()
         if self._watching:
             await asyncio.wait(self._watching, timeout=seconds)
-        for _ in range(round(seconds / LOOK_SECONDS)):
-            if all(gallery.position >= position for gallery in self._walls):
-                return
-            await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for gallery in self._walls:
+                    await gallery.wait_at(position)
 
     async def leave(self) -> None:
         """All go, done or not. One that broke over what it was told is noted as such."""

@@ -227,6 +227,7 @@ class GalleryWitness(SocketWitness):
     def __init__(self, stage: Stage, name: str) -> None:
         super().__init__(stage, name, [])
         self.door = "gallery"
+        self.moved = asyncio.Event()
         self._place: dict[str, Any] = {}
 
     @property
@@ -255,9 +256,17 @@ class GalleryWitness(SocketWitness):
         if payload["status"] == "ok":
             reply = payload["response"]
             self._place = {"after": reply["position"], "log": reply["log"]}
+            self.moved.set()
 
     def take(self, frame: Frame) -> None:
         """Move the position."""
         super().take(frame)
         if frame.event == "task" and self._place:
             self._place["after"] = frame.payload["position"]
+            self.moved.set()
+
+    async def wait_at(self, position: int) -> None:
+        """Until it was told of that change."""
+        while self.position < position:
+            self.moved.clear()
+            await self.moved.wait()

@@ -8,9 +8,9 @@ import pytest
 
 from .campaign import Plan, campaign
 
-KILLS = 10
-SECONDS = 40.0
-"""Ten kills take half a minute; where other work keeps the machine busy they may be fewer."""
+KILLS = 5
+SECONDS = 200.0
+"""Five kills end it, in a quarter of a minute; so long they may take on a busy machine."""
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ async def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
     outcome = await campaign(plan)
     assert outcome.report.violations == [], outcome.history
     figures = outcome.figures
-    assert 3 <= figures.kills <= KILLS
+    assert figures.kills == KILLS
     assert figures.tasks > 50 and figures.ends > figures.tasks
     assert min(figures.attached, figures.reconnects, figures.runs, figures.snapshots) > 20
     assert figures.gaps > 0  # told to those who came with a cursor of another history

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from tests.doubles.remote import Remote, remote
 
 from .checker import check
 from .collect import collect
-from .history import Recorder, StoredTask
+from .history import AnyRecord, Recorder, StoredTask
 from .reading import TERMINAL, read_frame, read_json, read_message
 from .sockets import SocketWitness
 from .witnesses import PollWitness, Stage, StreamWitness
@@ -65,13 +65,19 @@ class House(NamedTuple):
             return (await http.get(f"/api/tasks/{id}")).json()["data"]
 
     async def ended(self, id: str) -> dict[str, Any]:
-        """The task once it has ended."""
+        """The task once it has ended, which is when its stream ends."""
+        async with asyncio.timeout(PATIENCE), self.client() as http:
+            await http.get(f"/api/tasks/{id}/events")
+        found = await self.task(id)
+        assert found["status"] in TERMINAL, found
+        return found
 
-        async def look() -> dict[str, Any] | None:
-            found = await self.task(id)
-            return found if found["status"] in TERMINAL else None
-
-        return await until(look)
+    async def swept(self) -> None:
+        """Return once only the event that ended each task is left. Nobody tells that: the disk
+        is looked at after each answer of the server."""
+        async with asyncio.timeout(PATIENCE), self.client() as http:
+            while any(len(task.events) > 1 for task in self.stored()):
+                await http.get("/healthz")
 
     async def killed(self) -> None:
         """SIGKILL, and a new start on the same data."""
@@ -86,22 +92,29 @@ class House(NamedTuple):
 @asynccontextmanager
 async def house(folder: Path, *, billed: bool = False, **settings: Any) -> AsyncIterator[House]:
     """A server on a data directory, for as long as the block lasts."""
-    quick = {"retry_base_seconds": 0.01, "attempt_timeout_seconds": 3, "cancel_timeout_seconds": 1}
+    quick = {"retry_base_seconds": 0.01, "cancel_timeout_seconds": 1}
     async with remote() as provider:
         with child_process(
-            folder / "data", provider.url, billed=billed, start_seconds=1.0, **quick | settings
+            folder / "data", provider.url, billed=billed, **quick | settings
         ) as child:
             yield House(child, provider, folder / "data")
 
 
-async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    """What `look` finds as soon as it finds something."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await look()
-            if found:
-                return found
-            await asyncio.sleep(0.02)
+class Crowded(Recorder):
+    """A recorder that tells when so many witnesses were heard."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        super().__init__(path)
+        self.complete = asyncio.Event()
+        self._count = count
+        self._heard: set[str] = set()
+
+    def write(self, record: AnyRecord) -> None:
+        """Keep a record."""
+        super().write(record)
+        self._heard |= {getattr(record, "witness", None)} - {None}
+        if len(self._heard) == self._count:
+            self.complete.set()
 
 
 async def test_an_accepted_task_is_on_disk_before_you_hear_accepted(tmp_path: Path) -> None:
@@ -151,7 +164,7 @@ async def test_every_event_in_order_from_any_door(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         assert (await home.create("one", HELD)).status_code == 202
         address = urlsplit(home.child.url)
-        recorder = Recorder(tmp_path / "a.history")
+        recorder = Crowded(tmp_path / "a.history", 4)
         stage = Stage((str(address.hostname), int(address.port or 0)), recorder, "promise")
         stage.calm = True
         witnesses = [
@@ -163,7 +176,7 @@ async def test_every_event_in_order_from_any_door(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             for witness in witnesses:
                 group.create_task(witness.run())
-            await until(lambda: _all_connected(recorder, len(witnesses)))
+            await recorder.complete.wait()
             await home.killed()
             home.provider.gate("end").set()
         recorder.close()
@@ -171,11 +184,6 @@ async def test_every_event_in_order_from_any_door(tmp_path: Path) -> None:
         assert report.violations == []
         assert report.figures.ends == len(witnesses)
         assert report.figures.gaps == 0
-
-
-async def _all_connected(recorder: Recorder, count: int) -> bool:
-    heard = {getattr(record, "witness", None) for record in recorder.records}
-    return len(heard - {None}) == count
 
 
 async def test_told_plainly_when_the_log_is_no_longer_kept(tmp_path: Path) -> None:
@@ -187,7 +195,7 @@ async def test_told_plainly_when_the_log_is_no_longer_kept(tmp_path: Path) -> No
         await asyncio.to_thread(home.child.stop)
         shutil.copytree(home.data, tmp_path / "second/data")
     async with house(tmp_path / "second", log_retention_seconds=0.001) as home:
-        await until(lambda: _is_swept(home))
+        await home.swept()
         for told in await _answers(home, cursor):
             assert told["gap"] is True
             assert told["task"]["status"] == "completed"
@@ -197,11 +205,6 @@ async def test_told_plainly_when_the_log_is_no_longer_kept(tmp_path: Path) -> No
             assert told["gap"] is True
         for told in await _answers(home, cursor):
             assert told.get("gap", False) is False
-
-
-async def _is_swept(home: House) -> bool:
-    """Only the event that ended the task is left."""
-    return all(len(task.events) == 1 for task in home.stored())
 
 
 async def _answers(home: House, cursor: str) -> list[dict[str, Any]]:
@@ -240,7 +243,7 @@ async def test_never_run_twice_because_of_us(billed: bool, tmp_path: Path) -> No
 async def test_never_billed_in_silence(tmp_path: Path) -> None:
     """What was charged stands in the end; a start that may be on the bill and cannot be
     learnt about ends as unknown, says so, and is not started again."""
-    async with house(tmp_path, billed=True) as home:
+    async with house(tmp_path, billed=True, attempt_timeout_seconds=5) as home:
         await home.create("paid", STEPS)
         paid = await home.ended("paid")
         assert paid["charge"]["verdict"] == "charged"

@@ -15,7 +15,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import anyio
 import msgspec
 import pytest
 from hypothesis import settings
@@ -33,6 +32,7 @@ from safelight_protocol.commands import read_native
 from safelight_protocol.events import TERMINAL, Retrying, Started, TaskEvent, decode_event
 from safelight_protocol.snapshot import Snapshot, fold, opening
 from safelight_protocol.task import Task
+from tests.doubles.turns import until
 
 SCRIPTS: dict[str, list[dict[str, Any]]] = {
     "paints": [{"do": "progress", "to": 0.4}, {"do": "image"}],
@@ -104,6 +104,11 @@ class House:
     async def _close(self) -> None:
         self._stop.set()
         await asyncio.wait_for(self._life, 10)
+
+    async def turn(self, times: int) -> None:
+        """Let it go on for as long as its store takes to answer so many questions."""
+        for _ in range(times):
+            await self.context.accounts.store.read.tasks(["nobody"])
 
     def leave(self) -> None:
         """Give everything back."""
@@ -203,13 +208,8 @@ class Orchestra(RuleBasedStateMachine):
 
     @rule(turns=st.integers(1, 40))
     def time_passes(self, turns: int) -> None:
-        """The server goes on, cut off at an arbitrary await."""
-
-        async def turn() -> None:
-            for _ in range(turns):
-                await asyncio.sleep(0.0005)
-
-        self.house.loop.run(turn())
+        """The server goes on while its store answers so often, and is cut off there."""
+        self.house.loop.run(self.house.turn(turns))
 
     @rule()
     def restart(self) -> None:
@@ -246,9 +246,8 @@ class Orchestra(RuleBasedStateMachine):
     async def _comes_to_rest(self) -> None:
         """Every task ends, and nothing of any is left: place, run, doubt, or care."""
         names = ("live", "waiting", "running", "predictions", "in_doubt")
-        with anyio.fail_after(10):
-            while any(map(self.house.context.orchestrator.statistics().get, names)):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        counts = self.house.context.orchestrator.statistics
+        await until(lambda: not any(map(counts().get, names)), 60.0)
 
 
 def check_task(task: Task, log: list[TaskEvent], end: Snapshot | None) -> None:

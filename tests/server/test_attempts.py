@@ -18,6 +18,7 @@ from safelight.providers.scripted import Scripted
 from safelight.store import ArtifactRow, Reader, open_store
 from tests.doubles.lives import fresh, resolved
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 
 class _Slow:
@@ -73,8 +74,8 @@ async def claimed(
 
 async def _settled(house: Served) -> None:
     """Return once nothing is under way for any task."""
-    while any(map(house.context.statistics().get, ("running", "live", "predictions"))):  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    names = ("running", "live", "predictions")
+    await until(lambda: not any(map(house.context.statistics().get, names)))
     for _ in range(20):  # what would begin too late, begins now
         await asyncio.sleep(0)
 
@@ -96,7 +97,7 @@ async def test_a_cancel_between_claim_and_start(tmp_path: Path, billed: bool) ->
 async def test_an_end_between_claim_and_start(tmp_path: Path) -> None:
     """The task's time is up before its files are found: nothing is started for it any more."""
     provider = Scripted()
-    async with claimed(tmp_path, provider, task_timeout_seconds=0.3) as (house, slow):
+    async with claimed(tmp_path, provider, task_timeout_seconds=2.0) as (house, slow):
         end = (await house.events("x"))[-1]
         assert (end["type"], end["error_data"]["code"]) == ("failed", "timeout")
         slow.found.set()

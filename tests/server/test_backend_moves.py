@@ -130,7 +130,7 @@ async def test_a_cancel_of_what_was_moved_is_unconfirmed(tmp_path: Path) -> None
             await begin(house, old, "a")
         pass_deadlines(tmp_path)
         moved = given({"gpu": new})
-        async with served(tmp_path, retry_base_seconds=0.5, **moved) as house:
+        async with served(tmp_path, retry_base_seconds=1.0, **moved) as house:
             await house.post("/api/tasks/a/cancel")
             end = (await house.events("a"))[-1]
     assert (end["type"], end["confirmed"]) == ("canceled", False)

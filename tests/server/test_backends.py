@@ -161,7 +161,7 @@ async def test_a_backend_that_hangs_is_waited_for_in_vain_for_a_bounded_while(
     tmp_path: Path,
 ) -> None:
     """`backend_check_seconds` at most, and only by who asks for that very one."""
-    async with pair(tmp_path, rhythm=SLOW, backend_check_seconds=0.05) as both:
+    async with pair(tmp_path, rhythm=SLOW, backend_check_seconds=1.0) as both:
         both.here.mood = "silent"
         async with asyncio.timeout(PATIENCE):
             assert (await both.ask(backend="here")).status_code == 503

@@ -16,7 +16,8 @@ from safelight.providers.base import Moved, Outcome, Prediction, Report
 from safelight.providers.scripted import Scripted
 from safelight.store import Change
 from tests.doubles.full import Room, full
-from tests.doubles.served import Served, served
+from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 HANG = {"do": "hang"}
 IMAGE = {"do": "image"}
@@ -173,9 +174,7 @@ async def test_while_the_handle_waits_for_room_on_the_disk(tmp_path: Path) -> No
     async with served(tmp_path, opened=opened, **limits) as house:
         await begun(house, HANG, until="started")
         await asked(house)
-        with anyio.fail_after(10):
-            while not provider.canceled:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await until(lambda: provider.canceled)
         room.is_there = True
         shown, _ = await ended(house)
     assert room.refused and len(provider.canceled) == 1
@@ -215,7 +214,7 @@ async def test_a_provider_that_breaks_confirms_nothing(
 ) -> None:
     """Neither its failed cancel nor its broken follower is an answer; free stays free."""
     provider = _Breaks(billed=billed)
-    limits = {"attempt_timeout_seconds": 0.3, "cancel_timeout_seconds": 0.05}
+    limits = {"attempt_timeout_seconds": 1.5, "cancel_timeout_seconds": 0.05}
     async with served(tmp_path, scripted_provider=provider, **limits) as house:
         await begun(house, until="progress")
         await asked(house)
@@ -227,7 +226,7 @@ async def test_a_stop_that_nobody_asked_for(house: Served) -> None:
     """Somebody ended it at the provider: canceled for certain, by nobody of ours."""
     await begun(house, {"do": "progress", "to": 0.5}, HANG, until="progress")
     handle = f"scripted-{house.scripted.started[0][0]}-1"
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await house.scripted.cancel(_NOTHING, handle)
         shown, types = await ended(house)
     assert facts(shown) == (None, True, "free")

@@ -189,7 +189,7 @@ async def test_an_end_while_it_waits_for_its_retry(tmp_path: Path) -> None:
 async def test_overdue_while_it_waits_for_its_retry(tmp_path: Path) -> None:
     """Its time is up before the next attempt begins; the first one is not forgotten."""
     provider = Scripted(billed=True)
-    async with served(tmp_path, scripted_provider=provider, task_timeout_seconds=0.3) as house:
+    async with served(tmp_path, scripted_provider=provider, task_timeout_seconds=2.0) as house:
         await house.create(id="x", params=LATER)
         end = await _end_of(house, "x")
     assert (end["error_data"]["code"], end["charge"]["verdict"]) == ("timeout", "unknown")

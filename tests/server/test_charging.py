@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from safelight.charging import NO_PRICE, SILENCE, charge_of, made_by
+from safelight.charging import NO_PRICE, SILENCE, charge_of, files_made
 from safelight.providers.base import Account, Again, Done, Ended, Gone, Never, Unclear
 from safelight_protocol.charges import FREE
 from safelight_protocol.events import Charge
@@ -144,8 +144,8 @@ def test_a_charge_says_how_it_came_about() -> None:
 
 def test_files_are_counted_by_attempt() -> None:
     """Those of an earlier attempt are not charged again."""
-    assert made_by(None, 1) == {}
+    assert files_made(None, 1) == {}
     earlier = msgspec.structs.replace(ARTIFACT, attempt=1)
     now = msgspec.structs.replace(ARTIFACT, attempt=2)
     seen = msgspec.structs.replace(opening(fresh()), artifacts=(earlier, now, now))
-    assert made_by(seen, 2) == {"image": 2}
+    assert files_made(seen, 2) == {"image": 2}

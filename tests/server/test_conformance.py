@@ -180,7 +180,7 @@ async def test_who_tells_a_gap_for_ever_ends_no_run_late(only: str, tmp_path: Pa
 
     for lie in (always_a_gap, never_ends):
         async with served(tmp_path, wrapped=Lie(body=lie)) as house:
-            with anyio.fail_after(20 * patience):
+            with anyio.fail_after(60):
                 found = await verdicts(house.url, only, patience=patience)
         assert {one.outcome for one in found.values()} == {"failed"}
 

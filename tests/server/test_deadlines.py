@@ -25,6 +25,9 @@ from tests.doubles.served import Served, served
 
 HANG: list[dict[str, Any]] = [{"do": "hang"}]
 SOON = {"task_timeout_seconds": 0.3}
+LATER = {"task_timeout_seconds": 2.0}
+"""Where something has to happen before the time is up."""
+
 NO = Unclear("not now")
 
 LEFT_ALONE: dict[str, list[dict[str, Any]]] = {
@@ -69,7 +72,7 @@ async def test_no_free_place_is_no_excuse(tmp_path: Path) -> None:
 async def test_who_was_in_the_way_gives_way(tmp_path: Path) -> None:
     """The place of a hung prediction is free once its time is up, and the provider is
     asked to end it."""
-    async with served(tmp_path, **SOON) as house:
+    async with served(tmp_path, **LATER) as house:
         for n in range(4):
             await house.create(id=f"x{n}", params={"script": HANG})
         for n in range(4):
@@ -82,7 +85,7 @@ async def test_who_was_in_the_way_gives_way(tmp_path: Path) -> None:
 
 async def test_what_a_billed_attempt_cost_is_unknown(tmp_path: Path) -> None:
     """It may have run to its end at the provider; we do not claim that it was free."""
-    async with served(tmp_path, scripted_provider=Scripted(billed=True), **SOON) as house:
+    async with served(tmp_path, scripted_provider=Scripted(billed=True), **LATER) as house:
         data = await house.create(params={"script": HANG})
         end = (await house.events(data["task_id"]))[-1]
     assert (end["error_data"]["code"], end["charge"]["verdict"]) == ("timeout", "unknown")
@@ -90,7 +93,7 @@ async def test_what_a_billed_attempt_cost_is_unknown(tmp_path: Path) -> None:
 
 async def test_a_cancel_that_nobody_answers_ends_too(tmp_path: Path) -> None:
     """A task that is canceling ends as canceled, unconfirmed."""
-    async with served(tmp_path, cancel_timeout_seconds=60, **SOON) as house:
+    async with served(tmp_path, cancel_timeout_seconds=60, **LATER) as house:
         house.scripted.deaf = True
         data = await house.create(id="x", params={"script": HANG})
         async with house.connect() as phone:

@@ -100,7 +100,7 @@ async def test_a_defect_in_an_overdue_end(tmp_path: Path) -> None:
         tmp_path,
         scripted_provider=Scripted(billed=True),
         opened=opened,
-        task_timeout_seconds=0.3,
+        task_timeout_seconds=2.0,
     ) as house:
         await house.create(id="x", params={"script": HANG})
         await _ended_as_internal(house, "x", "unknown")

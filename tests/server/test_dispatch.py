@@ -262,7 +262,7 @@ def test_the_forgotten_take_no_room() -> None:
         dispatcher.watch(f"t{n}", NOW + n)
     for n in range(99):
         dispatcher.remove(f"t{n}")
-    assert dispatcher.kept() <= 4
+    assert dispatcher.entries() <= 4
     assert dispatcher.overdue(NOW + 99) == ["t99"]
 
 
@@ -298,7 +298,7 @@ def test_who_left_a_busy_line_is_forgotten() -> None:
     for n in range(1_000):
         dispatcher.enqueue(f"t{n}", "local")
         dispatcher.remove(f"t{n}")
-    assert dispatcher.kept() < 200
+    assert dispatcher.entries() < 200
     dispatcher.remove("a")
     dispatcher.remove("b")
     assert dispatcher.take(NOW) == ["first", "second"]
@@ -311,6 +311,6 @@ def test_who_left_while_waiting_for_a_retry_is_forgotten() -> None:
     for n in range(1_000):
         dispatcher.enqueue(f"t{n}", "local", NOW + 10 + n)
         dispatcher.remove(f"t{n}")
-    assert dispatcher.kept() < 200
+    assert dispatcher.entries() < 200
     assert dispatcher.due() == NOW + 5
     assert dispatcher.take(NOW + 5) == ["kept"]

@@ -123,8 +123,7 @@ async def test_a_closed_socket_ends_though_its_client_says_nothing(house: Served
     """The answer to our close frame is not waited for longer than a moment."""
     async with deaf(house.url) as client, asyncio.timeout(PATIENCE):
         await client.say("no frame")
-        while house.connections:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await house.connections.wait_empty()
 
 
 async def test_nobody_is_let_in_any_more(tmp_path: Path, stack: AsyncExitStack) -> None:

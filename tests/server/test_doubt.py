@@ -17,7 +17,7 @@ from safelight.doubt import LEAST_TRIES, Doubt, Resolver, look_up
 from safelight.providers.base import Gone, Prediction, Unclear, Unknowable
 from safelight.providers.scripted import Scripted
 from safelight.retry import RetryPolicy
-from tests.doubles.served import served
+from tests.doubles.served import PATIENCE, served
 
 POLICY = RetryPolicy(base_seconds=0.001, max_seconds=0.002)
 NO = Unclear("not now")
@@ -71,7 +71,7 @@ async def test_a_nudge_ends_the_pause() -> None:
     async def learn() -> None:
         found.append(await slow.learn(doubt, provider, ASKED, None))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(learn)
             await anyio.wait_all_tasks_blocked()
@@ -85,7 +85,7 @@ async def test_a_second_nudge_changes_nothing() -> None:
     wants its end each time that it is found."""
     doubt = Doubt(1)
     doubt.nudge()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         await doubt.wait(900)
     doubt.nudge()
     with anyio.move_on_after(0.01) as limit:
@@ -163,7 +163,7 @@ async def test_a_crash_in_the_start_of_a_billed_provider_is_a_doubt(tmp_path: Pa
     before = Scripted(billed=True)
     async with served(tmp_path, scripted_provider=before) as house:
         await house.create(id="x", params={"script": script})
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while not before.started:
                 await anyio.lowlevel.checkpoint()
     after = Scripted(billed=True, answers=(f"scripted-{before.started[0][0]}-1",))
@@ -189,7 +189,7 @@ async def test_a_cancel_in_doubt_is_carried_out_once_it_is_found(tmp_path: Path)
 async def test_a_cancel_in_doubt_that_nobody_can_place(tmp_path: Path) -> None:
     """At the deadline it is canceled, unconfirmed, at an unknown price."""
     provider = Scripted(billed=True, answers=(NO,) * 100_000)
-    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=0.3) as house:
+    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=2.0) as house:
         await house.create(id="x", params={"script": [LOST]})
         await _asked_about(provider)
         await house.post("/api/tasks/x/cancel")
@@ -215,7 +215,7 @@ async def test_a_cancel_in_doubt_of_what_never_began(tmp_path: Path) -> None:
 async def test_a_prediction_that_flickers_ends_all_the_same(tmp_path: Path) -> None:
     """Found, lost in doubt, found again …: bounded by the attempt's deadline."""
     provider = Scripted(billed=True)
-    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=0.2) as house:
+    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=1.0) as house:
         data = await house.create(params={"script": [{"do": "unclear"}]})
         end = (await house.events(data["task_id"]))[-1]
     assert end["error_data"]["code"] == "outcome_unknown"
@@ -237,7 +237,7 @@ async def test_a_handle_that_cannot_be_kept_leaves_nothing_behind(tmp_path: Path
         end = (await house.events("x"))[-1]
         assert (end["type"], end["error_data"]["code"]) == ("failed", "internal")
         assert (end["charge"]["verdict"], bool(end["charge"]["reason"])) == ("unknown", True)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while house.context.statistics()["predictions"]:
                 await anyio.lowlevel.checkpoint()
 
@@ -262,7 +262,8 @@ async def test_starts_are_counted(
     the provider itself says that it is gone."""
     provider = Scripted(billed=billed)
     script: list[dict[str, Any]] = [{"do": fate, "attempt": 1}, IMAGE]
-    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=0.3) as house:
+    limits = {"attempt_timeout_seconds": 1.0 if end == "outcome_unknown" else 60.0}
+    async with served(tmp_path, scripted_provider=provider, **limits) as house:
         data = await house.create(params={"script": script})
         last = (await house.events(data["task_id"]))[-1]
     assert end in (last["type"], last.get("error_data", {}).get("code"))
@@ -272,6 +273,6 @@ async def test_starts_are_counted(
 
 async def _asked_about(provider: Scripted) -> None:
     """Return once the provider was asked what became of a start."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         while not provider.looked_up:
             await anyio.lowlevel.checkpoint()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,7 +11,8 @@ import pytest
 from safelight.providers.base import Done, Made, Outcome, Prediction, Report
 from safelight.providers.scripted import PIXEL, Scripted
 from tests.doubles.deaf import Line, line_to
-from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.served import Served, served
+from tests.doubles.turns import until
 
 LARGE = PIXEL + os.urandom(4 * 1024 * 1024)
 """More than the buffers on a line take, and no multiple of a piece."""
@@ -68,9 +68,7 @@ async def test_a_download_that_is_not_taken_holds_no_file(tmp_path: Path) -> Non
         lines = [await stack.enter_async_context(line_to(house.url)) for _ in range(5)]
         heads = [await _begun(line, url) for line in lines]
         assert all(head.startswith(b"HTTP/1.1 200") for head in heads)
-        async with asyncio.timeout(PATIENCE):
-            while _open_at(path):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        await until(lambda: not _open_at(path))
         body = heads[0].partition(b"\r\n\r\n")[2]
         while len(body) < len(LARGE):
             body += (more := await lines[0].read())

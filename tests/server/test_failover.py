@@ -49,6 +49,7 @@ def types(events: list[dict[str, Any]]) -> list[str]:
         pytest.param(SICK, id="ill"),
         pytest.param(Again("throttled", "too many", 3600.0, elsewhere=True), id="throttled"),
         pytest.param(Never("provider_refused", "our key", elsewhere=True), id="our key"),
+        pytest.param(Never("model_not_found", "no such", elsewhere=True), id="no such model"),
     ],
 )
 async def test_a_verified_fault_takes_the_task_to_the_equal(
@@ -218,7 +219,7 @@ async def test_a_cancel_that_nobody_confirms_in_time_is_no_fault(tmp_path: Path)
     """An attempt that passes its deadline while it is being cancelled says nothing of its
     host; one that passes it by itself does."""
     script = {"script": [{"do": "hang"}]}
-    limits = {"attempt_timeout_seconds": 0.3, "cancel_timeout_seconds": 60.0, "breaker_faults": 1}
+    limits = {"attempt_timeout_seconds": 1.5, "cancel_timeout_seconds": 60.0, "breaker_faults": 1}
     async with pair(tmp_path, twins("", ""), **limits) as hosts:
         hosts.north.deaf = True
         made = await hosts.house.create(model="north/x", params=script)

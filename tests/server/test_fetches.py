@@ -222,7 +222,7 @@ async def test_a_source_that_says_nothing_is_not_waited_for(
 ) -> None:
     """Silence ends a try after `fetch_seconds`; the next one may find it awake."""
     url = source.says("/view", source.held(PIXEL, "never"), source.whole(PIXEL))
-    async with served(tmp_path, scripted_provider=Finder(), fetch_seconds=0.2, **QUICK) as house:
+    async with served(tmp_path, scripted_provider=Finder(), fetch_seconds=1.0, **QUICK) as house:
         events = await lived(house, {"url": url})
         assert len(artifacts(events)) == 1
     assert source.count("/view") == 2 and incoming(tmp_path) == []

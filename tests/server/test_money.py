@@ -15,6 +15,7 @@ from safelight.providers.scripted import Scripted
 from safelight.store import open_store
 from tests.doubles.priced import DONE, EACH, bills, end_of, entries, shop, usage
 from tests.doubles.sulking import Sulky
+from tests.doubles.turns import until
 
 HANG: list[dict[str, Any]] = [{"do": "hang"}]
 
@@ -113,8 +114,7 @@ async def test_a_commit_in_doubt_keeps_its_hold(tmp_path: Path) -> None:
         body = {"kind": "image", "prompt": "x", "model": "scripted/image"}
         asked = house.post("/api/tasks", body | {"params": {"script": HANG}})
         answering = asyncio.create_task(asked)
-        while house.context.statistics()["reopened"] == 0:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+        await until(lambda: house.context.statistics()["reopened"])
         sulky.content()
         assert (await answering).status_code == 202
         assert (await usage(house))["held_micros"] == EACH

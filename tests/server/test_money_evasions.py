@@ -28,6 +28,7 @@ from tests.doubles.ailing import SICK, twins
 from tests.doubles.lives import NOW, asked
 from tests.doubles.priced import DONE, EACH, bills, end_of, entries, shop, usage
 from tests.doubles.sulking import Sulky
+from tests.doubles.turns import until
 from tests.server.edges.test_money_doors import DOORS
 from tests.server.test_failover import pair
 from tests.server.test_purse import CHARGED, Now, faulted, quote, task_of
@@ -238,13 +239,11 @@ async def test_an_end_whose_commit_is_in_doubt_is_booked_once(tmp_path: Path) ->
         async with house.connect() as phone:
             await phone.join("task:x", {"after": 0})
             await phone.until_event("started")
-            while not house.scripted.started:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+            await until(lambda: house.scripted.started)
             assert (await usage(house))["held_micros"] == EACH
             sulky.after = lambda text: sqlite3.SQLITE_IOERR if text == "COMMIT" else None
             house.scripted.gate("g").set()
-            while house.context.statistics()["reopened"] == 0:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+            await until(lambda: house.context.statistics()["reopened"])
             sulky.content()
             await phone.until_event("completed")
         told = await usage(house)

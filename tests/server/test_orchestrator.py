@@ -150,7 +150,7 @@ async def test_an_unconfirmed_cancel_ends_all_the_same(tmp_path: Path) -> None:
 
 async def test_nothing_runs_past_its_deadline(tmp_path: Path) -> None:
     """An attempt that hangs is stopped at its deadline and the task fails as `timeout`."""
-    async with served(tmp_path, attempt_timeout_seconds=0.1) as house:
+    async with served(tmp_path, attempt_timeout_seconds=1.0) as house:
         data = await house.create(**body({"do": "hang"}))
         end = (await house.events(data["task_id"]))[-1]
         assert (end["type"], end["error_data"]["code"]) == ("failed", "timeout")
@@ -160,7 +160,7 @@ async def test_nothing_runs_past_its_deadline(tmp_path: Path) -> None:
 async def test_doubt_ends_as_outcome_unknown(tmp_path: Path) -> None:
     """An attempt in doubt is never started again; at its deadline the task fails so."""
     provider = Scripted(billed=True)
-    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=0.1) as house:
+    async with served(tmp_path, scripted_provider=provider, attempt_timeout_seconds=1.0) as house:
         data = await house.create(**body({"do": "unclear"}))
         end = (await house.events(data["task_id"]))[-1]
     error, charge = end["error_data"], end["charge"]
@@ -230,7 +230,7 @@ async def test_recovery_follows_repeats_or_doubts(
         {"do": "wait", "gate": "end"},
         {"do": "image"},
     ]
-    limits = {"attempt_timeout_seconds": 0.5 if billed else 60.0}
+    limits = {"attempt_timeout_seconds": 2.0 if billed else 60.0}
     before = Scripted(resumable=resumable, billed=billed)
     async with served(tmp_path, scripted_provider=before, **limits) as house:
         await house.create(**body(*script, id="x"))

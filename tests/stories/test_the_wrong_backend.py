@@ -253,6 +253,7 @@ async def test_no_seed_is_told_that_never_ran(tmp_path: Path) -> None:
             assert (keyword, set(json.loads(text))) == (b"safelight", said)
 
 
+@pytest.mark.slow
 def test_no_second_process_works_with_other_settings(tmp_path: Path) -> None:
     """There is no worker beside the server: a second process on the same data, with
     whatever settings, is refused before it touches anything."""
@@ -273,6 +274,7 @@ def test_no_second_process_works_with_other_settings(tmp_path: Path) -> None:
         assert made.json()["data"]["result_data"]["provider"] == "scripted"
 
 
+@pytest.mark.slow
 def test_a_restart_with_other_settings_runs_nothing_elsewhere(tmp_path: Path) -> None:
     """A task whose provider is no longer there after a restart does not run on another one
     in its name: it ends as failed and says so, or waits, but never as somebody else's."""

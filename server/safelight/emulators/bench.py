@@ -23,8 +23,8 @@ KEY = "emulated"
 
 class Bench:
     """`pace` is how many seconds one step of a run takes: a percent that is told, a piece of
-    text, a partial picture. `key` is the only one that is let in. `address` is there once the
-    server listens; addresses in answers begin with it."""
+    text, a partial picture. `key` is the only one that is let in, until it
+    is changed. `address` is there once the server listens; addresses in answers begin with it."""
 
     def __init__(
         self,

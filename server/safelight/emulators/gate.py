@@ -1,6 +1,6 @@
 """What every request to an emulator passes: the log, and the emulator's own addresses.
 
-`/emulator/faults`, `/emulator/runs` and `/emulator/clock` are no provider's; they take no
+`/emulator/faults`, `runs`, `requests`, `clock` and `key` beside it are no provider's; they take no
 key. All else goes to the emulator. Two answers that no provider documents are here as
 well: `Cut`, the connection that ends without one, and `Silence`, the one that never comes.
 """
@@ -98,8 +98,27 @@ def _own(bench: Bench) -> Starlette:
         return JSONResponse({"faults": bench.faults.written()})
 
     async def runs(request: Request) -> Response:
+        begun, settled = map(request.query_params.get, ("begun", "settled"))
+        await bench.log.wait_begun(int(begun) if begun and begun.isdecimal() else 0)
+        if settled == "1":
+            await bench.log.wait_settled()
         return JSONResponse({"runs": bench.log.runs()})
 
+    async def requests(request: Request) -> Response:
+        path = request.query_params.get("path", "/")
+        return JSONResponse({"requests": await bench.log.wait_asked(path)})
+
+    return Starlette(
+        routes=[
+            Route("/emulator/faults", faults, methods=["GET", "POST", "DELETE"]),
+            Route("/emulator/runs", runs),
+            Route("/emulator/requests", requests),
+            *_switches(bench),
+        ]
+    )
+
+
+def _switches(bench: Bench) -> list[Route]:
     async def clock(request: Request) -> Response:
         if request.method == "POST":
             try:
@@ -109,13 +128,17 @@ def _own(bench: Bench) -> Starlette:
                 return JSONResponse({"error": str(trouble)}, 400)
         return JSONResponse({"now": bench.now()})
 
-    return Starlette(
-        routes=[
-            Route("/emulator/faults", faults, methods=["GET", "POST", "DELETE"]),
-            Route("/emulator/runs", runs),
-            Route("/emulator/clock", clock, methods=["GET", "POST"]),
-        ]
-    )
+    async def key(request: Request) -> Response:
+        try:
+            bench.key = msgspec.json.decode(await request.body(), type=dict[str, str])["key"]
+        except (msgspec.DecodeError, KeyError) as trouble:
+            return JSONResponse({"error": str(trouble)}, 400)
+        return JSONResponse({})
+
+    return [
+        Route("/emulator/clock", clock, methods=["GET", "POST"]),
+        Route("/emulator/key", key, methods=["POST"]),
+    ]
 
 
 def _cutter(send: object) -> Callable[[], None]:

@@ -7,8 +7,10 @@ how a test counts what a provider really did, without asking anything of what it
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,13 @@ class RunLog:
         self._file = path.open("a", encoding="utf-8") if path else None
         self._clock = clock
         self._runs: dict[str, dict[str, Any]] = {}
+        self._paths: Counter[str] = Counter()
+        self._news = asyncio.Event()
 
     def event(self, event: str, run: str | None = None, **more: object) -> None:
         """A line of any kind."""
+        if event == "request":
+            self._paths[str(more["path"])] += 1
         self._write(self._clock(), event, run, more)
 
     def begun(self, run: str, model: str, **marks: object) -> None:
@@ -61,12 +67,35 @@ class RunLog:
         """All runs of this process, oldest first; outcome and cost are null while they last."""
         return list(self._runs.values())
 
+    async def wait_settled(self) -> None:
+        """Until every run of this process has ended."""
+        await self._wait(lambda: all(run["outcome"] is not None for run in self._runs.values()))
+
+    async def wait_begun(self, count: int) -> None:
+        """Until so many runs of this process have begun."""
+        await self._wait(lambda: len(self._runs) >= count)
+
+    async def wait_asked(self, path: str) -> int:
+        """Until a request has come to a path that begins so; how many have."""
+
+        def count() -> int:
+            return sum(n for known, n in self._paths.items() if known.startswith(path))
+
+        await self._wait(lambda: count() > 0)
+        return count()
+
     def close(self) -> None:
         """Nothing is written any more."""
         if self._file is not None:
             self._file.close()
 
+    async def _wait(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._news.wait()
+
     def _write(self, at: float, event: str, run: str | None, more: dict[str, Any]) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
         if self._file is None or self._file.closed:
             return
         line = {"at": round(at, 6), "event": event, **({"run": run} if run else {}), **more}

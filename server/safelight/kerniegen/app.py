@@ -85,6 +85,7 @@ def _own_rows(studio: Studio) -> list[Row]:
     rows: list[Row] = [
         ("GET", "/", facts.page),
         ("GET", "/kerniegen/runs", facts.runs),
+        ("GET", "/kerniegen/requests", facts.requests),
         *((method, "/kerniegen/faults", facts.faults) for method in ("GET", "POST", "DELETE")),
     ]
     if studio.options.modern:

@@ -1,6 +1,7 @@
 """Routes that tell about the server: classes of nodes, models, system, features.
 
-And its own, under /kerniegen: how often each prompt ran, and which faults are armed.
+And its own, under /kerniegen: how often each prompt ran, what was asked for, and which faults
+are armed.
 """
 
 from __future__ import annotations
@@ -88,6 +89,11 @@ class Facts:
     async def runs(self, request: Request) -> Response:
         """GET /kerniegen/runs."""
         return as_json(self._studio.worker.runs)
+
+    async def requests(self, request: Request) -> Response:
+        """GET /kerniegen/requests: answers when one has come to a path that begins so."""
+        path = request.query_params.get("path", "/")
+        return as_json({"requests": await self._studio.visits.wait_asked(path)})
 
     async def faults(self, request: Request) -> Response:
         """GET, POST and DELETE /kerniegen/faults: tell, add, forget."""

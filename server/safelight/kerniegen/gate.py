@@ -48,6 +48,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         self._studio.journal.event("begun", **note)  # of one that hangs there is no more
+        self._studio.visits.note(scope["path"])
         try:
             await self._request(scope, receive, _noting(send, note))
         finally:

@@ -6,9 +6,11 @@ death) is handed in by whoever started it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +54,7 @@ class Studio:
         self.line = LineUp(self.tell_status)
         self.armed = Armed([read_fault(text) for text in options.faults])
         self.journal = Journal(options)
+        self.visits = Visits()
         settings = Settings(options.step_seconds, options.previews == "auto", options.modern)
         self.worker = Worker(
             self.hub, self.line, self.place, self.catalog, settings, ends, self.journal.event
@@ -111,3 +114,27 @@ class Journal:
         line = json.dumps({"time": self._clock(), "event": event, **what})
         with self._lock, self._path.open("a") as file:
             file.write(line + "\n")
+
+
+class Visits:
+    """Which paths were asked for, answered or not, and how often; lives on the loop."""
+
+    def __init__(self) -> None:
+        self._paths: Counter[str] = Counter()
+        self._news = asyncio.Event()
+
+    def note(self, path: str) -> None:
+        """A request has come."""
+        self._paths[path] += 1
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def count(self, path: str) -> int:
+        """How many requests have come to paths that begin so."""
+        return sum(n for known, n in self._paths.items() if known.startswith(path))
+
+    async def wait_asked(self, path: str) -> int:
+        """The count, as soon as there is one."""
+        while not self.count(path):
+            await self._news.wait()
+        return self.count(path)

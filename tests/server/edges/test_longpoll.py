@@ -15,6 +15,7 @@ from safelight.edges.longpoll import longpoll
 from safelight.edges.polls import MAX_HELD, Session
 from tests.doubles.poller import PATH, Poller
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 TOPIC = "task:t1"
 IMAGE = {"kind": "image", "prompt": "a test", "model": "scripted/image"}
@@ -29,9 +30,7 @@ async def opened(house: Served, *args: str, **headers: str) -> Poller:
 
 async def until_sessions(house: Served, count: int) -> None:
     """Wait until so many sessions live."""
-    async with asyncio.timeout(PATIENCE):
-        while house.context.statistics()["longpolls"] != count:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await until(lambda: house.context.statistics()["longpolls"] == count)
 
 
 async def test_a_get_without_a_token_opens_a_session(house: Served) -> None:
@@ -64,7 +63,7 @@ async def test_a_task_from_join_to_end(house: Served) -> None:
 
 async def test_a_poll_with_nothing_to_tell_is_204(tmp_path: Path) -> None:
     """After the window it is answered 204, with the token and no frames."""
-    async with served(tmp_path, longpoll_seconds=0.05) as house:
+    async with served(tmp_path, longpoll_seconds=1.0) as house:
         phone = await opened(house)
         assert await phone.get() == {"status": 204, "token": phone.token, "messages": []}
 
@@ -112,7 +111,7 @@ async def test_a_dead_token(house: Served) -> None:
 
 async def test_a_session_ends_without_polls(tmp_path: Path) -> None:
     """One and a half windows without a poll, and nothing of it is left behind."""
-    async with served(tmp_path, longpoll_seconds=0.05) as house:
+    async with served(tmp_path, longpoll_seconds=1.0) as house:
         phone = await opened(house)
         await phone.join(TOPIC, {"create": IMAGE | {"params": GATED}})
         await until_sessions(house, 0)
@@ -122,9 +121,9 @@ async def test_a_session_ends_without_polls(tmp_path: Path) -> None:
 
 async def test_a_session_lives_as_long_as_it_is_polled(tmp_path: Path) -> None:
     """A held poll is presence: many windows later the session is the same."""
-    async with served(tmp_path, longpoll_seconds=0.2) as house:
+    async with served(tmp_path, longpoll_seconds=0.8) as house:
         phone = await opened(house)
-        for _ in range(4):
+        for _ in range(3):
             assert (await phone.get())["status"] == 204
         assert await phone.post([None, "1", "phoenix", "heartbeat", {}]) == 200
 

@@ -20,6 +20,7 @@ from safelight.edges.longpoll import longpoll
 from tests.doubles.deaf import line_to
 from tests.doubles.poller import PATH, Poller
 from tests.doubles.served import PATIENCE, Served, served
+from tests.doubles.turns import until
 
 CHUNK = b"x" * 1000
 FAR_TOO_MUCH = 16 * 1024 * 1024
@@ -76,9 +77,7 @@ async def test_half_a_request_is_seen_out(house: Served, method: str) -> None:
     head = f"{method} {phone.address} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n"
     async with line_to(house.url) as line:
         await line.write(head.encode())
-        async with asyncio.timeout(PATIENCE):
-            while len(house.context.guests) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        await until(lambda: len(house.context.guests) >= 2)
         house.context.drain()
         await house.context.guests.see_out(1.0, asyncio.sleep)
         told = await line.read()
