@@ -51,6 +51,8 @@ class Purse:
         self._clock = clock
         self._held: dict[str, tuple[str, int]] = {}
         self._holding: Counter[str] = Counter()
+        self._expected: dict[str, int] = {}
+        self._coming: Counter[str] = Counter()
         self._day = day_of(clock())
         self._spent: Counter[str] = Counter()
         self.on_booked: Callable[[], None] = lambda: None
@@ -69,7 +71,9 @@ class Purse:
         """What of it is left today, below 0 if it is overdrawn; None without a budget."""
         budget = self.budget(owner)
         self._today()
-        return None if budget is None else budget - self._spent[owner] - self._holding[owner]
+        if budget is None:
+            return None
+        return budget - self._spent[owner] - self._holding[owner] - self._coming[owner]
 
     def held(self, owner: str) -> int:
         """What is held for the owner's live tasks."""
@@ -120,6 +124,8 @@ class Purse:
         """Take in lines that are on disk."""
         days = {"correction": (self._today(),), "charge": (self._today(), day_of(self._clock()))}
         for entry in entries:
+            if entry.entry in ("charge", "release"):
+                self._expect(entry.uid, entry.owner, 0)
             if entry.entry == "release":
                 self.drop(entry.uid)
             elif entry.day in days.get(entry.entry, ()):  # of a clock set back, too
@@ -128,12 +134,16 @@ class Purse:
 
     def allowed(self, task: Task, happening: Happening) -> Happening:
         """The same, or the end in its place where another attempt could cost more than was
-        agreed to, or than the budget has left."""
+        agreed to, or than the budget has left. What the last one may have cost is nobody
+        else's from now on: its line is on disk only later."""
         if task.resolved.terms is UNSET or not isinstance(happening, Faulted | Lost):
             return happening
         via = happening.via if isinstance(happening, Faulted) else None
-        objection = self._objection(task, settled(happening.charge, task), via)
+        charge = settled(happening.charge, task)
+        self._expect(task.uid, task.owner, 0)
+        objection = self._objection(task, charge, via)
         if objection is None:
+            self._expect(task.uid, task.owner, feared(charge, task.resolved.terms))
             return happening
         message = f"{happening.error.message}; {objection}"
         return GaveUp(error_data("cost_limit", message, retryable=False), happening.charge)
@@ -164,6 +174,14 @@ class Purse:
         if amount:
             self._held[uid] = owner, amount
             self._holding[owner] += amount
+
+    def _expect(self, uid: str, owner: str, amount: int) -> None:
+        """So much of a task's is about to be booked; in the place of what was expected."""
+        self._coming[owner] += amount - self._expected.pop(uid, 0)
+        if amount:
+            self._expected[uid] = amount
+        if not self._coming[owner]:
+            del self._coming[owner]
 
     def _today(self) -> int:
         """The day; with a new one nothing is spent yet. A clock that was set back begins none."""

@@ -39,8 +39,11 @@ class Rig:
             await run_sync(self.emulator.arm, *faults)
 
     async def create(self, model: str = PAID, **fields: Any) -> str:
-        """Ask for a result; the task's id."""
-        answer = await self.house.post("/api/tasks", asked(model, **fields))
+        """Ask for a result, again as long as the provider's list cannot be read; the task's
+        id."""
+        body = asked(model, **fields)
+        while (answer := await self.house.post("/api/tasks", body)).status_code == 503:
+            assert answer.json()["code"] == "provider_unreachable", answer.text
         assert answer.status_code == 202, answer.text
         id: str = answer.json()["data"]["task_id"]
         return id

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -17,7 +19,7 @@ from safelight.cli import main
 from safelight.cli.world import World
 from safelight_protocol.prices import in_dollars
 from tests.doubles.emulated import Emulated, emulated
-from tests.doubles.process import ServerProcess, clean_environment, server_process
+from tests.doubles.process import ServerProcess, clean_environment, interruptible, server_process
 
 WAIT_SECONDS = 30.0
 SLOW = "black-forest-labs/flux-schnell"
@@ -47,6 +49,21 @@ def said(server: ServerProcess, *argv: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     world = World({"SAFELIGHT_URL": server.url}, out, err, lambda: 1_800_000_000.0)
     return main(argv, world), out.getvalue(), err.getvalue()
+
+
+@contextmanager
+def commanded(*argv: str, url: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, which can be interrupted."""
+    command = [sys.executable, "-m", "safelight", *argv]
+    environ = clean_environment() | {"SAFELIGHT_URL": url}
+    with (
+        interruptible(),
+        subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as child,
+    ):
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def created(server: ServerProcess, **body: Any) -> str:
@@ -105,24 +122,30 @@ def test_a_cancel_of_nothing_is_refused(server: ServerProcess) -> None:
     assert "no server answers" in trouble.getvalue()
 
 
+def test_an_interrupt_before_the_cancel_was_asked_says_so() -> None:
+    """Ctrl-C while no server has answered yet does not claim that anything was asked."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(WAIT_SECONDS)
+        with commanded("cancel", "x", url=f"http://127.0.0.1:{silent.getsockname()[1]}") as child:
+            asking, _ = silent.accept()
+            with asking:
+                assert asking.recv(4096)
+                child.send_signal(signal.SIGINT)
+                _, err = child.communicate(timeout=WAIT_SECONDS)
+    assert child.returncode == 130
+    assert "may not have heard" in err and "stays asked" not in err
+
+
 def test_an_interrupt_says_how_to_cancel(server: ServerProcess) -> None:
     """The command that Ctrl-C names ends the task that goes on."""
     script = json.dumps([{"do": "hang"}])
     command = ["run", "x", "--model", "scripted/image", "--param", f"script={script}"]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "safelight", *command],
-        env=clean_environment() | {"SAFELIGHT_URL": server.url},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with commanded(*command, url=server.url) as child:
         assert child.stderr is not None
         while "processing" not in child.stderr.readline():
             pass
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=WAIT_SECONDS)
-    finally:
-        child.kill()
     [line] = [line for line in err.splitlines() if line.startswith("Or end it with: ")]
     argv = line.removeprefix("Or end it with: safelight ").split()
     assert argv[0] == "cancel" and argv[2:] == ["--server", server.url]

@@ -204,6 +204,18 @@ def test_another_attempt_within_the_budget(budget: float, may: bool) -> None:
     assert (one.allowed(task, faulted(CHARGED)) == faulted(CHARGED)) is may
 
 
+def test_what_is_about_to_be_booked_is_nobody_elses() -> None:
+    """Between another attempt's agreement and its line on disk the last one's cost is kept
+    from creates; asked again it is kept once, and the line takes its place."""
+    one = purse(0.009)
+    task = task_of(one.take("u", "ann", quote(one), None).hold)
+    for _ in range(2):
+        assert one.allowed(task, faulted(CHARGED)) == faulted(CHARGED)
+        assert one.left("ann") == EACH
+    one.book(moved(task, task, faulted(CHARGED), NOW))
+    assert one.left("ann") == EACH
+
+
 def test_a_new_day_begins_with_nothing_spent() -> None:
     """Charges count on their day (UTC); what is held is held over midnight."""
     now = Now()

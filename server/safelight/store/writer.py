@@ -176,9 +176,15 @@ class Writer:
                 raise
             if visits.failed == CHANGED and _code(error) == sqlite3.SQLITE_ERROR:
                 raise Fenced("the task has moved") from None
+            unknown = visits.failed == "COMMIT"
             if is_ill(error):
                 await self._doubt(error)
-            unknown = visits.failed == "COMMIT" and is_ill(error)
+            elif unknown:
+                with suppress(sqlite3.DatabaseError):
+                    unknown = await self._is_done(connection, batch)
+                    if unknown:
+                        self._last_change = batch.last_change
+                        return outcomes
             raise _trouble(error, unknown=unknown) from error
         except BaseException:
             self._alike.forget()
@@ -186,6 +192,13 @@ class Writer:
             raise
         self._last_change = batch.last_change
         return outcomes
+
+    async def _is_done(self, connection: Handle, batch: Batch) -> bool:
+        """Whether a commit that failed for want of room is there all the same. SQLite takes
+        it back; a task that was there, and refused, would wait for nobody."""
+        if batch.last_change == self._last_change:
+            return False
+        return int(await scalar(connection, sql.LAST_CHANGE)) == batch.last_change
 
     async def _ready(self) -> Handle:
         """A connection that may be trusted. Raises StoreTrouble while there is none."""

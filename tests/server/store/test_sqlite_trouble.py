@@ -74,6 +74,16 @@ async def test_a_full_disk_needs_no_other_handle(tmp_path: Path) -> None:
         assert store.statistics()["reopened"] == 0 and len(disk.made) == 2
 
 
+async def test_a_task_that_a_full_disk_took_after_all_is_made(tmp_path: Path) -> None:
+    """Whoever made it hears so: a refused task that is there would wait for nobody."""
+    async with on_a_sulky_disk(tmp_path) as (store, disk):
+        disk.after = once("COMMIT", sqlite3.SQLITE_FULL)
+        await create(store, fresh("u1"))
+        await create(store, fresh("u2"))
+        assert [task.uid for task in await store.read.live()] == ["u1", "u2"]
+        assert store.statistics()["reopened"] == 0
+
+
 async def test_a_commit_that_happened_after_all_keeps_its_position(tmp_path: Path) -> None:
     """The error came after the commit: what is on disk counts, and the next change is after
     it. Whoever moves that task from where it was before is fenced."""
