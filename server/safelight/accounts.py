@@ -123,8 +123,8 @@ class Accounts:
         self, owner: str, first: str | None, last: str | None, before: int | None, limit: int
     ) -> Usage:
         """The same with a page of lines."""
-        usage = await self.usage(owner, first, last)
-        start, end = self._days(first, last)
+        start, end = self._days(first, last)  # once: midnight may come in between
+        usage = await self.usage(owner, date_of(start), date_of(end))
         behind = 2**62 if before is None else before
         lines = await self.store.read.ledger.lines(owner, start, end, behind, limit)
         following = str(lines[-1][0]) if len(lines) == limit else None

@@ -29,7 +29,7 @@ from .log import Log
 from .providers.base import Accounting, Provider
 from .purse import Purse
 from .run import prediction_of
-from .store import Correction, Deferral, Entry, Store
+from .store import Correction, Deferral, Entry, Store, StoreTrouble
 from .stray import spared
 from .telemetry import log as record
 
@@ -122,19 +122,21 @@ class Reckoning:
             record("reckoning.defect", exc=defect)
 
     async def _settle(self, tries: int, line: Entry) -> bool:
-        """Whether its provider answers at all."""
+        """Whether its provider answers at all. A bug in one charge puts off that one only."""
         charge, answers = await self._ask(line)
         now = self._clock()
-        if charge is not None:
-            await self._correct(line, corrected(line, charge, now))
-        elif now - line.at > GIVE_UP_SECONDS * 1000:
-            given_up = msgspec.structs.replace(charge_in(line), reason=TOO_LONG)
-            entry = corrected(line, given_up, now)
-            await self._correct(line, msgspec.structs.replace(entry, counts=0))
-        else:
-            pause = min(FIRST_SECONDS * 2.0 ** min(tries, 30), LONGEST_SECONDS)
-            due_at = now + round(pause * 1000)
-            await self._store.put(Deferral(line.uid, line.attempt, tries + 1, due_at))
+        try:
+            entry = _learnt(line, charge, now)
+            if entry is not None:
+                await self._correct(line, entry)
+                return answers
+        except StoreTrouble:
+            raise
+        except Exception as defect:
+            record("reckoning.defect", exc=defect)
+        pause = min(FIRST_SECONDS * 2.0 ** min(tries, 30), LONGEST_SECONDS)
+        due_at = now + round(pause * 1000)
+        await self._store.put(Deferral(line.uid, line.attempt, tries + 1, due_at))
         return answers
 
     async def _ask(self, line: Entry) -> tuple[Charge | None, bool]:
@@ -143,12 +145,14 @@ class Reckoning:
         provider: object = self._providers.get(line.provider)
         if not isinstance(provider, Accounting):
             return None, True
-        task = _task_of(line, (await self._store.read.tasks([line.uid])).get(line.uid))
         charge: Charge | None = None
         with anyio.move_on_after(self._ask_seconds) as limit:
             try:
+                task = _task_of(line, (await self._store.read.tasks([line.uid])).get(line.uid))
                 account = await spared(provider.account(prediction_of(task, ()), line.handle))
                 charge = None if account is None else charge_of(account, task, owed=True)
+            except StoreTrouble:
+                raise
             except Exception as defect:
                 fields = {"uid": line.uid, "attempt": line.attempt, "provider": line.provider}
                 record("prediction.defect", **fields, exc=defect)
@@ -163,6 +167,17 @@ class Reckoning:
             self._log.forget(line.uid)
             fields = {"uid": line.uid, "attempt": line.attempt, "verdict": entry.verdict}
             record("charge.corrected", **fields, amount_micros=line.amount + entry.amount)
+
+
+def _learnt(line: Entry, charge: Charge | None, now: int) -> Entry | None:
+    """What corrects a charge: what its provider tells, or that nobody ever will; None as long
+    as it is to be asked again."""
+    if charge is not None:
+        return corrected(line, charge, now)
+    if now - line.at <= GIVE_UP_SECONDS * 1000:
+        return None
+    given_up = msgspec.structs.replace(charge_in(line), reason=TOO_LONG)
+    return msgspec.structs.replace(corrected(line, given_up, now), counts=0)
 
 
 def told_by(lines: list[Entry]) -> Charge:

@@ -157,3 +157,32 @@ async def test_a_provider_that_is_gone_is_waited_for_a_week(tmp_path: Path) -> N
         assert await place.look() is None
         lines = await place.store.read.ledger.of_task("u1")
         assert [one.entry for one in lines] == ["charge", "correction"]
+
+
+async def test_a_charge_that_cannot_be_read_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """Of a price that some other version wrote: those behind it are asked for in the same
+    round, and it is given up in its time like the rest."""
+    bureau = Bureau(tells=True)
+    async with rig(tmp_path, p=bureau) as place:
+        await owe(place.store, "u1", unknown("u1", price="[7]", at=NOW - 1))
+        await owe(place.store, "u2", unknown("u2"))
+        assert await place.look() == place.now + FIRST_SECONDS * 1000
+        assert bureau.asked == ["u2"]
+        place.now += 8 * 86_400_000
+        assert await place.look() is None
+        lines = await place.store.read.ledger.of_task("u1")
+        assert [(one.entry, one.verdict) for one in lines][1:] == [("correction", "unknown")]
+
+
+async def test_a_charge_that_cannot_be_told_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """What its provider tells of one cannot be put beside another line of its task: those of
+    other tasks are corrected in the same round, and it is tried again later."""
+    bureau = Bureau(tells=True)
+    async with rig(tmp_path, p=bureau) as place:
+        torn = unknown("u1", attempt=1, usage="[7]", provider="q")
+        await owe(place.store, "u1", torn, unknown("u1", attempt=2, at=NOW - 1))
+        await owe(place.store, "u2", unknown("u2"))
+        await place.look()
+        assert bureau.asked == ["u1", "u2"]
+        assert len(await place.store.read.ledger.of_task("u2")) == 2
+        assert (await place.store.read.ledger.open_at())["p"] == place.now + FIRST_SECONDS * 1000

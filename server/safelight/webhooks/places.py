@@ -2,11 +2,13 @@
 
 An owner may begin another only while more places are free than the owner has, so that
 however many hang, the next one to come finds room. Owners whose receivers were slow of late
-share one half of the places; the other half is for all others. Knows no store and no clock.
+share one half of the places; the other half is for all others. Of one owner's hosts those
+that were slow come behind. Knows no store and no clock.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 from ..store import DeliveryRow
@@ -39,6 +41,7 @@ class Places:
         self._as_slow: set[str] = set()
         self._taken = 0
         self._slow_until: dict[str, int] = {}
+        self._slow_hosts: dict[str, dict[str, int]] = {}
 
     @property
     def free(self) -> int:
@@ -47,14 +50,16 @@ class Places:
 
     def slow(self, owner: str, now: int) -> bool:
         """Whether the owner's receivers were slow of late."""
-        return self._slow_until.get(owner, 0) > now
+        return _lasts(self._slow_until.get(owner, 0), now)
+
+    def left(self, *, slow: bool) -> int:
+        """How many are free for those who were slow of late, or for all others."""
+        free = self.free
+        return min(free, SLOW_AT_ONCE - len(self._as_slow)) if slow else free
 
     def room(self, owner: str, *, slow: bool) -> int:
         """How many an owner may begin now, if nobody else begins one."""
-        free = self.free
-        if slow:
-            free = min(free, SLOW_AT_ONCE - len(self._as_slow))
-        return max(0, (free - len(self._rows.get(owner, ())) + 1) // 2)
+        return max(0, (self.left(slow=slow) - len(self._rows.get(owner, ())) + 1) // 2)
 
     def take(self, row: DeliveryRow, *, slow: bool) -> bool:
         """Take a place for a notice, unless its line has enough; whether it has one."""
@@ -71,7 +76,7 @@ class Places:
     def leave(self, row: DeliveryRow, began: int, now: int) -> None:
         """A try that began then is over."""
         if now - began > SLOW_MS:
-            self._remember(row.owner, now)
+            self._remember(row.owner, row.host, now)
         self._taken -= 1
         self._as_slow.discard(row.id)
         rows, line = self._rows[row.owner], (row.owner, row.host)
@@ -94,11 +99,31 @@ class Places:
         """Those of them at which it is as many as may be."""
         return [host for host in self.busy(owner) if self._lines[owner, host] >= PER_HOST]
 
-    def _remember(self, owner: str, now: int) -> None:
-        """The last to be slow stands last, so what has been forgotten is in front."""
-        self._slow_until.pop(owner, None)
-        self._slow_until[owner] = now + SLOW_FOR_MS
-        for name in list(self._slow_until):
-            if self._slow_until[name] > now:
-                break
-            del self._slow_until[name]
+    def behind(self, owner: str, now: int) -> list[str]:
+        """The hosts that come behind an owner's others: those at which something is under way,
+        and those that were slow of late."""
+        slow = self._slow_hosts.get(owner, {})
+        return list({*self.busy(owner), *(host for host in slow if _lasts(slow[host], now))})
+
+    def _remember(self, owner: str, host: str, now: int) -> None:
+        hosts = self._slow_hosts.setdefault(owner, {})
+        _push(hosts, host, now)
+        for name in _push(self._slow_until, owner, now):
+            del self._slow_hosts[name]
+
+
+def _lasts(until: int, now: int) -> bool:
+    """Whether who is slow until then is so now; what a clock that was ahead has said is not
+    kept for longer than anything else."""
+    return 0 < until - now <= SLOW_FOR_MS
+
+
+def _push(slow: dict[str, int], name: str, now: int) -> list[str]:
+    """The last to be slow stands last, so what has been forgotten is in front, and goes; who
+    that was."""
+    slow.pop(name, None)
+    slow[name] = now + SLOW_FOR_MS
+    gone = list(itertools.takewhile(lambda one: not _lasts(slow[one], now), slow))
+    for one in gone:
+        del slow[one]
+    return gone

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 import anyio
 import anyio.abc
@@ -98,7 +97,7 @@ class Sender:
         """Learn of owners with something waiting whom nobody has named, some at a time: all of
         them at a start. Whether there are more."""
         now = self._clock()
-        if now < self._know_at:
+        if 0 < self._know_at - now <= KNOW_EVERY_MS:  # farther off: the clock was set back
             return False
         page = await insist(lambda: self._store.read.deliveries.owners(self._known, OWNERS_AT_ONCE))
         for owner, at in page:
@@ -113,9 +112,7 @@ class Sender:
         has not comes when the next is due, or when one of those under way is over."""
         now, places = self._clock(), self._places  # one for both questions: nothing falls between
         limit = min(PER_TURN, places.room(owner, slow=slow))
-        hosts, but = places.full(owner), places.under_way(owner)
-        due = partial(self._store.read.deliveries.due, hosts=hosts, but=but, limit=limit)
-        rows = await insist(lambda: due(owner, now))
+        rows = await self._due(owner, now, limit)
         for row in rows:
             if places.take(row, slow=slow):
                 group.start_soon(self._send, row)
@@ -126,6 +123,18 @@ class Sender:
         at = await insist(lambda: self._store.read.deliveries.next_at(owner, now, busy))
         if at is not None:
             self._turns.later(owner, at)
+
+    async def _due(self, owner: str, now: int, limit: int) -> list[DeliveryRow]:
+        """What the owner may begin, first at hosts where nothing is under way and none was slow
+        of late: else those that hang, whose rows wait longest, had every place that is free."""
+        places, due = self._places, self._store.read.deliveries.due
+        full, but, behind = places.full(owner), places.under_way(owner), places.behind(owner, now)
+        rows = await insist(lambda: due(owner, now, hosts=behind, but=but, limit=limit))
+        if not behind or len(rows) == limit:
+            return rows
+        seen, left = [*but, *(row.id for row in rows)], limit - len(rows)
+        more = await insist(lambda: due(owner, now, hosts=full, but=seen, limit=left))
+        return [*rows, *more]
 
     async def _pause(self) -> None:
         """Until there is news, or it is time to look again."""

@@ -44,9 +44,9 @@ class Turns:
     def next(self, now: int) -> Turn | None:
         """Who has its turn, out of line now; None if nobody has who may begin anything."""
         self._arrive(now)
-        if not self._places.free:
-            return None
         for slow in (self._slow_next, not self._slow_next):
+            if not self._places.left(slow=slow):  # then nobody in that line is asked for
+                continue
             line = self._lines[slow]
             owner = next((one for one in line if self._places.room(one, slow=slow)), None)
             if owner is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -20,8 +22,9 @@ from safelight.webhooks.places import (
     SLOW_MS,
     Places,
 )
+from safelight.webhooks.posting import NotTaken, Poster, Taken
 from safelight.webhooks.turns import Turns
-from tests.doubles.outgoing import desk
+from tests.doubles.outgoing import Desk, desk
 from tests.doubles.receiver import receiving
 from tests.doubles.served import PATIENCE
 from tests.doubles.turns import until
@@ -117,6 +120,45 @@ def test_slow_owners_have_their_turns() -> None:
     assert {f"eve-{number}" for number in range(70)} <= seen
     assert queue.places.slow("eve-1", queue.now)
     assert not queue.places.slow("eve-1", queue.now + SLOW_FOR_MS)
+
+
+class Counting(Places):
+    """Places that count how often somebody's room is asked for."""
+
+    asked = 0
+
+    def room(self, owner: str, *, slow: bool) -> int:
+        """The same, counted."""
+        self.asked += 1
+        return super().room(owner, slow=slow)
+
+
+def test_slow_owners_who_wait_cost_others_nothing() -> None:
+    """While their half is taken nobody looks through them for one who could begin."""
+    queue = Queue()
+    queue.places = Counting()
+    queue.turns = Turns(queue.places)
+    for number in range(1000):
+        queue.places._remember(f"eve-{number}", "h", NOW)
+        queue.turns.come(f"eve-{number}", NOW)
+    assert len(queue.begin()) == SLOW_AT_ONCE
+    queue.places.asked = 0
+    for _ in range(5):
+        queue.turns.come("ann", NOW)
+        assert queue.turns.next(NOW) == ("ann", False)
+    assert queue.places.asked == 5
+
+
+def test_a_clock_that_was_set_back_makes_nobody_slow() -> None:
+    """Who was slow by a clock that was ahead is so no longer than by any other."""
+    places = Places()
+    ahead = NOW + 86_400_000
+    places._remember("eve", "h", ahead)
+    assert places.slow("eve", ahead)
+    assert not places.slow("eve", NOW) and places.behind("eve", NOW) == []
+    places._remember("ann", "h", NOW)
+    assert list(places._slow_until) == ["ann"], "what is out of date takes no room"
+    assert list(places._slow_hosts) == ["ann"]
 
 
 def test_turns_go_round() -> None:
@@ -221,6 +263,19 @@ async def test_owners_nobody_names_are_found(tmp_path: Path) -> None:
             await receiver.wait(121)
 
 
+async def test_nobody_is_overlooked_by_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    """A row that nobody told of is found within a minute by the clock as it is then."""
+    async with receiving() as receiver, desk(tmp_path) as place:
+        await place.give("msg_1", receiver.url())
+        await receiver.wait(1)
+        place.hands.move(-86_400)
+        await place.give("msg_2", receiver.url())
+        await until(lambda: place.sender.sent == 2)
+        await place.slip("late", receiver.url(), owner="zoe")
+        place.hands.move(60)
+        await receiver.wait(3)
+
+
 async def test_a_retry_is_in_time_behind_one_that_hangs(tmp_path: Path) -> None:
     """Of the same owner and host: what is due again while another try is under way goes when
     it is due."""
@@ -241,3 +296,46 @@ def test_one_alone_has_half() -> None:
     """As the page says."""
     assert Places().room("ann", slow=False) == PER_OWNER
     assert Places().room("ann", slow=True) == SLOW_AT_ONCE // 2
+
+
+class Hanging(Poster):
+    """Hosts at which a try hangs until it is let go, in vain; the one called good takes all."""
+
+    gates: ClassVar[list[asyncio.Event]] = []
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken | NotTaken:
+        """Try nothing."""
+        if url == "good":
+            return Taken()
+        gate = asyncio.Event()
+        self.gates.append(gate)
+        await gate.wait()
+        return NotTaken("no answer")
+
+
+async def hang(place: Desk, gates: list[asyncio.Event], hosts: int) -> None:
+    """More rows wait than have been tried, and every host has been slow."""
+    for number in range(120):
+        await place.slip(f"e{number:03}", "hangs", host=f"h{number % hosts}")
+    place.sender.news("ann")
+    await until(lambda: len(gates) == min(PER_OWNER, PER_HOST * hosts))
+    for _ in range(4):
+        place.hands.move(SLOW_MS / 1000 + 1)
+        while gates:
+            gates.pop().set()
+        await until(lambda: len(gates) == SLOW_AT_ONCE // 2)
+
+
+@pytest.mark.parametrize("hosts", [4, 8, 24])
+async def test_hosts_that_hang_keep_no_other_of_their_owner_waiting(
+    tmp_path: Path, hosts: int
+) -> None:
+    """However many of an owner's receivers hang, and however long their rows have waited:
+    the next place that is free goes to the one that does not."""
+    Hanging.gates = []
+    async with desk(tmp_path, poster=Hanging) as place:
+        await hang(place, Hanging.gates, hosts)
+        await place.give("msg_1", "good", host="good")
+        await place.give("msg_2", "good", host="good")
+        Hanging.gates.pop().set()
+        await until(lambda: place.sender.sent == 2)
