@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,15 @@ def test_a_task_is_named_and_inputs_keep_their_order(
     inputs = ran.task["input_data"]["inputs"]
     assert (inputs[0], inputs[2]) == ({"task": id}, {"artifact": artifact})
     assert list(inputs[1]) == ["upload"]
+
+
+def test_a_pipe_or_a_device_is_no_file(server: ServerProcess, tmp_path: Path) -> None:
+    """What has no size and may never end is refused before anything is waited for or sent."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for odd in (str(pipe), "/dev/zero"):
+        ran = Ran(server.url, "run", "x", *IMAGE, "--input", odd)
+        assert ran.code == 2 and "it is a pipe or a device" in ran.err
 
 
 class _Shelf(BaseHTTPRequestHandler):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from safelight.client import Client, Damaged, RequestRefused, Unreachable, WrongAnswer, connect
+from safelight.client.rest import pieces_of
 from tests.doubles.http_end import CUT, HttpEnd, answer, document, http_end
 from tests.doubles.tellings import snapshot
 
@@ -199,3 +200,13 @@ async def test_the_token_stays_with_its_server(tmp_path: Path) -> None:
         await client.artifact(f"{elsewhere.url}/x", tmp_path / "theirs")
     assert end.asked[0].headers["authorization"] == "Bearer secret"
     assert "authorization" not in elsewhere.asked[0].headers
+
+
+async def test_a_file_is_sent_as_long_as_it_was_announced(tmp_path: Path) -> None:
+    """One that is written to meanwhile ends where it ended; one that was cut is told as that."""
+    path = tmp_path / "growing"
+    path.write_bytes(b"abcdef")
+    assert [piece async for piece in pieces_of(path, 4)] == [b"abcd"]
+    with pytest.raises(OSError, match="became shorter"):
+        async for piece in pieces_of(path, 7):
+            assert piece == b"abcdef"

@@ -21,6 +21,8 @@ from .bar import Bar
 from .money import charge_in_words
 from .world import World
 
+UNHEARD = "Interrupted before the server answered: it may not have heard of the cancel."
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the command."""
@@ -32,11 +34,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def act(args: argparse.Namespace, world: World) -> int:
     """Cancel it. Exit code 0 if it ended by a cancel, 1 if it ended otherwise."""
-    bar = Bar(world.err)
+    bar, asked = Bar(world.err), False
 
     async def canceled(client: Client) -> int:
+        nonlocal asked
         await client.version()  # no server at all is said at once, not after many tries
         last = await client.cancel(args.id)
+        asked = True
         was_over = last.status in TERMINAL
         if not was_over:
             async for last in client.watch(args.id):
@@ -48,7 +52,8 @@ def act(args: argparse.Namespace, world: World) -> int:
         return remote.ask(args, world, canceled)
     except KeyboardInterrupt:
         bar.wipe()
-        world.note(f"\nThe end of {args.id} is not waited for; what was asked stays asked.")
+        told = f"The end of {args.id} is not waited for; what was asked stays asked."
+        world.note(f"\n{told if asked else UNHEARD}")
         return remote.INTERRUPTED
 
 

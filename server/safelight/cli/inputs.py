@@ -61,6 +61,8 @@ def given_by(text: str) -> Given:
     if "://" in text:
         raise _wrong(text, "its scheme is not taken")
     path = Path(text)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise _wrong(text, "it is a pipe or a device")  # which has no size, and may never end
     try:
         with path.open("rb") as file:
             is_empty = not file.read(1)

@@ -54,6 +54,8 @@ def act(args: argparse.Namespace, world: World) -> int:
         run.bar.wipe()
         world.note(_farewell(run.task_id, server))
         return remote.INTERRUPTED
+    except BrokenPipeError:
+        raise  # whoever reads what is said has enough, and the file is not what failed
     except OSError as trouble:
         run.bar.wipe()
         world.complain(f"cannot write the result: {trouble}")

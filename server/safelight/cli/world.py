@@ -6,6 +6,7 @@ could move a terminal's cursor or change its title is taken out before it is sho
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -41,7 +42,9 @@ class World(msgspec.Struct, frozen=True):
 
 
 def real_world() -> World:
-    """The process's own."""
+    """The process's own. What its encoding has no sign for is written as its number."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     return World(os.environ, sys.stdout, sys.stderr, time.time)
 
 

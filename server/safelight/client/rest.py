@@ -78,9 +78,10 @@ class Rest:
         headers: Mapping[str, str] | None = None,
     ) -> T:
         """One try: `data` of the answer. A `file` is sent as it is, in place of a body.
-        Raises Unreachable, RequestRefused, WrongAnswer."""
+        Raises Unreachable, RequestRefused, WrongAnswer; OSError for a file that cannot be read."""
         url = self._base + path
         content = None if body is None else msgspec.json.encode(body)
+        size = 0
         if isinstance(file, Path):
             size = (await anyio.Path(file).stat()).st_size
             headers = {**(headers or {}), "Content-Length": str(size)}
@@ -89,7 +90,7 @@ class Rest:
                 method,
                 url,
                 params=query,
-                content=_pieces(file) if isinstance(file, Path) else file or content,
+                content=pieces_of(file, size) if isinstance(file, Path) else file or content,
                 headers={**self._own, **(headers or {})},
             )
         except httpx2.HTTPError as trouble:
@@ -155,9 +156,15 @@ class Rest:
         return self._own if (asked.scheme, asked.netloc) == (own.scheme, own.netloc) else {}
 
 
-async def _pieces(file: Path) -> AsyncIterator[bytes]:
+async def pieces_of(file: Path, size: int) -> AsyncIterator[bytes]:
+    """So many bytes of a file, which were announced: it may be written to meanwhile. Raises
+    OSError for one that has become shorter."""
     async with await anyio.open_file(file, "rb") as opened:
-        while piece := await opened.read(PIECE_BYTES):
+        while size:
+            piece = await opened.read(min(size, PIECE_BYTES))
+            if not piece:
+                raise OSError(f"{file} became shorter while it was sent")
+            size -= len(piece)
             yield piece
 
 

@@ -2,7 +2,9 @@
 
 The last word counts, whether a greeting brought it or a real request, with one exception: a
 refusal that no greeting can see (credit, rights, a key that is not asked for) is not undone
-by one. Pure; the sentences are made here, with the setting that each is about.
+by one. And where one run was taken, a request whose rights do not suffice speaks for itself
+alone: nobody makes a provider look refused to all by asking for what is not ours. Pure; the
+sentences are made here, with the setting that each is about.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ NOT_TAKEN = {
 
 class Reception(msgspec.Struct, frozen=True, kw_only=True):
     """`since` is when the state began, in milliseconds since 1970; `why` says what is wrong and
-    names the setting. A `lasting` one is only undone by a request that was taken."""
+    names the setting. A `lasting` one is only undone by a request that was taken; one that is
+    `proven` is up because of such a request."""
 
     state: State = "unknown"
     since: int | None = None
     why: str | None = None
     lasting: bool = False
+    proven: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -68,7 +72,9 @@ def greeted(before: Reception, answer: Answer, whom: Whom, now: int) -> Receptio
 def heard(before: Reception, said: Answer, whom: Whom, now: int, *, proves: bool) -> Reception:
     """After a real request was answered so. Without `proves` a greeting of this provider proves
     no key, so that none undoes what is said of it here."""
-    found = _found(said, whom)
+    found = msgspec.structs.replace(_found(said, whom), proven=isinstance(said, Welcome))
+    if isinstance(said, Denied) and said.about == "rights" and before.proven:
+        return before
     if isinstance(said, Denied) and (said.about != "key" or not proves):
         found = msgspec.structs.replace(found, lasting=True)
     return _since(before, found, now)

@@ -326,7 +326,7 @@ def _between(sent: str | None, due: str | None) -> float | None:
         return None
     try:
         start, end = (parsedate_to_datetime(date) for date in (sent, due))
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of no year that there is
         return None
     zoned = (when if when.tzinfo else when.replace(tzinfo=UTC) for when in (start, end))
     start, end = zoned

@@ -36,7 +36,7 @@ from .greeting import Answer, Heard, Welcome, unheard
 from .http import Fault, fault_of
 from .streams import Call, Calls, Garbled, Stopped
 
-UNREADABLE = (ValueError, LookupError, AttributeError, TypeError)
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 """What an SDK raises that meets another answer than it knows."""
 
 Request = TypeVar("Request")

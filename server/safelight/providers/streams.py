@@ -20,14 +20,16 @@ import httpx2
 from safelight_protocol.events import Charge
 
 from .base import Ended, Outcome, Prediction, Unclear, Unknowable
-from .http import Oversized
+from .http import MAX_ANSWER, Oversized
 from .recent import Recent
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about. Later than that, nothing was sent."""
 
 MOST_BYTES = 512 * 1024 * 1024
-"""Of one answer, as they come over the wire: ten large pictures in base64, and their previews."""
+"""Of one answer that is followed, unpacked: ten large pictures in base64, and their previews."""
+
+STREAM = "text/event-stream"
 
 NO_KEY = "none"
 """What an SDK is given where the settings have no key, as for a proxy that has one: without any
@@ -175,23 +177,27 @@ MARK = "x-client-request-id"
 """The header that carries it."""
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    """The bytes of an answer, up to a number of them: an SDK reads whatever comes."""
+class Bounded(httpx2.AsyncByteStream):
+    """The bytes of an answer, unpacked, up to a number of them: an SDK reads whatever comes,
+    and a few that are packed may be as many as one likes."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
-        self._stream = stream
-        self._most = most
+    def __init__(self, answer: httpx2.Response, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._packed = httpx2.Response(
+            answer.status_code, headers=answer.headers, stream=stream, extensions=answer.extensions
+        )
+        self.most = most
+        answer.headers.pop("content-encoding", None)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
-        async for part in self._stream:
+        async for part in self._packed.aiter_bytes():
             size += len(part)
-            if size > self._most:
+            if size > self.most:
                 raise Oversized("the answer is larger than any that is expected")
             yield part
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self._packed.aclose()
 
 
 def client(
@@ -201,7 +207,8 @@ def client(
     own: one that is sent on a connection which its server has just closed cannot be told from
     one that arrived. Follows no redirect and reads nothing of the environment. Whatever the
     SDK says of time, a connection comes about soon or not at all, and one on which not a byte
-    moves for `silence_seconds` is given up, and so is an answer of more than `most` bytes."""
+    moves for `silence_seconds` is given up, and so is an answer of more than `most` bytes, or
+    of more than MAX_ANSWER where it is neither followed nor a stream."""
     silence = {"read": silence_seconds, "write": silence_seconds}
     bounds = httpx2.Timeout(None, connect=CONNECT_SECONDS, **silence).as_dict()
 
@@ -209,9 +216,11 @@ def client(
         request.extensions["timeout"] = bounds
 
     async def note(answer: httpx2.Response) -> None:
-        if isinstance(answer.stream, httpx2.AsyncByteStream):
-            answer.stream = _Bounded(answer.stream, most)
         call = _followed.get()
+        told = call is not None or answer.headers.get("content-type", "").startswith(STREAM)
+        if isinstance(answer.stream, httpx2.AsyncByteStream):
+            bound = most if told and answer.is_success else min(most, MAX_ANSWER)
+            answer.stream = Bounded(answer, answer.stream, bound)
         if call is not None:
             call.answer = answer
 

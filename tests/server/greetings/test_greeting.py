@@ -23,6 +23,9 @@ PATHS = {
 }
 """Where each is spoken to below its address, what it is asked for, and how it refuses a key."""
 
+DEEP = b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+"""JSON that nobody can read to its bottom."""
+
 
 @pytest.fixture(scope="module", params=list(PATHS))
 def host(
@@ -91,7 +94,7 @@ async def test_a_silent_one_is_waited_for_as_long_as_the_settings_say(name: str)
 
 
 @pytest.mark.parametrize("name", list(PATHS))
-@pytest.mark.parametrize("page", [b"<html>hello</html>", b"[]", b'"ok"', b""])
+@pytest.mark.parametrize("page", [b"<html>hello</html>", b"[]", b'"ok"', b"", DEEP])
 async def test_another_kind_of_server_is_none_of_its_kind(name: str, page: bytes) -> None:
     """An answer of 200 that no such server gives is no welcome."""
 

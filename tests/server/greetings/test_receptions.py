@@ -67,6 +67,17 @@ def test_a_greeting_undoes_only_what_it_can_see(said: Denied, proves: bool, lift
     assert heard(refused, Welcome(), WHOM, 2, proves=proves).state == "up"
 
 
+@pytest.mark.parametrize("said", [RIGHTS, KEY, CREDIT])
+def test_who_asks_for_what_is_not_ours_changes_nothing_for_others(said: Denied) -> None:
+    """Once a run was taken, a lack of rights is that request's alone; key and credit are not.
+    A greeting that was answered well is no such proof."""
+    taken = heard(Reception(), Welcome(), WHOM, 1, proves=True)
+    after = heard(taken, said, WHOM, 2, proves=True)
+    assert (after == taken) == (said is RIGHTS)
+    greeting = greeted(Reception(), Welcome(), WHOM, 1)
+    assert heard(greeting, said, WHOM, 2, proves=True).state == "refused"
+
+
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [

@@ -72,6 +72,8 @@ def test_sdk_errors_are_read_by_their_response() -> None:
         (NOW | {"retry-after": "Sat, 21 Nov 2026 12:00:30 -0000"}, None, 30.0),
         (NOW | {"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, None, 0.0),
         ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, None, None),
+        (NOW | {"retry-after": f"Sat, 21 Nov {'9' * 30} 12:00:30 GMT"}, None, None),
+        (NOW | {"retry-after": f"Sat, 21 Nov 2026 12:00:30 +{'9' * 30}"}, None, None),
         ({}, {"retry_after": 10**400}, 1e9),
         ({"retry-after": "9" * 400}, None, 1e9),
         ({}, {"error": {"details": [{"retryDelay": "17s"}]}}, 17.0),

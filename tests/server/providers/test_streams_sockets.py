@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 
 import httpx2
 import pytest
 
 from safelight.providers.base import Done, Outcome
-from safelight.providers.http import Oversized
-from safelight.providers.streams import Call, Calls, client
+from safelight.providers.http import MAX_ANSWER, Oversized
+from safelight.providers.streams import MOST_BYTES, Bounded, Call, Calls, client
 from tests.doubles import http_end
 from tests.doubles.heard import prediction
 from tests.doubles.served import PATIENCE
@@ -49,6 +50,42 @@ async def test_no_answer_is_read_without_end(streaming: bool) -> None:
                     await answer.aread()
                 async for line in answer.aiter_lines():
                     assert len(line) < 2000
+
+
+@pytest.mark.parametrize("path", ["/packed", "/packed-twice"])
+async def test_no_packed_answer_is_unpacked_without_end(path: str) -> None:
+    """A few bytes that unpack to many count as many; those within the bound are read as ever."""
+    packed = gzip.compress(bytes(1_000_000))
+    coding = b"gzip"
+    if path == "/packed-twice":
+        packed, coding = gzip.compress(packed), b"gzip, gzip"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: "
+    whole = head + coding + b"\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed
+    assert len(whole) < 2000
+    async with sse_end([[whole], [whole]]) as end:
+        async with client(end.url, 5.0, most=2000) as http:
+            with pytest.raises(Oversized):
+                await http.post(end.url)
+        async with client(end.url, 5.0) as http:
+            assert (await http.post(end.url)).content == bytes(1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "media_type", "bound"),
+    [
+        (200, "application/json", MAX_ANSWER),
+        (200, "text/event-stream", MOST_BYTES),
+        (400, "text/event-stream", MAX_ANSWER),
+    ],
+)
+async def test_only_a_stream_and_what_is_followed_may_be_long(
+    status: int, media_type: str, bound: int
+) -> None:
+    """An answer to a question, and a refusal, are read as far as those of all providers."""
+    head = b"HTTP/1.1 %d X\r\ncontent-type: %b\r\n\r\n" % (status, media_type.encode())
+    async with sse_end([[head]]) as end, client(end.url, 5.0) as http:
+        answer = await http.post(end.url)
+    assert isinstance(answer.stream, Bounded) and answer.stream.most == bound
 
 
 async def test_an_answer_is_hung_up_on_though_somebody_keeps_it() -> None:

@@ -20,9 +20,9 @@ from ..streams import NO_KEY, client
 
 URL = "https://api.openai.com/v1"
 
-TROUBLE = (OpenAIError, httpx2.HTTPError, ValueError)
+TROUBLE = (OpenAIError, httpx2.HTTPError, ValueError, RecursionError)
 """What a request, or the reading of its answer, may end in; a ValueError is an answer that
-is none."""
+is none, a RecursionError one that is nested without end."""
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):

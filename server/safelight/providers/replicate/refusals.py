@@ -75,7 +75,8 @@ def _no_model() -> Never:
 def _of_fields(fault: Fault, names: Mapping[str, str]) -> Never:
     """Fields that the model does not take, or no model at all."""
     fields = fault.body.get("invalid_fields") if isinstance(fault.body, dict) else None
-    said = [_of_field(one, names) for one in fields or () if isinstance(one, dict)]
+    listed = fields if isinstance(fields, list) else []
+    said = [_of_field(one, names) for one in listed if isinstance(one, dict)]
     if not said:
         if isinstance(fault.body, dict) and "version" in str(fault.body.get("title", "")).lower():
             return _no_model()

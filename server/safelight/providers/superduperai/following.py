@@ -131,14 +131,17 @@ class Following:
         return Found(kind=self._prediction.kind, key=id, url=whole, headers=headers)
 
     async def _look(self) -> None:
-        """Ask for each file that is not done. What cannot be asked now is asked again."""
+        """Ask for each file that is not done. What cannot be asked now is asked again. However
+        many files there are, one look in vain is one trouble."""
         self._looks += 1
+        before = self._troubles
         try:
             for box in self.boxes:
                 if box.look and not box.over:
                     box.look = False
                     await self._ask(box)
         finally:
+            self._troubles = min(self._troubles, before + 1)
             self._news.set()
 
     async def _ask(self, box: Mailbox) -> None:

@@ -100,6 +100,22 @@ async def test_the_end_of_a_stream_is_no_end(opening: Opening, end: SseEnd) -> N
     assert talk.text == "so it is"
 
 
+async def test_an_answer_without_a_bottom_is_trouble_that_passes(
+    opening: Opening, end: SseEnd
+) -> None:
+    """JSON that is nested beyond reading, in an event or in an answer, loses nothing."""
+    talk = await opening()
+    deep = b"[" * 100_000 + b"]" * 100_000
+    end.scripts = [
+        streamed(*BEGINS, b"event: x\ndata: " + deep + b"\n\n"),
+        answered(200, b'{"status":' + deep + b"}"),
+        answered(200, b'{"status":' + deep + b"}"),
+        streamed(stands(5, "completed", text="so it is")),
+    ]
+    assert await talk.run() == Done(usage=USED)
+    assert talk.text == "so it is"
+
+
 async def test_one_that_is_kept_no_more_is_lost_for_good(opening: Opening, end: SseEnd) -> None:
     """Nobody can tell what became of it, and nobody asks for ever: what is missing three
     times in a row is believed to be gone."""

@@ -45,6 +45,7 @@ def answered(status: int, body: Any = None) -> Trouble:
         (answered(422, VERSION), Never, "model_not_found"),
         (answered(422, FIELDS), Never, "invalid_input"),
         (answered(422, "odd"), Never, "invalid_input"),
+        (answered(422, {"invalid_fields": 5}), Never, "invalid_input"),
         (answered(400), Never, "invalid_input"),
         (answered(418), Never, "provider_failed"),
         (answered(429, {"retry_after": 7}), Again, "throttled"),
