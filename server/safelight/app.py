@@ -21,6 +21,7 @@ from .artifacts import ArtifactStore
 from .assembly import Parts, orchestrator_of, parts_of, reckoning_of, retention_of
 from .backends import Backend, Directory, Rhythm
 from .configured import artifacts_of, backends_of, providers_of
+from .edges import webhooks
 from .edges.auth import Authenticator
 from .edges.context import Context, Start
 from .edges.guests import Guests
@@ -205,6 +206,7 @@ def _context(
         patience=parts.patience,
         checks=parts.checks,
         callbacks=parts.callbacks,
+        callers=anyio.Semaphore(webhooks.AT_ONCE),
         preferences=parts.preferences,
         registry=parts.registry,
         auth=Authenticator(parts.settings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import anyio
 import msgspec
 from starlette.requests import HTTPConnection
 
@@ -42,7 +43,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     `drain` begins the end, and `draining` is true from then on. Whoever stays for longer
     than an answer is one of the `guests`, who are seen out before the process ends. `start`
     runs something as a task of the house, which must not raise; after the end it is not run.
-    `callbacks` are the providers that call us back, by name.
+    `callbacks` are the providers that call us back, by name; `callers` those whose large
+    calls may still be read.
     """
 
     settings: Settings
@@ -61,6 +63,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience
     checks: Checks
     callbacks: Mapping[str, Deliver]
+    callers: anyio.Semaphore
     preferences: Preferences
     registry: Registry
     auth: Authenticator

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import anyio
 import pytest
 
-from safelight.edges.webhooks import MOST_BYTES
+from safelight.edges.webhooks import AT_ONCE, FEW_BYTES, MOST_BYTES
 from safelight.providers.base import Delivery
 from safelight.providers.scripted import Scripted
 from safelight_protocol.codes import Refused
 from tests.doubles.served import served
+from tests.doubles.turns import until
 
 
 class Called(Scripted):
@@ -69,3 +72,27 @@ async def test_a_body_is_bounded(tmp_path: Path) -> None:
     async with served(tmp_path, scripted_provider=called) as house:
         answer = await house.http.post("/api/webhooks/scripted", content=b"x" * (MOST_BYTES + 1))
         assert answer.status_code == 413 and called.calls == []
+
+
+async def test_only_so_many_large_calls_are_read_at_once(tmp_path: Path) -> None:
+    """Callers who are not known yet cannot fill the memory; small calls always come through,
+    and a large one again when others have gone."""
+    called = Called()
+    async with served(tmp_path, scripted_provider=called) as house, AsyncExitStack() as stack:
+        port = int(house.url.rpartition(":")[2])
+        for _ in range(AT_ONCE):
+            stream = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+            await stream.send(
+                b"POST /api/webhooks/scripted HTTP/1.1\r\nHost: h\r\n"
+                b"Content-Length: %d\r\n\r\nx" % (FEW_BYTES + 1)
+            )
+        callers = house.context.callers
+        await until(lambda: callers.value == 0)
+        large, small = b"x" * (FEW_BYTES + 1), b"{}"
+        refused = await house.http.post("/api/webhooks/scripted", content=large)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many")
+        assert (await house.http.post("/api/webhooks/scripted", content=small)).is_success
+        await stack.aclose()
+        await until(lambda: callers.value == AT_ONCE)
+        assert (await house.http.post("/api/webhooks/scripted", content=large)).is_success
+    assert [len(call.body) for call in called.calls] == [len(small), len(large)]
