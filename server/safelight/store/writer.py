@@ -44,6 +44,10 @@ Waiting = tuple[Item, asyncio.Future[Any] | Learn]
 TURNS = 8
 """Turns of the event loop in which a group may grow before it is written."""
 
+EMPTY = 16
+"""Turns without growth that it may have besides, where many were just answered: their next
+requests are on the way, and a turn costs microseconds."""
+
 
 class Writer:
     """Owns the connection that writes. `run` must be running for `put` to return.
@@ -71,7 +75,7 @@ class Writer:
         self._on_group = on_group
         self._waiting: list[Waiting] = []
         self._work = asyncio.Event()
-        self._telling = False
+        self._telling = 0
         self._closing = False
         self.groups = 0
         self.members = 0
@@ -126,13 +130,15 @@ class Writer:
         the group before are answered in the first turn; were that not waited for, those who
         ask again when they are answered would fall into two groups for ever, each half as
         large."""
+        empty = min(self._telling // 4, EMPTY)
         if self._telling:
-            self._telling = False
+            self._telling = 0
             await asyncio.sleep(0)
-        for _ in range(TURNS):
+        for _ in range(TURNS + empty):
             waiting = len(self._waiting)
             await asyncio.sleep(0)
-            if not waiting < len(self._waiting) < MAX_BATCH:
+            empty -= waiting == len(self._waiting)
+            if empty < 0 or len(self._waiting) >= MAX_BATCH:
                 break
 
     def close(self) -> None:
@@ -158,7 +164,7 @@ class Writer:
             else:
                 told.append((learn, outcome))
         if told:
-            self._telling = True
+            self._telling = len(told)
             asyncio.get_running_loop().call_soon(_tell, told)
 
     async def _commit(self, items: Sequence[Item]) -> list[Any]:
