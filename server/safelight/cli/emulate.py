@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from pathlib import Path
 
 from .params import BadOption
-from .world import World
+from .world import World, importing
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,14 +37,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def act(args: argparse.Namespace, world: World) -> int:
     """Serve. Exit code 0 after a signal, 1 when it cannot start. Raises BadOption."""
-    # Imported here: every other command does without the server's parts. They stay, so
-    # looking for garbage among them, a tenth of the start, finds nothing.
-    gc.disable()
-    from ..emulators import PORTS
-    from ..emulators.faults import BadFault
-    from ..emulators.serve import CannotServe, Options, serve
-
-    gc.enable()
+    # Imported here: every other command does without the server's parts.
+    with importing():
+        from ..emulators import PORTS
+        from ..emulators.faults import BadFault
+        from ..emulators.serve import CannotServe, Options, serve
 
     if args.name not in PORTS:
         raise BadOption(f"emulate: found {args.name!r}, expected one of {', '.join(PORTS)}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from pathlib import Path
 
 from ..kerniegen.options import CHECKPOINTS, LORAS, VERSIONS, Options
 from .params import BadOption
-from .world import World
+from .world import World, importing
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,13 +51,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def act(args: argparse.Namespace, world: World) -> int:
     """Serve. Exit code 0 after a signal, 1 when it cannot start. Raises BadOption."""
-    # Imported here: every other command does without the server's parts. They stay, so
-    # looking for garbage among them, a tenth of the start, finds nothing.
-    gc.disable()
-    from ..kerniegen.faults import BadFault
-    from ..kerniegen.serve import CannotServe, serve
-
-    gc.enable()
+    # Imported here: every other command does without the server's parts.
+    with importing():
+        from ..kerniegen.faults import BadFault
+        from ..kerniegen.serve import CannotServe, serve
 
     options = Options(
         data_dir=Path(args.data_dir),

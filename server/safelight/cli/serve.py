@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import gc
 
 from ..settings import load
-from .world import World
+from .world import World, importing
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -23,12 +22,9 @@ def act(args: argparse.Namespace, world: World) -> int:
     """Serve. Exit code 0 after a signal, 1 when it cannot start. Raises SettingsError."""
     given = {"host": args.host, "port": args.port, "data_dir": args.data_dir}
     settings = load(args.config, world.environ, given).settings
-    # Imported here: every other command does without the server's parts. They stay, so
-    # looking for garbage among them, a tenth of the start, finds nothing.
-    gc.disable()
-    from ..serve import CannotServe, serve
-
-    gc.enable()
+    # Imported here: every other command does without the server's parts.
+    with importing():
+        from ..serve import CannotServe, serve
 
     try:
         serve(settings, world.say)

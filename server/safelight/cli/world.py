@@ -6,11 +6,13 @@ could move a terminal's cursor or change its title is taken out before it is sho
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 import msgspec
@@ -39,6 +41,16 @@ class World(msgspec.Struct, frozen=True):
     def complain(self, text: str) -> None:
         """One line about what went wrong."""
         self.note(f"safelight: {text}")
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Around the import of a server's parts: they stay, so no garbage is looked for among them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def real_world() -> World:

@@ -26,7 +26,7 @@ class Runner(BaseRunner):
         image: Path = Input(default=None, description="What to begin with"),  # noqa: B008
         seed: int = Input(default=None),
     ) -> Path:
-        """One picture."""
+        """One picture. A step takes its time, as a model's does; who asks for it says how long."""
         print(f"Using seed: {seed}", flush=True)
         for step in range(1, steps + 1):
             time.sleep(step_seconds)

@@ -39,7 +39,7 @@ class LabSteps(_Passes):
     }
 
     def go(self, image, steps, delay_ms, fail_at, preview, seed):
-        """Tell every step as samplers do."""
+        """Tell every step as samplers do, which compute between them as long as is asked."""
         import comfy.utils  # type: ignore[import-not-found]
         from PIL import Image
 
@@ -64,7 +64,7 @@ class LabBusy(_Passes):
     }
 
     def go(self, image, seconds, seed):
-        """Sleep."""
+        """Be busy as long as the graph says: this is the machine's work, nobody's wait."""
         time.sleep(seconds)
         return (image,)
 

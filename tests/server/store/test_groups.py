@@ -38,27 +38,34 @@ def text(task: Task) -> Change:
     return change(task, lifecycle.step(task, happened.Wrote("a"), NOW))
 
 
-async def test_those_who_ask_again_when_they_are_answered_are_one_group(tmp_path: Path) -> None:
-    """Half of them begin while the others are written; they do not take turns for ever."""
+@pytest.mark.parametrize(("crowd", "turns"), [(CROWD, 1), (4 * CROWD, 5)])
+async def test_those_who_ask_again_when_they_are_answered_are_one_group(
+    tmp_path: Path, crowd: int, turns: int
+) -> None:
+    """Half of them begin while the others are written; they do not take turns for ever, though
+    their requests need some turns of the loop to come."""
     sizes: list[int] = []
-    numbers = iter(range(5 * CROWD))
+    numbers = iter(range(5 * crowd))
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def ask() -> None:
         number = next(numbers, None)
         if number is None:
             return done.set()
-        store.hand(creation(fresh(f"u{number}")), lambda _: loop.call_soon(ask))
+        store.hand(creation(fresh(f"u{number}")), lambda _: travel(turns))
+
+    def travel(left: int) -> None:
+        loop.call_soon(*((travel, left - 1) if left > 1 else (ask,)))
 
     async with open_store(tmp_path, NOW, on_group=sizes.append) as store, asyncio.timeout(10):
-        for _ in range(CROWD // 2):
+        for _ in range(crowd // 2):
             ask()
         while not sizes:  # they are on their way
             await anyio.lowlevel.checkpoint()
-        for _ in range(CROWD // 2):
+        for _ in range(crowd // 2):
             ask()
         await done.wait()
-    assert sizes[:4] == [CROWD // 2, CROWD, CROWD, CROWD]
+    assert sizes[:4] == [crowd // 2, crowd, crowd, crowd]
 
 
 async def test_one_who_fails_to_hear_keeps_nobody_else_from_it(tmp_path: Path) -> None:
